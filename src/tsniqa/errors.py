@@ -1,0 +1,45 @@
+"""The one exception family: every message says what was wrong, where, and what to do.
+
+The command line prints the message alone, on one line, and exits with code 2; under plain
+papermill it is the last line of the output.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TsniqaError(Exception):
+    """Any foreseen failure; its text is one complete line for the user."""
+
+
+class ConfigError(TsniqaError):
+    """An unknown name, an empty or repeated task order, a value out of range."""
+
+
+class DataError(TsniqaError):
+    """A missing or broken image, an unusable label, too few images."""
+
+
+class WeightsError(TsniqaError):
+    """Backbone weights that are missing, do not fit, or fail their checksum."""
+
+
+class RecordError(TsniqaError):
+    """A run record that is missing, unfinished or unreadable."""
+
+
+def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
+    """Build the error for a name that is not in a list.
+
+    Args:
+        kind: What the name should have been, for instance ``"task"``.
+        name: What was given.
+        valid: All valid names.
+
+    Returns:
+        The error, listing the valid names and the closest one, to be raised by the caller.
+    """
+    names = sorted(valid)
+    close = get_close_matches(name, names, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ";"
+    return ConfigError(f"unknown {kind} '{name}'{hint} valid {kind}s: {', '.join(names)}")
