@@ -1,0 +1,24 @@
+"""Seeds derived from names, so that nothing depends on a position in an order or a global stream."""
+
+import hashlib
+
+import numpy as np
+
+
+def derive_seed(seed: int, *names: str) -> int:
+    """Derive an independent seed for one purpose.
+
+    Args:
+        seed: The seed of the run.
+        *names: What the seed is for, for instance the task's name and ``"head"``.
+
+    Returns:
+        An integer in [0, 2**31), the same on every machine.
+    """
+    digest = hashlib.sha256("\x1f".join([str(seed), *names]).encode()).digest()
+    return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
+
+
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """Make a NumPy generator from a derived seed (see :func:`derive_seed`)."""
+    return np.random.default_rng(derive_seed(seed, *names))
