@@ -1,0 +1,245 @@
+"""The frozen backbone: any timm convolutional network, described by a YAML card.
+
+The filters of the network never change while tasks are learned (paper, section III-A); a
+fingerprint over every parameter outside the normalization layers proves it.
+"""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import timm
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from tsniqa.errors import ConfigError, WeightsError, unknown_name
+from tsniqa.images import normalize as to_network_input
+from tsniqa.locations import resolve, shipped
+from tsniqa.normalization import normalization_layers
+
+Triple = tuple[float, float, float]
+
+
+class BackboneCard(BaseModel):
+    """What a backbone card (YAML) says.
+
+    Attributes:
+        name: The card's name.
+        model: Name of the timm architecture.
+        arguments: Further arguments of ``timm.create_model``.
+        weights: ``"hub"`` (timm's download), ``"none"`` (random, for tests), or a path to a
+            ``.safetensors`` file or a state dict; relative paths count from the card's folder,
+            then from the project root.
+        sha256: Checksum of the weight file, or None if it is not checked.
+        mean: Per-channel mean of the network's input, on the scale [0, 1].
+        std: Per-channel standard deviation of the network's input, on the scale [0, 1].
+        stages: The two intermediate outputs that feed the gate, counted as in
+            ``forward_intermediates``; the paper's stages 3 and 4 are the last two.
+        head_feature: What feeds the prediction heads: ``"final"``, the network's last
+            convolutional output (for MobileNetV2 the 1,280-channel ``conv_head``), or
+            ``"stage"``, the last of ``stages``.
+        source: Where the weights come from and how they were made.
+        licence: Licence of the weights.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    model: str
+    arguments: dict[str, object] = {}
+    weights: str
+    sha256: str | None = None
+    mean: Triple
+    std: Triple
+    stages: tuple[int, int] = (-2, -1)
+    head_feature: Literal["final", "stage"] = "final"
+    source: str = ""
+    licence: str = ""
+
+
+class Features(NamedTuple):
+    """Globally average-pooled, L2-normalised features of N images.
+
+    Attributes:
+        gate: Two float32 tensors [N, C3] and [N, C4], for the gate.
+        head: Float32 tensor [N, C], for the prediction heads.
+    """
+
+    gate: tuple[Tensor, Tensor]
+    head: Tensor
+
+
+class Backbone(nn.Module):
+    """A pretrained network whose parameters are all frozen and which stays in evaluation mode."""
+
+    def __init__(self, card: BackboneCard, network: nn.Module) -> None:
+        super().__init__()
+        self.card = card
+        self.network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """Bring uint8 images [N, 3, H, W] to the network's input: float32, normalised."""
+        return to_network_input(images.to(self.device), self.card.mean, self.card.std)
+
+    def features(self, inputs: Tensor) -> Features:
+        """Compute the pooled features of a batch.
+
+        Args:
+            inputs: Float32 [N, 3, H, W] from :meth:`preprocess`.
+
+        Returns:
+            The features that the gate and the heads read, L2-normalised (paper, section III-B).
+        """
+        final, maps = self.network.forward_intermediates(inputs)
+        pooled = [normalize(maps[i].float().mean((2, 3)), dim=1) for i in self.card.stages]
+        head = final if self.card.head_feature == "final" else maps[self.card.stages[-1]]
+        return Features((pooled[0], pooled[1]), normalize(head.float().mean((2, 3)), dim=1))
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the parameters."""
+        return next(self.network.parameters()).device
+
+    @cached_property
+    def head_width(self) -> int:
+        """Number of channels C of the feature that feeds the heads."""
+        probe = torch.zeros(1, 3, 64, 64, device=self.device)
+        with torch.inference_mode():
+            return self.features(probe).head.shape[1]
+
+    def filters(self) -> dict[str, Tensor]:
+        """Return every parameter outside the normalization layers, by name."""
+        layers = tuple(f"{name}." for name in normalization_layers(self.network))
+        return {
+            name: value
+            for name, value in self.network.named_parameters()
+            if not name.startswith(layers)
+        }
+
+    def filters_fingerprint(self) -> str:
+        """Hash names and bits of all filters; equal before and after learning if frozen."""
+        return fingerprint(self.filters())
+
+
+def fingerprint(tensors: dict[str, Tensor]) -> str:
+    """Return the sha256 over names, shapes, dtypes and bits of tensors, in name order."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_card(name: str) -> BackboneCard:
+    """Read a backbone card.
+
+    Args:
+        name: Name of a card in ``data/backbones``, or the path of a user's own YAML file.
+
+    Raises:
+        ConfigError: The name is unknown, or the file is not a valid card.
+    """
+    folder = shipped("backbones")
+    if name.endswith((".yml", ".yaml")):
+        path = resolve(name)
+    else:
+        path = folder / f"{name}.yml"
+        if not path.is_file():
+            raise unknown_name("backbone", name, [card.stem for card in folder.glob("*.yml")])
+    if not path.is_file():
+        raise ConfigError(f"no backbone card at {path}; give the path of a YAML card")
+    try:
+        content = {"name": path.stem, **yaml.safe_load(path.read_text())}
+        card = BackboneCard.model_validate(content)
+    except (yaml.YAMLError, TypeError) as error:
+        raise ConfigError(f"{path} is not a YAML mapping; see data/backbones/mini.yml") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {field}: {first['msg']}") from error
+    if card.weights in ("hub", "none"):
+        return card
+    beside = path.parent / Path(card.weights).expanduser()
+    weights = beside if beside.is_file() else resolve(card.weights)
+    return card.model_copy(update={"weights": str(weights)})
+
+
+def load_backbone(card: BackboneCard, device: str = "cpu") -> Backbone:
+    """Build the network of a card with its weights.
+
+    Args:
+        card: From :func:`load_card`.
+        device: A torch device name.
+
+    Returns:
+        The frozen backbone, in evaluation mode, on the device.
+
+    Raises:
+        ConfigError: timm does not know the architecture or its arguments.
+        WeightsError: The weights are missing, fail their checksum, or do not fit.
+    """
+    try:
+        network = timm.create_model(card.model, pretrained=False, num_classes=0, **card.arguments)
+    except (RuntimeError, TypeError) as error:
+        raise ConfigError(f"backbone '{card.name}': timm cannot build '{card.model}': {error}") from error
+    if card.weights == "hub":
+        network = _from_hub(card)
+    elif card.weights != "none":
+        _load_file(network, card)
+    return Backbone(card, network).to(device)
+
+
+def _from_hub(card: BackboneCard) -> nn.Module:
+    """Let timm download (or find in its cache) the weights of a card."""
+    try:
+        return timm.create_model(card.model, pretrained=True, num_classes=0, **card.arguments)
+    except Exception as error:
+        raise WeightsError(
+            f"backbone '{card.name}': the weights of '{card.model}' cannot be downloaded "
+            f"({type(error).__name__}); on a machine with network access run: "
+            f"python -c \"import timm; timm.create_model('{card.model}', pretrained=True)\" "
+            "and copy its cache folder (~/.cache/huggingface), or point 'weights' of a card at a "
+            "local file"
+        ) from error
+
+
+def _load_file(network: nn.Module, card: BackboneCard) -> None:
+    """Load a local weight file strictly, but for batch counters and classifier weights."""
+    path = Path(card.weights)
+    if not path.is_file():
+        raise WeightsError(
+            f"backbone '{card.name}': no weight file at {path}; put it there or correct 'weights' "
+            "in the card"
+        )
+    if card.sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != card.sha256:
+        raise WeightsError(
+            f"backbone '{card.name}': {path} does not have the card's sha256; fetch it again"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        report = network.load_state_dict(state, strict=False)
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"backbone '{card.name}': {path} cannot be loaded: {reason}") from error
+    missing = [key for key in report.missing_keys if not key.endswith("num_batches_tracked")]
+    classifier = network.get_classifier_name() if hasattr(network, "get_classifier_name") else None
+    surplus = [
+        key
+        for key in report.unexpected_keys
+        if key.split(".")[0] not in {classifier, "fc", "classifier", "head"}
+    ]
+    if missing or surplus:
+        names = ", ".join((missing + surplus)[:3])
+        raise WeightsError(
+            f"backbone '{card.name}': {path} does not fit '{card.model}' ({len(missing)} missing, "
+            f"{len(surplus)} unexpected tensors: {names}, ...); check 'model' and 'arguments'"
+        )
