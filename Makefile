@@ -1,0 +1,53 @@
+# Two commands do everything: `make book` and `make test`. Needed: Python >= 3.11, git, make.
+# Every target is safe to repeat, and continues where an interrupted one stopped.
+PYTHON ?= python3
+VENV ?= .venv
+PRESET ?= mini
+CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)' 2>/dev/null || echo 1)
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.tsniqa-installed
+
+# The workflow starts up to CORES processes at once; one thread in each keeps them from
+# competing for the same cores. An explicit OMP_NUM_THREADS is respected.
+OMP_NUM_THREADS ?= 1
+export OMP_NUM_THREADS
+
+.DEFAULT_GOAL := help
+.PHONY: book test bench lint clean help
+
+book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say where it is
+	@# --nolock: a lock left by a killed run would stop the next one; records are written atomically.
+	$(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --rerun-incomplete --nolock \
+		--config preset=$(PRESET)
+	$(BIN)/jupyter-book build . --toc book/_toc.yml -W -n --keep-going
+	$(BIN)/tsniqa compare-records
+	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
+
+test: $(INSTALLED) ## Install and run the tests
+	$(BIN)/python -m pytest -n 2
+
+bench: $(INSTALLED) ## Measure scoring and learning speed against the plain published way
+	$(BIN)/tsniqa bench
+
+lint: $(INSTALLED) ## Check style, and that notebooks are stored without outputs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+clean: ## Remove the built book; keep .venv and the local run records in .runs
+	rm -rf _build book/runs .snakemake build dist .pytest_cache .ruff_cache .hypothesis
+	@echo "Kept: $(VENV) (the environment) and .runs (local records); delete them by hand if you mean to."
+
+help: ## List the targets
+	@echo "Targets (variables: PRESET=$(PRESET) CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV)):"
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) \
+		| awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+
+# The stamp is written last, so an interrupted installation is taken up again.
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' found; install Python 3.11 or newer, or name one: make book PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("make: Python 3.11 or newer is needed, but $(PYTHON) is %d.%d; name another one: make book PYTHON=python3.12" % v[:2])'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[book,test]'
+	@touch $@
