@@ -1,0 +1,296 @@
+"""Measures of a continual-learning run, as pure functions of arrays.
+
+Correlations compare predictions with opinion scores. Matrix measures take lower-triangular arrays
+whose row t describes the model after learning task t and whose column s is a task's test set;
+cells above the diagonal are never read. A measure that needs a cell holding NaN (a strategy without
+that intermediate model, a constant prediction) is NaN, to be shown as a dash.
+
+Sources: plasticity, stability and their summaries from Zhang et al., TIP 2024; MPSR from Zhang
+et al., *Continual Learning for Blind Image Quality Assessment*, TPAMI 2023.
+"""
+
+import warnings
+
+import numpy as np
+from scipy.optimize import OptimizeWarning, curve_fit
+from scipy.special import expit
+from scipy.stats import kendalltau, rankdata
+
+
+def srcc(prediction: np.ndarray, mos: np.ndarray) -> float:
+    """Spearman's rank correlation with average ranks for ties.
+
+    Computed from doubled, centred ranks, which are whole numbers: the result is the same whatever
+    the order of the images, and exactly 1 for identical arrays.
+
+    Args:
+        prediction: Scores [N].
+        mos: Labels [N].
+
+    Returns:
+        A value in [-1, 1]; NaN if either input is constant.
+
+    Raises:
+        ValueError: Shapes differ, or a value is not finite.
+    """
+    prediction, mos = _checked(prediction, mos)
+    return float(_rank_correlation(prediction[None], mos[None])[0])
+
+
+def _rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """SRCC of each row [R, N] -> [R]; the sums are exact integers below about 200,000 columns."""
+    if first.shape[1] == 0:
+        return np.full(len(first), np.nan)
+    centre = first.shape[1] + 1
+    a = 2 * rankdata(first, axis=1) - centre
+    b = 2 * rankdata(second, axis=1) - centre
+    spread = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    with np.errstate(invalid="ignore"):
+        return (a * b).sum(axis=1) / spread
+
+
+def plcc(prediction: np.ndarray, mos: np.ndarray) -> float:
+    """Pearson's linear correlation of scores [N] with labels [N]; arguments as for :func:`srcc`."""
+    prediction, mos = _checked(prediction, mos)
+    if _constant(prediction) or _constant(mos):
+        return float("nan")
+    a, b = _standardised(prediction), _standardised(mos)
+    value = (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())
+    return float(np.clip(value, -1, 1))
+
+
+def plcc_logistic(prediction: np.ndarray, mos: np.ndarray) -> float:
+    """Pearson's correlation after a 4-parameter logistic is fitted from scores to labels.
+
+    The function is that of the Video Quality Experts Group: (b1 - b2) / (1 + exp(-(x - b3) / |b4|))
+    + b2. It may fall as well as rise, so a model that ranks everything in reverse also gets a
+    positive value: read it beside :func:`srcc`.
+
+    Args:
+        prediction: Scores [N].
+        mos: Labels [N].
+
+    Returns:
+        A value in [-1, 1]; NaN if either input is constant, N is below 4, or the fit fails.
+
+    Raises:
+        ValueError: Shapes differ, or a value is not finite.
+    """
+    prediction, mos = _checked(prediction, mos)
+    if len(mos) < 4 or _constant(prediction) or _constant(mos):
+        return float("nan")
+    # The family is closed under scaling of both axes; standard units make the fit well conditioned.
+    x, y = _standardised(prediction), _standardised(mos)
+    falling = (x * y).sum() < 0
+    ends = (y.min(), y.max()) if falling else (y.max(), y.min())
+    best, smallest = None, np.inf
+    for width in (0.25, 1.0, 4.0):  # from one start the fit may end in a local minimum
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", OptimizeWarning)
+                fitted, _ = curve_fit(_logistic, x, y, p0=(*ends, 0.0, width), maxfev=5_000)
+        except RuntimeError:
+            continue
+        mapped = _logistic(x, *fitted)
+        error = ((mapped - y) ** 2).sum()
+        if error < smallest:
+            best, smallest = mapped, error
+    return float("nan") if best is None else plcc(best, mos)
+
+
+def _logistic(x: np.ndarray, b1: float, b2: float, b3: float, b4: float) -> np.ndarray:
+    """Evaluate the 4-parameter logistic (see :func:`plcc_logistic`)."""
+    return (b1 - b2) * expit((x - b3) / max(abs(b4), 1e-12)) + b2
+
+
+def krcc(prediction: np.ndarray, mos: np.ndarray) -> float:
+    """Kendall's rank correlation, tau-b, of scores [N] with labels [N]; see :func:`srcc`."""
+    prediction, mos = _checked(prediction, mos)
+    if _constant(prediction) or _constant(mos):
+        return float("nan")
+    if np.array_equal(rankdata(prediction), rankdata(mos)):
+        return 1.0
+    return float(kendalltau(prediction, mos).statistic)
+
+
+def _checked(prediction: np.ndarray, mos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as float64 vectors, or raise ValueError."""
+    first, second = np.asarray(prediction, np.float64), np.asarray(mos, np.float64)
+    if first.ndim != 1 or first.shape != second.shape:
+        raise ValueError(f"prediction {first.shape} and mos {second.shape} must be vectors alike")
+    for name, values in (("prediction", first), ("mos", second)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} holds a value that is not a finite number")
+    return first, second
+
+
+def _constant(values: np.ndarray) -> bool:
+    """Tell whether all values are equal (or there is none)."""
+    return len(values) == 0 or bool((values == values[0]).all())
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Subtract the mean and divide by the standard deviation of values that are not constant."""
+    centred = values - values.mean()
+    centred = centred / np.abs(centred).max()
+    return centred / np.sqrt((centred * centred).mean())
+
+
+def _square(matrix: np.ndarray) -> np.ndarray:
+    """Return a float64 [T, T] array with at least one task, or raise ValueError."""
+    array = np.asarray(matrix, np.float64)
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or not len(array):
+        raise ValueError(f"expected a square matrix with at least one task, not {array.shape}")
+    return array
+
+
+def plasticity(srcc_matrix: np.ndarray) -> np.ndarray:
+    """Plasticity index of every step, PI_t = S[t, t]: how well each task was learned.
+
+    Args:
+        srcc_matrix: S [T, T]; S[t, s] is the SRCC on task s after learning task t, for s <= t.
+
+    Returns:
+        Array [T].
+    """
+    return _square(srcc_matrix).diagonal().copy()
+
+
+def stability(agreement: np.ndarray) -> np.ndarray:
+    """Stability index of every step: SI_1 = 1, SI_t = mean over s < t of agreement[t, s].
+
+    Args:
+        agreement: [T, T]; cell [t, s], s < t, is the SRCC between the predictions for task s made
+            after learning task t and those made right after task s. Only these cells are read.
+
+    Returns:
+        Array [T].
+    """
+    matrix = _square(agreement)
+    return np.array([1.0, *(matrix[t, :t].mean() for t in range(1, len(matrix)))])
+
+
+def mean_plasticity(srcc_matrix: np.ndarray) -> float:
+    """Mean plasticity index, mPI: the mean of :func:`plasticity` over the steps."""
+    return float(plasticity(srcc_matrix).mean())
+
+
+def mean_stability(agreement: np.ndarray) -> float:
+    """Mean stability index, mSI: the mean of :func:`stability` over the steps."""
+    return float(stability(agreement).mean())
+
+
+def mean_plasticity_stability(srcc_matrix: np.ndarray, agreement: np.ndarray) -> float:
+    """Mean plasticity-stability index, mPSI = (mPI + mSI) / 2."""
+    return (mean_plasticity(srcc_matrix) + mean_stability(agreement)) / 2
+
+
+def mean_srcc(srcc_matrix: np.ndarray) -> float:
+    """MSRCC: the mean over steps t of the mean SRCC over the tasks s <= t learned so far."""
+    matrix = _square(srcc_matrix)
+    return float(np.mean([matrix[t, : t + 1].mean() for t in range(len(matrix))]))
+
+
+def mpsr(srcc_matrix: np.ndarray) -> float:
+    """Mean plasticity-stability ratio of the predecessor paper.
+
+    S is mapped to (S + 1) / 2; PSR_1 = S[1, 1]; PSR_t = S[t, t] times the mean over s < t of
+    S[t, s] / (S[s, s] + 1e-16).
+
+    Args:
+        srcc_matrix: S [T, T] (see :func:`plasticity`).
+
+    Returns:
+        The mean of PSR over the steps.
+    """
+    positive = (_square(srcc_matrix) + 1) / 2
+    learned = positive.diagonal() + 1e-16
+    ratios = [positive[0, 0]]
+    for t in range(1, len(positive)):
+        ratios.append(positive[t, t] * (positive[t, :t] / learned[:t]).mean())
+    return float(np.mean(ratios))
+
+
+def weighted_srcc(srcc_values: np.ndarray, counts: np.ndarray) -> float:
+    """Mean of the tasks' SRCC, weighted by their numbers of test images.
+
+    Args:
+        srcc_values: SRCC of each task [T].
+        counts: Number of images of each task [T], positive.
+
+    Returns:
+        The weighted mean.
+
+    Raises:
+        ValueError: Shapes differ, or a count is not positive.
+    """
+    values, weights = np.asarray(srcc_values, np.float64), np.asarray(counts, np.float64)
+    if values.ndim != 1 or values.shape != weights.shape or not (weights > 0).all():
+        raise ValueError(f"SRCC {values.shape} and positive counts {weights.shape} must be [T]")
+    return float((values * weights).sum() / weights.sum())
+
+
+def bootstrap_indices(n: int, draws: int, seed: int) -> np.ndarray:
+    """Draw resamples of ``n`` images with replacement.
+
+    Two sets of scores resampled with the same indices can be compared pair by pair, so the seed
+    must depend on the test set alone.
+
+    Args:
+        n: Number of images.
+        draws: Number of resamples.
+        seed: See :func:`tsniqa.seeds.derive_seed`.
+
+    Returns:
+        Positions [draws, n], int64, in [0, n).
+    """
+    return np.random.default_rng(seed).integers(0, n, size=(draws, n))
+
+
+def bootstrap_srcc(prediction: np.ndarray, mos: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """SRCC of every resample.
+
+    Args:
+        prediction: Scores [N].
+        mos: Labels [N].
+        indices: Positions [draws, N] from :func:`bootstrap_indices`.
+
+    Returns:
+        Array [draws]; NaN where a resample is constant.
+
+    Raises:
+        ValueError: Shapes differ, or a value is not finite.
+    """
+    prediction, mos = _checked(prediction, mos)
+    return _rank_correlation(prediction[indices], mos[indices])
+
+
+def paired_interval(
+    first: np.ndarray, second: np.ndarray, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile interval of the difference first - second over paired resamples.
+
+    Args:
+        first: Bootstrap values [draws].
+        second: Bootstrap values [draws] of the same resamples.
+        level: Coverage in (0, 1).
+
+    Returns:
+        Lower and upper end; the difference is not resolved if they enclose 0. Resamples with NaN
+        are left out; (NaN, NaN) if none is left.
+
+    Raises:
+        ValueError: Shapes differ, or ``level`` is outside (0, 1).
+    """
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if first.ndim != 1 or first.shape != second.shape or not 0 < level < 1:
+        raise ValueError(
+            f"draws {first.shape} and {second.shape} must pair, level {level} in (0, 1)"
+        )
+    difference = first - second
+    difference = difference[~np.isnan(difference)]
+    if not len(difference):
+        return float("nan"), float("nan")
+    tail = (1 - level) / 2
+    low, high = np.quantile(difference, [tail, 1 - tail])
+    return float(low), float(high)
