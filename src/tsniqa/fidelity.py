@@ -1,6 +1,6 @@
 """Learning from pairs: Thurstone's model of a comparison and the fidelity loss.
 
-Source: Zhang et al., TIP 2024, Sec. III-B. Two images of one task are compared; the model's
+Source: Zhang et al., TIP 2024. Two images of one task are compared; the model's
 probability that the first is better follows Thurstone's case V with unit variances, and the
 fidelity loss (Tsai et al., SIGIR 2007) compares it with the human judgement. Only differences of
 scores enter, so tasks with different rating scales need no common one.

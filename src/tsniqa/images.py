@@ -1,6 +1,6 @@
 """Images: decoding with checks, the decoded cache, crops for learning, whole images for testing.
 
-The sizes are the paper's (Zhang et al., TIP 2024, Sec. IV-A): an image whose shorter side exceeds
+The sizes are the paper's (Zhang et al., TIP 2024): an image whose shorter side exceeds
 768 pixels is resized to it, learning sees random crops with horizontal flips, tests see the full
 image. Everything stays uint8 until :func:`normalize`.
 """

@@ -194,7 +194,7 @@ def _too_few_images(task: Task) -> DataError:
 def resplit(task: Task, split: str) -> Task:
     """Draw a new 70/10/20 split, disjoint in reference content.
 
-    The protocol is the paper's (Sec. IV-A). Whole reference groups are shuffled by a seed derived
+    The protocol is the paper's (Zhang et al., TIP 2024). Whole reference groups are shuffled by a seed derived
     from the task's name and the split, then cut where the numbers of images come nearest to the
     shares; several shuffles are tried until they are as near as whole images allow. The result
     depends on names only, not on the order of rows.
