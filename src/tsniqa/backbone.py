@@ -1,10 +1,11 @@
 """The frozen backbone: any timm convolutional network, described by a YAML card.
 
-The filters of the network never change while tasks are learned (paper, section III-A); a
+The filters of the network never change while tasks are learned; a
 fingerprint over every parameter outside the normalization layers proves it.
 """
 
 import hashlib
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -22,6 +23,9 @@ from tsniqa.images import normalize as to_network_input
 from tsniqa.locations import resolve, shipped
 from tsniqa.normalization import normalization_layers
 
+WEIGHTS_VARIABLE = "TSNIQA_WEIGHTS"
+"""Environment variable that names one more folder to look for weight files in."""
+
 Triple = tuple[float, float, float]
 
 
@@ -34,7 +38,8 @@ class BackboneCard(BaseModel):
         arguments: Further arguments of ``timm.create_model``.
         weights: ``"hub"`` (timm's download), ``"none"`` (random, for tests), or a path to a
             ``.safetensors`` file or a state dict; relative paths count from the card's folder,
-            then from the project root.
+            then from the project root, then from the folder named by the environment variable
+            ``TSNIQA_WEIGHTS``.
         sha256: Checksum of the weight file, or None if it is not checked.
         mean: Per-channel mean of the network's input, on the scale [0, 1].
         std: Per-channel standard deviation of the network's input, on the scale [0, 1].
@@ -93,7 +98,7 @@ class Backbone(nn.Module):
             inputs: Float32 [N, 3, H, W] from :meth:`preprocess`.
 
         Returns:
-            The features that the gate and the heads read, L2-normalised (paper, section III-B).
+            The features that the gate and the heads read, L2-normalised (the paper).
         """
         final, maps = self.network.forward_intermediates(inputs)
         pooled = [normalize(maps[i].float().mean((2, 3)), dim=1) for i in self.card.stages]
@@ -165,9 +170,15 @@ def load_card(name: str) -> BackboneCard:
         raise ConfigError(f"{path}: {field}: {first['msg']}") from error
     if card.weights in ("hub", "none"):
         return card
-    beside = path.parent / Path(card.weights).expanduser()
-    weights = beside if beside.is_file() else resolve(card.weights)
-    return card.model_copy(update={"weights": str(weights)})
+    return card.model_copy(update={"weights": str(_find_weights(path.parent, card.weights))})
+
+
+def _find_weights(card_folder: Path, name: str) -> Path:
+    """Return the first existing place of a weight file, or the project root's."""
+    places = [card_folder / Path(name).expanduser(), resolve(name)]
+    if WEIGHTS_VARIABLE in os.environ:
+        places.append(resolve(os.environ[WEIGHTS_VARIABLE]) / name)
+    return next((place for place in places if place.is_file()), places[1])
 
 
 def load_backbone(card: BackboneCard, device: str = "cpu") -> Backbone:
@@ -187,7 +198,9 @@ def load_backbone(card: BackboneCard, device: str = "cpu") -> Backbone:
     try:
         network = timm.create_model(card.model, pretrained=False, num_classes=0, **card.arguments)
     except (RuntimeError, TypeError) as error:
-        raise ConfigError(f"backbone '{card.name}': timm cannot build '{card.model}': {error}") from error
+        raise ConfigError(
+            f"backbone '{card.name}': timm cannot build '{card.model}': {error}"
+        ) from error
     if card.weights == "hub":
         network = _from_hub(card)
     elif card.weights != "none":
@@ -214,8 +227,8 @@ def _load_file(network: nn.Module, card: BackboneCard) -> None:
     path = Path(card.weights)
     if not path.is_file():
         raise WeightsError(
-            f"backbone '{card.name}': no weight file at {path}; put it there or correct 'weights' "
-            "in the card"
+            f"backbone '{card.name}': no weight file at {path}; put it there, name its folder in "
+            f"the environment variable {WEIGHTS_VARIABLE}, or choose another backbone"
         )
     if card.sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != card.sha256:
         raise WeightsError(

@@ -2,7 +2,7 @@
 
 With the normalization of a fixed reference network, every task leaves behind K-means centroids of
 its training images' features at two stages; the distance to the nearest centroid of each task
-decides how much weight each head gets (paper, section III-C).
+decides how much weight each head gets (the paper).
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,9 +54,7 @@ class KMeansGate:
         self.temperature = temperature
         self.centroids_: dict[str, list[np.ndarray]] = {}
 
-    def fit(
-        self, features: Sequence[np.ndarray], task: str, random_state: int = 0
-    ) -> "KMeansGate":
+    def fit(self, features: Sequence[np.ndarray], task: str, random_state: int = 0) -> "KMeansGate":
         """Learn one task's centroids; other tasks' stay as they are.
 
         Args:

@@ -9,7 +9,7 @@ class LinearHead(nn.Module):
     """Predict quality as the inner product of a feature and a weight vector.
 
     While learning, the raw weight is used; when scoring, it is L2-normalised, so that quality lies
-    in [-1, 1] and all heads share one perceptual scale (paper, section III-B).
+    in [-1, 1] and all heads share one perceptual scale (the paper).
 
     Attributes:
         weight: Float32 vector [C].

@@ -1,4 +1,4 @@
-"""TSN-IQA as a model: a frozen backbone, a normalization bank, heads, and a gate that mixes them."""
+"""TSN-IQA as a model: frozen backbone, normalization bank, heads, and the gate that mixes them."""
 
 import json
 from collections.abc import Sequence

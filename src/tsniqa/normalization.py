@@ -1,7 +1,7 @@
 """The normalization bank: one set of normalization parameters for every task.
 
 For task t the bank holds phi_t = {gamma, beta, running mean, running variance} of every
-normalization layer (paper, section III-A). Swapping leaves everything else of the network alone.
+normalization layer. Swapping leaves everything else of the network alone.
 """
 
 from collections.abc import Iterator
@@ -99,7 +99,7 @@ class NormalizationBank:
 
     Attributes:
         initial: The state the network had when the bank was made; every new task starts from it
-            (the *ImageNet* normalization, not the previous task's: paper, section III-A).
+            (the *ImageNet* normalization, not the previous task's: the paper).
         states: One state per task.
     """
 

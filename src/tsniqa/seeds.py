@@ -1,4 +1,4 @@
-"""Seeds derived from names, so that nothing depends on a position in an order or a global stream."""
+"""Seeds derived from names, so that nothing depends on a position or a global stream."""
 
 import hashlib
 

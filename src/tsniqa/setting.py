@@ -1,0 +1,106 @@
+"""What a run hands to its strategy: data, reference network, schedules, seed."""
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from tsniqa.backbone import Backbone, Features, fingerprint
+from tsniqa.images import ImageSet
+from tsniqa.inference import image_features
+from tsniqa.seeds import derive_seed
+from tsniqa.tasks import Task
+from tsniqa.training import HeadStep, ImageStep, LabelledImages
+
+
+class GateOptions(BaseModel):
+    """Options of the K-means gate, see :class:`tsniqa.gating.KMeansGate`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clusters: PositiveInt = 128
+    n_init: PositiveInt = 20
+    temperature: PositiveFloat = 32.0
+
+
+class Schedule(BaseModel):
+    """How a task is learned.
+
+    Attributes:
+        head: Step one, for every strategy.
+        normalization: Step two where normalization alone is trained.
+        full: Step two where the whole network is trained.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    head: HeadStep
+    normalization: ImageStep
+    full: ImageStep
+
+
+@dataclass
+class Setting:
+    """Everything a strategy may use; it is the same for all strategies of a comparison.
+
+    Attributes:
+        backbone: The reference network, with its initial normalization.
+        schedule: The training schedules.
+        gate: The gate's options.
+        seed: The run's seed.
+        shorter_side: Larger images are resized to this shorter side, or None.
+        feature_cache: Folder that keeps reference features, or None.
+    """
+
+    backbone: Backbone
+    schedule: Schedule
+    gate: GateOptions
+    seed: int
+    shorter_side: int | None = None
+    feature_cache: Path | None = None
+    _images: dict[tuple[str, str], LabelledImages] = field(default_factory=dict)
+
+    def seed_for(self, *names: str) -> int:
+        """Derive the seed of one purpose from the run's seed (never from a position)."""
+        return derive_seed(self.seed, *names)
+
+    def images(self, task: Task, part: str) -> LabelledImages:
+        """Return a part (train, val or test) of a task; its decoded images stay in memory."""
+        key = (task.fingerprint(), part)
+        if key not in self._images:
+            images = ImageSet(task.paths(part), self.shorter_side)
+            self._images[key] = LabelledImages(images, torch.from_numpy(task.mos(part)).float())
+        return self._images[key]
+
+    def reference_features(self, task: Task, part: str) -> Features:
+        """Return features of a part of a task under the initial normalization.
+
+        They are the same for every strategy, so they are computed once and kept on disk under a
+        fingerprint of the network, the data and the resizing.
+        """
+        if self.feature_cache is None:
+            return self._compute_features(task, part)
+        network = fingerprint(dict(self.backbone.network.state_dict()))
+        key = f"{network} {self.backbone.card.stages} {self.backbone.card.head_feature}"
+        key += f" {self.backbone.device.type} {task.fingerprint()} {part} {self.shorter_side}"
+        name = hashlib.sha256(key.encode()).hexdigest()[:20]
+        path = self.feature_cache / f"{task.name}-{part}-{name}.safetensors"
+        try:
+            stored = load_file(path)
+            return Features((stored["gate3"], stored["gate4"]), stored["head"])
+        except (FileNotFoundError, SafetensorError, KeyError):
+            features = self._compute_features(task, part)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        gate3, gate4 = features.gate
+        save_file({"gate3": gate3, "gate4": gate4, "head": features.head}, partial)
+        partial.replace(path)
+        return features
+
+    def _compute_features(self, task: Task, part: str) -> Features:
+        return image_features(self.backbone, self.images(task, part).images)

@@ -1,0 +1,35 @@
+"""Head-only: everything frozen but one head a task; TSN's step one and nothing more.
+
+The control that shows what task-specific normalization adds.
+"""
+
+from typing import ClassVar
+
+from torch import nn
+
+from tsniqa.normalization import NormalizationBank, NormalizationState
+from tsniqa.strategies.tsn import TSN
+from tsniqa.training import ImageStep
+
+
+class NothingStored(NormalizationBank):
+    """A bank for networks that no task changes."""
+
+    def live(self) -> NormalizationState:
+        """Return no tensors: there is nothing to swap."""
+        return {}
+
+
+class HeadOnly(TSN):
+    """Learn a head for every task on the unchanged network."""
+
+    name: ClassVar[str] = "head-only"
+
+    def _bank(self) -> NormalizationBank:
+        return NothingStored(self.setting.backbone.network)
+
+    def _trained(self) -> list[nn.Parameter]:
+        return []
+
+    def _step_two(self) -> ImageStep | None:
+        return None

@@ -1,0 +1,111 @@
+"""Sequential fine-tuning: one network and one head, trained on one task after another.
+
+The baseline without any defence against forgetting (SL in *Continual Learning for Blind Image
+Quality Assessment*, IEEE TPAMI 2023, arXiv 2102.09717).
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tsniqa.heads import LinearHead
+from tsniqa.images import ImageSet
+from tsniqa.inference import image_features
+from tsniqa.setting import Setting
+from tsniqa.strategies.protocol import Learned, ParameterCount
+from tsniqa.tasks import Task
+from tsniqa.training import LabelledFeatures, learn_head, learn_images
+
+HEAD = "shared"
+
+
+class Sequential:
+    """Continue training the same network and head on every new task."""
+
+    name: ClassVar[str] = "sequential"
+    all_at_once: ClassVar[bool] = False
+    gated: ClassVar[bool] = False
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.backbone = copy.deepcopy(setting.backbone)
+        generator = torch.Generator().manual_seed(setting.seed_for(HEAD, "head"))
+        self.head = LinearHead(setting.backbone.head_width, generator)
+
+    @property
+    def head_names(self) -> list[str]:
+        """The one head."""
+        return [HEAD]
+
+    def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
+        """Fit head, then head and network, to the new task alone."""
+        return self._fit([task], initial=not seen)
+
+    def _features(self, task: Task, part: str, initial: bool) -> LabelledFeatures:
+        images = self.setting.images(task, part)
+        if initial:
+            return LabelledFeatures(self.setting.reference_features(task, part).head, images.mos)
+        return LabelledFeatures(image_features(self.backbone, images.images).head, images.mos)
+
+    def _fit(self, tasks: Sequence[Task], initial: bool) -> Learned:
+        """Run both steps on the union of tasks; ``initial`` if the network is still untouched."""
+        setting = self.setting
+        train = [setting.images(task, "train") for task in tasks]
+        validation = [setting.images(task, "val") for task in tasks]
+        purpose = " ".join(task.name for task in tasks)
+        features = [
+            [self._features(task, part, initial) for task in tasks] for part in ("train", "val")
+        ]
+        seed = setting.seed_for(purpose, "step one")
+        history = learn_head(self.head, *features, setting.schedule.head, seed)
+        step = setting.schedule.full
+        if step.epochs:
+            trained = list(self.backbone.network.parameters())
+            seed = setting.seed_for(purpose, "step two")
+            history += learn_images(
+                self.backbone, self.head, trained, train, validation, step, seed
+            )
+        return Learned(history, {HEAD: 0.0})
+
+    def heads(self, images: ImageSet, names: Sequence[str] | None = None) -> np.ndarray:
+        """Return the shared head's float32 scores [N, 1]."""
+        features = image_features(self.backbone, images).head
+        with torch.inference_mode():
+            return self.head.score(features).numpy()[:, None]
+
+    def distances(self, images: ImageSet) -> None:
+        """Return None: one head needs no gate."""
+
+    def parameters(self) -> ParameterCount:
+        """Count trained values; no task adds any to what is stored."""
+        network = sum(parameter.numel() for parameter in self.backbone.network.parameters())
+        return ParameterCount(
+            learnable_per_task=network + self.head.weight.numel(), stored_per_task=0
+        )
+
+    def filters_fingerprint(self) -> str:
+        """Return the fingerprint of the network's present filters (they do change)."""
+        return self.backbone.filters_fingerprint()
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the network and the head."""
+        state = {f"network/{k}": v.cpu() for k, v in self.backbone.network.state_dict().items()}
+        return {**state, "head": self.head.weight.detach()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Replace network and head by what :meth:`state` returned."""
+        prefix = "network/"
+        network = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        self.backbone.network.load_state_dict(network)
+        self.head.load_state_dict({"weight": state["head"]})
+
+    def save(self, folder: Path) -> None:
+        """Write network and head as one safetensors file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self.state(), folder / f"{self.name}.safetensors")

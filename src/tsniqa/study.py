@@ -1,0 +1,341 @@
+"""The study loop: one configuration in, one run record out; resumable after every task."""
+
+import hashlib
+import json
+import logging
+import platform
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_limits
+
+from tsniqa import tables
+from tsniqa.backbone import BackboneCard, fingerprint, load_backbone, load_card
+from tsniqa.datasets import load_task
+from tsniqa.errors import ConfigError
+from tsniqa.images import ImageSet
+from tsniqa.locations import project_root
+from tsniqa.presets import Preset, load_preset
+from tsniqa.records import (
+    RESULTS_VERSION,
+    HeadEvent,
+    RecordDescription,
+    RunConfig,
+    RunRecord,
+    TaskInfo,
+)
+from tsniqa.setting import Setting
+from tsniqa.strategies import Strategy, find_strategy
+from tsniqa.tasks import Task, check_task
+from tsniqa.training import Epoch
+
+log = logging.getLogger("tsniqa")
+
+
+@dataclass
+class Plan:
+    """A configuration with everything it names resolved and checked."""
+
+    config: RunConfig
+    preset: Preset
+    card: BackboneCard
+    setting: Setting
+    strategy: Strategy
+    tasks: list[Task]
+    fingerprints: dict[str, str]
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity: readable words and a hash of everything that determines results."""
+        identity = {
+            "config": self.config.model_dump(mode="json", exclude={"preset", "backbone"}),
+            "preset": self.preset.model_dump(mode="json", exclude={"description", "backbone"}),
+            "card": self.card.model_dump(
+                mode="json", include={"mean", "std", "stages", "head_feature"}
+            ),
+            "backbone": self.fingerprints["backbone"],
+            "data": {task.name: task.fingerprint() for task in self.tasks},
+            "order": [task.name for task in self.tasks],
+            "version": RESULTS_VERSION,
+        }
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        words = f"{self.preset.name}-{self.config.strategy}-seed{self.config.seed}"
+        return f"{words}-{digest[:10]}"
+
+
+def prepare(
+    config: RunConfig, data_root: Path, device: str = "auto", cache: Path | None = None
+) -> Plan:
+    """Resolve and check a configuration before anything is computed.
+
+    Args:
+        config: What to run.
+        data_root: Folder of datasets in the generic layout.
+        device: ``"auto"``, or a torch device name.
+        cache: Folder for features that runs share, or None.
+
+    Raises:
+        ConfigError: A name is unknown, the order is empty or repeats a task, there is no such
+            device.
+        DataError: A task's images or labels are unusable.
+        WeightsError: The backbone's weights are unusable.
+    """
+    preset = load_preset(config.preset, config.overrides)
+    find_strategy(config.strategy)
+    order = list(preset.tasks if config.task_order is None else config.task_order)
+    check_order(order)
+    card = load_card(config.backbone or preset.backbone)
+    tasks = [load_task(name, data_root, config.seed, config.split) for name in order]
+    for task in tasks:
+        check_task(task)
+    backbone = load_backbone(card, find_device(device))
+    setting = Setting(
+        backbone, preset.schedule, preset.gate, config.seed, preset.shorter_side, cache
+    )
+    fingerprints = {
+        "backbone": fingerprint(dict(backbone.network.state_dict())),
+        "filters before": backbone.filters_fingerprint(),
+    }
+    strategy = find_strategy(config.strategy)(setting)
+    return Plan(config, preset, card, setting, strategy, tasks, fingerprints)
+
+
+def check_order(order: list[str]) -> None:
+    """Refuse an empty order and one that names a task twice.
+
+    Raises:
+        ConfigError: It is one of these.
+    """
+    if not order:
+        raise ConfigError("the task order is empty; name at least one task, or leave it out")
+    repeated = sorted({name for name in order if order.count(name) > 1})
+    if repeated:
+        raise ConfigError(f"the task order names {', '.join(repeated)} twice; name each task once")
+
+
+def find_device(name: str) -> str:
+    """Choose a torch device: ``"auto"`` is a GPU where there is one.
+
+    Raises:
+        ConfigError: The named device does not exist.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"no device '{name}' here; use auto, cpu or cuda") from error
+    return name
+
+
+def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "auto") -> RunRecord:
+    """Run a configuration, or return its record if it is already there.
+
+    An interrupted run continues after its last finished task; the record appears at once, whole.
+
+    Args:
+        config: What to run.
+        data_root: Folder of datasets in the generic layout.
+        results_dir: Folder of record folders.
+        device: ``"auto"``, or a torch device name.
+
+    Returns:
+        The finished record.
+
+    Raises:
+        TsniqaError: See :func:`prepare`.
+    """
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    plan = prepare(config, data_root, device, results_dir.parent / "features")
+    folder = results_dir / plan.run_id
+    if (folder / "record.json").is_file():
+        return RunRecord.load(folder)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(plan.preset.threads)
+    try:
+        with threadpool_limits(plan.preset.threads):
+            return _Run(plan, folder).finish()
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Run:
+    """An unfinished run and its folder of finished steps."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.partial = folder.with_name(folder.name + ".partial")
+        self.partial.mkdir(parents=True, exist_ok=True)
+
+    def finish(self) -> RunRecord:
+        """Do the steps that are missing, then write the record."""
+        plan = self.plan
+        last = len(plan.tasks) - 1
+        steps = [last] if plan.strategy.all_at_once else list(range(last + 1))
+        done = [step for step in steps if (self.partial / f"step-{step}.json").is_file()]
+        if done:
+            log.info("%s: continuing after %d finished steps", plan.run_id, len(done))
+            plan.strategy.load_state(load_file(self.partial / f"state-{done[-1]}.safetensors"))
+        for step in steps[len(done) :]:
+            self._do(step)
+        return self._write_record(steps)
+
+    def _do(self, step: int) -> None:
+        """Learn one task, score all test images, and put both on disk."""
+        plan, task = self.plan, self.plan.tasks[step]
+        start = time.perf_counter()
+        learned = plan.strategy.learn(task, plan.tasks[:step])
+        learning = time.perf_counter() - start
+        start = time.perf_counter()
+        names = sorted(learned.offsets)
+        scores = np.concatenate([plan.strategy.heads(images, names) for images in self._tests()])
+        scoring = time.perf_counter() - start
+        content = {
+            "history": [epoch.model_dump() for epoch in learned.history],
+            "events": [
+                {"step": step, "head": name, "offset": learned.offsets[name]} for name in names
+            ],
+            "seconds": {"learning": learning, "scoring": scoring},
+        }
+        save_file(
+            {name: value.contiguous() for name, value in plan.strategy.state().items()},
+            self.partial / f"state-{step}.safetensors",
+        )
+        save_arrays(
+            {"scores": np.ascontiguousarray(scores.T)}, self.partial / f"step-{step}.safetensors"
+        )
+        # The JSON file says that the step is finished, so it comes last and whole.
+        unfinished = self.partial / f"step-{step}.json.partial"
+        unfinished.write_text(json.dumps(content))
+        unfinished.replace(self.partial / f"step-{step}.json")
+        (self.partial / f"state-{step - 1}.safetensors").unlink(missing_ok=True)
+        best = max(epoch.validation_srcc for epoch in learned.history)
+        log.info(
+            "%s: %s learned in %.0f s, scored in %.0f s, validation SRCC %.3f",
+            plan.run_id, task.name, learning, scoring, best,
+        )  # fmt: skip
+
+    def _tests(self) -> list[ImageSet]:
+        tasks = sorted(self.plan.tasks, key=lambda task: task.name)
+        return [self.plan.setting.images(task, "test").images for task in tasks]
+
+    def _write_record(self, steps: list[int]) -> RunRecord:
+        plan = self.plan
+        contents = [json.loads((self.partial / f"step-{step}.json").read_text()) for step in steps]
+        arrays = [load_arrays(self.partial / f"step-{step}.safetensors") for step in steps]
+        distances = [plan.strategy.distances(images) for images in self._tests()]
+        gated = plan.strategy.gated
+        description = self._describe(steps, contents)
+        record = RunRecord(
+            description,
+            scores=np.concatenate([array["scores"] for array in arrays]),
+            distances=np.concatenate(distances) if gated else None,
+        )
+        tasks = sorted(plan.tasks, key=lambda task: task.name)
+        mos = np.concatenate([task.mos("test") for task in tasks])
+        record.correlations = tables.correlation_table(record, mos)
+        if all(task.simulated for task in plan.tasks):
+            record.mos = mos
+        else:
+            record.draws = tables.bootstrap_table(record, mos)
+        return self._publish(record)
+
+    def _publish(self, record: RunRecord) -> RunRecord:
+        """Write the record beside its place, then move it there in one step."""
+        new = self.folder.with_name(self.folder.name + ".new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        record.save(new)
+        self.plan.strategy.save(new / "model")
+        new.rename(self.folder)
+        shutil.rmtree(self.partial)
+        record.folder = self.folder
+        return record
+
+    def _describe(self, steps: list[int], contents: list[dict]) -> RecordDescription:
+        plan = self.plan
+        names = [plan.tasks[step].name for step in steps]
+        timings = {
+            f"{kind} {name}": content["seconds"][kind]
+            for name, content in zip(names, contents, strict=True)
+            for kind in ("learning", "scoring")
+        }
+        return RecordDescription(
+            results_version=RESULTS_VERSION,
+            run_id=plan.run_id,
+            config=plan.config,
+            preset=plan.preset,
+            backbone=plan.card.model_copy(update={"weights": Path(plan.card.weights).name}),
+            gated=plan.strategy.gated,
+            all_at_once=plan.strategy.all_at_once,
+            tasks=[_task_info(task) for task in plan.tasks],
+            test_images={
+                task.name: task.part("test")["image"].tolist()
+                for task in sorted(plan.tasks, key=lambda task: task.name)
+            },
+            events=[HeadEvent(**event) for content in contents for event in content["events"]],
+            history={
+                name: [Epoch(**epoch) for epoch in content["history"]]
+                for name, content in zip(names, contents, strict=True)
+            },
+            parameters=plan.strategy.parameters(),
+            timings=timings,
+            device=_device_name(plan.setting.backbone.device),
+            versions=_versions(),
+            commit=_commit(),
+            fingerprints={
+                **plan.fingerprints, "filters after": plan.strategy.filters_fingerprint()
+            },
+        )  # fmt: skip
+
+
+def _task_info(task: Task) -> TaskInfo:
+    return TaskInfo(
+        name=task.name,
+        description=task.description,
+        citation=task.citation,
+        licence=task.licence,
+        mos_range=task.mos_range,
+        simulated=task.simulated,
+        images={part: len(task.part(part)) for part in ("train", "val", "test")},
+        fingerprint=task.fingerprint(),
+    )
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def _versions() -> dict[str, str]:
+    packages = (
+        "tsniqa",
+        "torch",
+        "torchvision",
+        "timm",
+        "numpy",
+        "scipy",
+        "scikit-learn",
+        "pillow",
+    )
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(project_root()), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
