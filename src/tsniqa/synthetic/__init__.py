@@ -1,0 +1,1 @@
+"""The mini benchmark: procedural scenes, distortions and simulated observers, made from seeds."""

@@ -1,0 +1,180 @@
+"""All distortions by name, the phone-camera chains, and what each task and the pretext use."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, median_filter
+
+from tsniqa.errors import ConfigError, unknown_name
+from tsniqa.synthetic import blur_noise, compression, tone_colour
+from tsniqa.synthetic.blur_noise import strength
+from tsniqa.synthetic.fields import Array, Generator
+
+Distortion = Callable[[Array, float, Generator], Array]
+
+
+def _sensor(image: Array, sigma: float, generator: Generator) -> Array:
+    """Add signal-dependent sensor noise, blotchy as after a camera's demosaicing."""
+    noise = generator.standard_normal(image.shape, dtype=np.float32)
+    noise = gaussian_filter(noise, (0.6, 0.6, 0)) * 1.6
+    return image + sigma * np.sqrt(np.clip(image, 0.02, 1)) * noise
+
+
+def phone_low_light(image: Array, level: float, generator: Generator) -> Array:
+    """Too little light: underexposed, noisy, smoothed by the phone, compressed."""
+    dark = tone_colour.exposure(image, -strength(level, 0.3, 0.7, 1.2, 1.8, 2.4))
+    noisy = _sensor(dark, strength(level, 0.03, 0.06, 0.1, 0.16, 0.25), generator)
+    if generator.random() < 0.5:
+        noisy = median_filter(noisy, (3, 3, 1))
+    warm = tone_colour.colour_cast(noisy, generator.uniform(0, 0.15))
+    return compression.jpeg(warm, strength(level, 1, 1, 1.5, 2, 2.5), generator)
+
+
+def phone_shake(image: Array, level: float, generator: Generator) -> Array:
+    """An unsteady hand: camera shake, a little noise, compression."""
+    moved = blur_noise.camera_shake(image, level, generator)
+    noisy = _sensor(moved, strength(level, 0.01, 0.015, 0.02, 0.03, 0.04), generator)
+    return compression.jpeg(noisy, 1, generator)
+
+
+def phone_exposure(image: Array, level: float, generator: Generator) -> Array:
+    """A wrong exposure: blown highlights or crushed shadows, a vignette, a colour cast."""
+    over = generator.random() < 0.5
+    stops = strength(level, 0.5, 1.0, 1.6, 2.3, 3.1)
+    exposed = tone_colour.exposure(image, stops if over else -1.2 * stops)
+    shaded = blur_noise.vignette(exposed, generator.uniform(0, 0.4))
+    cast = tone_colour.colour_cast(shaded, generator.uniform(-0.12, 0.12))
+    return compression.jpeg(_sensor(cast, 0.015, generator), 1, generator)
+
+
+def phone_compression(image: Array, level: float, generator: Generator) -> Array:
+    """A soft picture, sharpened by the phone and compressed too much, perhaps twice."""
+    soft = gaussian_filter(image, (0.6, 0.6, 0))
+    sharp = blur_noise.sharpen(soft, strength(level, 1, 1.3, 1.6, 2, 2.4), generator)
+    once = compression.jpeg(sharp, level, generator)
+    return compression.jpeg(once, max(level - 1, 1), generator)
+
+
+def everyday_mixture(image: Array, level: float, generator: Generator) -> Array:
+    """Two or three mild defects of ordinary photographs together, then compression."""
+    steps: tuple[Distortion, ...] = (
+        blur_noise.lens_blur,
+        blur_noise.camera_shake,
+        lambda x, amount, g: _sensor(x, 0.025 * amount, g),
+        lambda x, amount, g: tone_colour.exposure(x, 0.4 * amount * g.choice((-1.0, 1.0))),
+        tone_colour.contrast,
+        tone_colour.saturation_hsv,
+        lambda x, amount, g: tone_colour.colour_cast(x, 0.06 * amount * g.choice((-1.0, 1.0))),
+        blur_noise.sharpen,
+    )
+    count = int(generator.integers(2, 4))
+    chosen = np.sort(generator.choice(len(steps), count, replace=False))
+    for index, share in zip(chosen, generator.uniform(0.35, 0.75, count), strict=True):
+        image = np.clip(steps[index](image, 1 + (level - 1) * share, generator), 0, 1)
+    return compression.jpeg(image, 1 + (level - 1) * generator.uniform(0, 0.6), generator)
+
+
+DISTORTIONS: dict[str, Distortion] = {
+    "gaussian-blur": blur_noise.gaussian_blur,
+    "lens-blur": blur_noise.lens_blur,
+    "motion-blur": blur_noise.motion_blur,
+    "camera-shake": blur_noise.camera_shake,
+    "white-noise": blur_noise.white_noise,
+    "pink-noise": blur_noise.pink_noise,
+    "colour-component-noise": blur_noise.colour_component_noise,
+    "impulse-noise": blur_noise.impulse_noise,
+    "multiplicative-noise": blur_noise.multiplicative_noise,
+    "denoise": blur_noise.denoise,
+    "sharpen": blur_noise.sharpen,
+    "colour-diffusion": tone_colour.colour_diffusion,
+    "colour-shift": tone_colour.colour_shift,
+    "colour-quantization": tone_colour.colour_quantization,
+    "saturation-hsv": tone_colour.saturation_hsv,
+    "saturation-lab": tone_colour.saturation_lab,
+    "brighten": tone_colour.brighten,
+    "darken": tone_colour.darken,
+    "mean-shift": tone_colour.mean_shift,
+    "contrast": tone_colour.contrast,
+    "jpeg": compression.jpeg,
+    "jpeg2000": compression.jpeg2000,
+    "fast-fading": compression.fast_fading,
+    "jitter": compression.jitter,
+    "non-eccentricity-patch": compression.non_eccentricity_patch,
+    "pixelate": compression.pixelate,
+    "quantization": compression.quantization,
+    "colour-block": compression.colour_block,
+    "phone-low-light": phone_low_light,
+    "phone-shake": phone_shake,
+    "phone-exposure": phone_exposure,
+    "phone-compression": phone_compression,
+    "everyday-mixture": everyday_mixture,
+}
+"""Every distortion by name."""
+
+_NOT_IN_KADID = (
+    "camera-shake",
+    "pink-noise",
+    "fast-fading",
+    "phone-low-light",
+    "phone-shake",
+    "phone-exposure",
+    "phone-compression",
+    "everyday-mixture",
+)
+
+TASK_DISTORTIONS: dict[str, tuple[str, ...]] = {
+    "mini-live": ("jpeg2000", "jpeg", "white-noise", "gaussian-blur", "fast-fading"),
+    "mini-csiq": ("white-noise", "jpeg", "jpeg2000", "pink-noise", "gaussian-blur", "contrast"),
+    "mini-bid": ("lens-blur", "motion-blur", "camera-shake"),
+    "mini-clive": ("phone-low-light", "phone-shake", "phone-exposure", "phone-compression"),
+    "mini-koniq": ("everyday-mixture",),
+    "mini-kadid": tuple(name for name in DISTORTIONS if name not in _NOT_IN_KADID),
+}
+"""The distortions of each task; ``mini-kadid`` has 25."""
+
+PRETEXT_DISTORTIONS: tuple[str, ...] = (
+    "gaussian-blur",
+    "lens-blur",
+    "motion-blur",
+    "white-noise",
+    "colour-component-noise",
+    "impulse-noise",
+    "sharpen",
+    "colour-shift",
+    "colour-quantization",
+    "saturation-hsv",
+    "brighten",
+    "darken",
+    "mean-shift",
+    "contrast",
+    "jpeg",
+    "jpeg2000",
+)
+"""What the pretraining of the mini backbone may see.
+
+More than half of all types are held out (among them fast fading, pink noise, camera shake, every
+phone-camera chain and the everyday mixture), so that the pretext does not hand the frozen
+features all that the tasks ask for.
+"""
+
+
+def distort(name: str, image: Array, level: float, generator: Generator) -> Array:
+    """Apply one distortion.
+
+    Args:
+        name: A name in :data:`DISTORTIONS`.
+        image: Array [H, W, 3], float32 RGB in [0, 1], H equal to W.
+        level: Severity from 1 (mild) to 5 (severe); fractions interpolate.
+        generator: Source of the distortion's randomness.
+
+    Returns:
+        Array [H, W, 3], float32 RGB in [0, 1].
+
+    Raises:
+        ConfigError: If the name is unknown or the level lies outside 1 to 5.
+    """
+    if name not in DISTORTIONS:
+        raise unknown_name("distortion", name, DISTORTIONS)
+    if not 1 <= level <= 5:
+        raise ConfigError(f"distortion '{name}': level {level} is outside 1 to 5; pick one inside")
+    return np.clip(DISTORTIONS[name](image, level, generator), 0, 1).astype(np.float32)

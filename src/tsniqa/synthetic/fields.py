@@ -1,0 +1,216 @@
+"""Building blocks of the procedural scenes: 1/f fields, palettes, dead leaves, glyph rows.
+
+All arrays are float32. Every function draws only from the generator it is given, so that a scene
+is a pure function of its seed.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Generator = np.random.Generator
+
+SIZE = 96
+"""Side of a scene in pixels."""
+
+
+@lru_cache(maxsize=8)
+def _frequencies(size: int) -> tuple[Array, Array]:
+    vertical = scipy.fft.fftfreq(size).astype(np.float32)[:, None]
+    horizontal = scipy.fft.rfftfreq(size).astype(np.float32)[None, :]
+    return vertical, horizontal
+
+
+def one_over_f(
+    generator: Generator,
+    size: int,
+    exponent: float = 1.0,
+    angle: float = 0.0,
+    stretch: float = 1.0,
+) -> Array:
+    """Draw a random field whose amplitude spectrum falls as 1/f**exponent.
+
+    Natural images have an exponent near 1 (Field, J. Opt. Soc. Am. A 4, 1987).
+
+    Args:
+        generator: Source of randomness.
+        size: Side of the square field in pixels.
+        exponent: Slope of the amplitude spectrum; 0 is white noise.
+        angle: Direction of the streaks in radians, when ``stretch`` exceeds 1.
+        stretch: How much longer structures are along ``angle`` than across it.
+
+    Returns:
+        Array [size, size], zero mean, unit standard deviation.
+    """
+    vertical, horizontal = _frequencies(size)
+    along = (horizontal * np.cos(angle) + vertical * np.sin(angle)) * stretch
+    across = vertical * np.cos(angle) - horizontal * np.sin(angle)
+    radius = np.sqrt(along**2 + across**2)
+    radius[0, 0] = 1.0
+    gain = radius ** np.float32(-exponent)
+    gain[0, 0] = 0.0
+    white = generator.standard_normal((size, size), dtype=np.float32)
+    field = scipy.fft.irfft2(scipy.fft.rfft2(white) * gain, s=(size, size))
+    return (field / (field.std() + 1e-8)).astype(np.float32)
+
+
+def hsv_to_rgb(hsv: NDArray[np.floating]) -> Array:
+    """Convert colours from HSV to RGB.
+
+    Args:
+        hsv: Array [..., 3]; hue in turns (any real number), saturation and value in [0, 1].
+
+    Returns:
+        Array [..., 3] in [0, 1].
+    """
+    hue, saturation, value = np.moveaxis(np.asarray(hsv, dtype=np.float32), -1, 0)
+    channels = []
+    for offset in (5, 3, 1):
+        sector = (offset + hue * 6) % 6
+        ramp = np.clip(np.minimum(sector, 4 - sector), 0, 1)
+        channels.append(value - value * saturation * ramp)
+    return np.stack(channels, axis=-1)
+
+
+def palette(
+    generator: Generator,
+    count: int,
+    hue: tuple[float, float] = (0.0, 1.0),
+    saturation: tuple[float, float] = (0.1, 0.7),
+    value: tuple[float, float] = (0.15, 0.95),
+) -> Array:
+    """Draw colours uniformly from a box in HSV.
+
+    Args:
+        generator: Source of randomness.
+        count: Number of colours.
+        hue: Lowest and highest hue in turns.
+        saturation: Lowest and highest saturation.
+        value: Lowest and highest value.
+
+    Returns:
+        Array [count, 3], RGB in [0, 1].
+    """
+    low, high = np.array([hue, saturation, value]).T
+    return hsv_to_rgb(generator.uniform(low, high, size=(count, 3)))
+
+
+def grid(size: int) -> tuple[Array, Array]:
+    """Return pixel-centre coordinates y [size, 1] and x [1, size], both in [-1, 1]."""
+    axis = ((np.arange(size, dtype=np.float32) + 0.5) / size) * 2 - 1
+    return axis[:, None], axis[None, :]
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """A dead-leaves tessellation: which leaf is in front at each pixel, and where in that leaf.
+
+    Attributes:
+        index: Integer array [size, size], the leaf in front; the last leaf is the background.
+        along: Array [size, size], position along the leaf's long axis, -1 to 1 inside it.
+        across: Array [size, size], position across it.
+    """
+
+    index: NDArray[np.intp]
+    along: Array
+    across: Array
+
+
+def dead_leaves(
+    generator: Generator,
+    size: int,
+    count: int = 90,
+    radius: tuple[float, float] = (0.06, 0.7),
+    aspect: tuple[float, float] = (0.5, 1.0),
+    shape: str = "disc",
+) -> Leaves:
+    """Draw occluding shapes with a power-law distribution of sizes.
+
+    Radii follow a density proportional to r**-3, which gives the scale invariance of natural
+    images (Lee, Mumford and Huang, Int. J. Computer Vision 41, 2001).
+
+    Args:
+        generator: Source of randomness.
+        size: Side of the square field in pixels.
+        count: Number of shapes.
+        radius: Smallest and largest radius, in half image sides.
+        aspect: Smallest and largest ratio of the short to the long axis.
+        shape: ``"disc"`` (ellipse), ``"box"`` (rectangle) or ``"blade"`` (pointed leaf).
+
+    Returns:
+        The tessellation.
+    """
+    y, x = grid(size)
+    low, high = radius[0] ** -2.0, radius[1] ** -2.0
+    long_axis = (low + generator.random(count) * (high - low)) ** -0.5
+    short_axis = long_axis * generator.uniform(*aspect, count)
+    angle = generator.uniform(0, np.pi, count)
+    centre = generator.uniform(-1.1, 1.1, (2, count))
+
+    def project(weight_x: NDArray[np.floating], weight_y: NDArray[np.floating]) -> Array:
+        offset = centre[0] * weight_x + centre[1] * weight_y
+        rows = weight_y[:, None, None].astype(np.float32) * y[None]
+        rows = rows - offset[:, None, None].astype(np.float32)
+        return rows + weight_x[:, None, None].astype(np.float32) * x[None]
+
+    along = project(np.cos(angle) / long_axis, np.sin(angle) / long_axis)
+    across = project(-np.sin(angle) / short_axis, np.cos(angle) / short_axis)
+    if shape == "box":
+        inside = np.maximum(np.abs(along), np.abs(across)) < 1
+    elif shape == "blade":
+        inside = np.abs(across) < 1 - along**2
+    else:
+        inside = along**2 + across**2 < 1
+    inside[-1] = True
+    index = inside.argmax(axis=0)
+    front = index[None]
+    return Leaves(
+        index,
+        np.take_along_axis(along, front, axis=0)[0],
+        np.take_along_axis(across, front, axis=0)[0],
+    )
+
+
+def glyph_rows(generator: Generator, size: int, scale: int = 1) -> Array:
+    """Draw rows of text-like glyphs.
+
+    Glyphs are random 5 x 4 stroke patterns, half of them mirrored; words are separated by gaps.
+
+    Args:
+        generator: Source of randomness.
+        size: Side of the square field in pixels.
+        scale: Pixels per stroke.
+
+    Returns:
+        Array [size, size]: 1 on ink, 0 on paper.
+    """
+    cell_height, cell_width = 8, 5
+    rows = -(-size // (cell_height * scale))
+    columns = -(-size // (cell_width * scale))
+    glyphs = generator.random((rows, columns, 5, 4)) < 0.55
+    mirrored = generator.random((rows, columns)) < 0.5
+    glyphs[mirrored, :, 2:] = glyphs[mirrored, :, 1::-1]
+    glyphs &= (generator.random((rows, columns)) > 0.16)[:, :, None, None]
+    cells = np.zeros((rows, columns, cell_height, cell_width), dtype=np.float32)
+    cells[:, :, 1:6, :4] = glyphs
+    page = cells.transpose(0, 2, 1, 3).reshape(rows * cell_height, columns * cell_width)
+    return np.kron(page, np.ones((scale, scale), dtype=np.float32))[:size, :size]
+
+
+def textured(generator: Generator, colours: Array, index: np.ndarray, depth: float) -> Array:
+    """Paint regions with their colour and one of three 1/f textures of random contrast."""
+    size = index.shape[0]
+    textures = np.stack([one_over_f(generator, size, e) for e in (0.6, 1.0, 1.4)])
+    choice = generator.integers(0, 3, len(colours))[index]
+    contrast = generator.uniform(0.2, 1.0, len(colours)).astype(np.float32)[index] * depth
+    texture = np.take_along_axis(textures, choice[None], axis=0)[0] * contrast
+    return colours[index] * (1 + texture[..., None])
+
+
+def blend(base: Array, top: Array, alpha: np.ndarray) -> Array:
+    """Lay ``top`` [..., 3] over ``base`` [..., 3] with opacity ``alpha`` [...] in [0, 1]."""
+    return base + (top - base) * alpha[..., None]

@@ -1,0 +1,85 @@
+"""Pristine scenes by content family, and which families each task and the pretext draw from."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from tsniqa.errors import unknown_name
+from tsniqa.seeds import generator as seeded_generator
+from tsniqa.synthetic.built import architecture, interior, night, page, signs
+from tsniqa.synthetic.fields import SIZE, Array, Generator
+from tsniqa.synthetic.nature import foliage, fur, landscape, waves
+from tsniqa.synthetic.still import fabric, leaves, objects, portrait
+
+FAMILIES: dict[str, Callable[[Generator, int], Array]] = {
+    "architecture": architecture,
+    "fabric": fabric,
+    "foliage": foliage,
+    "fur": fur,
+    "interior": interior,
+    "landscape": landscape,
+    "leaves": leaves,
+    "night": night,
+    "objects": objects,
+    "page": page,
+    "portrait": portrait,
+    "signs": signs,
+    "waves": waves,
+}
+"""Every content family by name."""
+
+TASK_FAMILIES: dict[str, tuple[str, ...]] = {
+    "mini-live": ("landscape", "architecture", "leaves", "portrait"),
+    "mini-csiq": ("foliage", "waves", "fur", "objects"),
+    "mini-bid": ("interior", "objects", "signs", "architecture"),
+    "mini-clive": ("night", "interior", "portrait", "landscape"),
+    "mini-koniq": tuple(FAMILIES),
+    "mini-kadid": ("fabric", "leaves", "page", "foliage", "waves"),
+}
+"""The content families of each task; ``mini-koniq`` has them all."""
+
+
+def make_scene(family: str, generator: Generator, size: int = SIZE) -> Array:
+    """Draw one pristine scene.
+
+    The family's image passes through a simple camera: a slight lens blur, which takes away the
+    staircase of hard edges, a random exposure and a random tone curve.
+
+    Args:
+        family: A name in :data:`FAMILIES`.
+        generator: Source of randomness; the scene depends on nothing else.
+        size: Side in pixels.
+
+    Returns:
+        Array [size, size, 3], float32 RGB in [0, 1].
+
+    Raises:
+        ConfigError: If the family is unknown.
+    """
+    if family not in FAMILIES:
+        raise unknown_name("content family", family, FAMILIES)
+    linear = np.clip(FAMILIES[family](generator, size).astype(np.float32), 0, 1.5)
+    sharpness = generator.uniform(0.4, 0.65)
+    blurred = gaussian_filter(linear, (sharpness, sharpness, 0), mode="reflect")
+    exposure, gamma = generator.uniform((0.85, 0.8), (1.1, 1.2))
+    return (np.clip(blurred * exposure, 0, 1) ** gamma).astype(np.float32)
+
+
+def pretext_scene(index: int, seed: int = 0, size: int = SIZE) -> Array:
+    """Draw the pristine scene number ``index`` of the pretraining stream.
+
+    Families take turns. Seeds derive from the name ``"pretext"``, which no task bears, so that no
+    scene of the stream is a scene of the benchmark, whatever the two seeds.
+
+    Args:
+        index: Position in the stream, 0 or more.
+        seed: Seed of the stream.
+        size: Side in pixels.
+
+    Returns:
+        Array [size, size, 3], float32 RGB in [0, 1].
+    """
+    names = tuple(FAMILIES)
+    generator = seeded_generator(seed, "pretext", "scene", str(index))
+    return make_scene(names[index % len(names)], generator, size)
