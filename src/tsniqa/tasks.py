@@ -173,13 +173,13 @@ def _check_parts(task: Task) -> None:
         mos = task.mos(part)
         if len(mos) < SMALLEST_PART:
             raise DataError(
-                f"task '{task.name}': part '{part}' has {len(mos)} images, at least"
-                f" {SMALLEST_PART} are needed; add images or use a re-split (split 0 to 9)"
+                f"task '{task.name}': part '{part}' has {len(mos)} image(s), at least {SMALLEST_PART} are"
+                " needed; add rated images or use another split (given, 0 to 9)"
             )
         if np.ptp(mos) == 0:
             raise DataError(
                 f"task '{task.name}': every mos in part '{part}' is {mos[0]:g}, so no image ranks"
-                " above another; check the mos column or use a re-split (split 0 to 9)"
+                " above another; check the mos column or use another split (given, 0 to 9)"
             )
 
 
@@ -194,10 +194,10 @@ def _too_few_images(task: Task) -> DataError:
 def resplit(task: Task, split: str) -> Task:
     """Draw a new 70/10/20 split, disjoint in reference content.
 
-    The protocol is the paper's (Zhang et al., TIP 2024). Whole reference groups are shuffled by a seed derived
-    from the task's name and the split, then cut where the numbers of images come nearest to the
-    shares; several shuffles are tried until they are as near as whole images allow. The result
-    depends on names only, not on the order of rows.
+    The protocol is the paper's (Zhang et al., TIP 2024). Whole reference groups are shuffled by a
+    seed derived from the task's name and the split, then cut where the numbers of images come
+    nearest to the shares; several shuffles are tried until they are as near as whole images allow.
+    The result depends on names only, not on the order of rows.
 
     Args:
         task: The task.
@@ -232,15 +232,16 @@ def _assign_parts(counts: pd.Series, random: np.random.Generator) -> dict[str, s
     """Map each reference to a part; ``counts`` holds its number of images, in name order."""
     sizes = counts.to_numpy()
     images, groups = sizes.sum(), len(sizes)
-    targets = np.array([_TEST_SHARE, _TEST_SHARE + _VAL_SHARE]) * images
     best: tuple[float, np.ndarray, int, int] | None = None
     for _ in range(_SHUFFLES):
         order = random.permutation(groups)
         ends = np.cumsum(sizes[order])
         # Every part keeps at least one reference, hence the bounds of the two searches.
-        first = 1 + int(np.argmin(np.abs(ends[: groups - 2] - targets[0])))
-        second = first + 1 + int(np.argmin(np.abs(ends[first : groups - 1] - targets[1])))
-        deviation = float(np.abs(ends[[first - 1, second - 1]] - targets).max())
+        off_test = np.abs(ends[: groups - 2] - _TEST_SHARE * images)
+        first = 1 + int(np.argmin(off_test))
+        off_val = np.abs(ends[first : groups - 1] - ends[first - 1] - _VAL_SHARE * images)
+        second = first + 1 + int(np.argmin(off_val))
+        deviation = float(max(off_test.min(), off_val.min()))
         if best is None or deviation < best[0]:
             best = (deviation, order, first, second)
         if deviation <= 0.5:
