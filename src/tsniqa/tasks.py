@@ -173,8 +173,9 @@ def _check_parts(task: Task) -> None:
         mos = task.mos(part)
         if len(mos) < SMALLEST_PART:
             raise DataError(
-                f"task '{task.name}': part '{part}' has {len(mos)} image(s), at least {SMALLEST_PART} are"
-                " needed; add rated images or use another split (given, 0 to 9)"
+                f"task '{task.name}': part '{part}' has {len(mos)} image(s), at least"
+                f" {SMALLEST_PART} are needed; add rated images or use another"
+                " split (given, 0 to 9)"
             )
         if np.ptp(mos) == 0:
             raise DataError(
