@@ -18,7 +18,8 @@ export OMP_NUM_THREADS
 
 book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say where it is
 	@# --nolock: a lock left by a killed run would stop the next one; records are written atomically.
-	$(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --rerun-incomplete --nolock \
+	@# The rules call tsniqa and papermill by name, so the environment comes first on the path.
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --rerun-incomplete --nolock \
 		--config preset=$(PRESET)
 	$(BIN)/jupyter-book build . --toc book/_toc.yml -W -n --keep-going
 	$(BIN)/tsniqa compare-records
@@ -33,7 +34,7 @@ bench: $(INSTALLED) ## Measure scoring and learning speed against the plain publ
 lint: $(INSTALLED) ## Check style, and that notebooks are stored without outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --verify --extra-keys "metadata.papermill cell.metadata.papermill metadata.language_info.version" notebooks/*.ipynb
 
 clean: ## Remove the built book; keep .venv and the local run records in .runs
 	rm -rf _build book/runs .snakemake build dist .pytest_cache .ruff_cache .hypothesis
