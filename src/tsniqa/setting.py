@@ -74,7 +74,8 @@ class Setting:
         key = (task.fingerprint(), part)
         if key not in self._images:
             images = ImageSet(task.paths(part), self.shorter_side)
-            self._images[key] = LabelledImages(images, torch.from_numpy(task.mos(part)).float())
+            mos = torch.tensor(task.mos(part), dtype=torch.float32)
+            self._images[key] = LabelledImages(images, mos)
         return self._images[key]
 
     def reference_features(self, task: Task, part: str) -> Features:

@@ -7,6 +7,8 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +26,7 @@ from tsniqa.datasets import load_task
 from tsniqa.errors import ConfigError
 from tsniqa.images import ImageSet
 from tsniqa.locations import project_root
+from tsniqa.memory import keep_freed_memory
 from tsniqa.presets import Preset, load_preset
 from tsniqa.records import (
     RESULTS_VERSION,
@@ -154,19 +157,31 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
     Raises:
         TsniqaError: See :func:`prepare`.
     """
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
     plan = prepare(config, data_root, device, results_dir.parent / "features")
     folder = results_dir / plan.run_id
     if (folder / "record.json").is_file():
         return RunRecord.load(folder)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(plan.preset.threads)
+    with reproducible(plan.preset.threads):
+        return _Run(plan, folder).finish()
+
+
+@contextmanager
+def reproducible(threads: int) -> Iterator[None]:
+    """Fix what the last bits of results depend on: threads and the choice of GPU kernels.
+
+    Args:
+        threads: CPU threads within the block.
+    """
+    keep_freed_memory()
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
-        with threadpool_limits(plan.preset.threads):
-            return _Run(plan, folder).finish()
+        with threadpool_limits(threads):
+            yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 class _Run:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tsniqa.backbone import Backbone
 from tsniqa.fidelity import fidelity_loss, thurstone
 from tsniqa.heads import LinearHead
-from tsniqa.images import ImageSet, random_crop, random_flip
+from tsniqa.images import ImageSet, random_crop
 from tsniqa.inference import image_features
 from tsniqa.metrics import srcc
 from tsniqa.normalization import use_batch_statistics
@@ -147,8 +147,8 @@ def learn_images(
 
     def scores(batch: PairBatch) -> Tensor:
         images = train[batch.source].images
-        stack = [random_crop(images[i], step.crop, crops) for i in batch.indices.tolist()]
-        inputs = backbone.preprocess(torch.stack([random_flip(crop, crops) for crop in stack]))
+        cropped = [random_crop(images[i], step.crop, crops) for i in batch.indices.tolist()]
+        inputs = backbone.preprocess(torch.stack(cropped))
         use_batch_statistics(backbone.network, batch_statistics)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             features = backbone.features(inputs).head
