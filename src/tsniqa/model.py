@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tsniqa.backbone import Backbone, BackboneCard, load_backbone
-from tsniqa.errors import ConfigError, WeightsError
-from tsniqa.gating import KMeansGate
+from tsniqa.errors import ConfigError, WeightsError, unknown_name
+from tsniqa.gating import KMeansGate, softmin_weights
 from tsniqa.heads import LinearHead
 from tsniqa.images import ImageSet
 from tsniqa.inference import image_features
-from tsniqa.mixing import mix
+from tsniqa.mixing import MIXTURES, mix
 from tsniqa.normalization import NormalizationBank
 
 FORMAT = 1
@@ -92,23 +92,34 @@ class TSNIQA:
         return self.gate.distances([stage.numpy() for stage in features])
 
     def score(self, images: ImageSet, use: str = "gated") -> np.ndarray:
-        """Score images without being told their task.
+        """Score images without being told their task; see :meth:`score_with_weights`."""
+        return self.score_with_weights(images, use)[0]
+
+    def score_with_weights(
+        self, images: ImageSet, use: str = "gated"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Score images, and say how much the gate trusts each head.
 
         Args:
             images: N images.
             use: A way to mix the heads, see :func:`tsniqa.mixing.mix`.
 
         Returns:
-            Float64 quality [N], higher is better, in [-1, 1] but for ``centred``.
+            Float64 quality [N], higher is better, in [-1, 1] but for ``centred``; and the gate's
+            float64 weights [N, T], tasks in name order.
 
         Raises:
             ConfigError: No task has been learned, or the use is unknown.
         """
         if not self.heads:
             raise ConfigError("the model has learned no task yet; add one before scoring")
+        if use not in MIXTURES:
+            raise unknown_name("use", use, MIXTURES)
         offsets = np.array([self.offsets[task] for task in self.tasks])
-        heads, distances = self.head_scores(images), self.distances(images)
-        return mix(heads, distances, use, offsets, self.gate.temperature)
+        distances = self.distances(images)
+        temperature = self.gate.temperature
+        mixed = mix(self.head_scores(images), distances, use, offsets, temperature)
+        return mixed, softmin_weights(distances, temperature)
 
     def state(self) -> dict[str, Tensor]:
         """Return everything learned as one flat dictionary of CPU tensors."""

@@ -12,8 +12,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tsniqa.errors import ConfigError, RecordError
+from tsniqa.planning import prepare, reproducible
 from tsniqa.records import RunConfig
-from tsniqa.study import prepare, reproducible
 
 log = logging.getLogger("tsniqa")
 

@@ -1,15 +1,11 @@
 """The study loop: one configuration in, one run record out; resumable after every task."""
 
-import hashlib
 import json
 import logging
 import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,16 +14,11 @@ import torch
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
-from threadpoolctl import threadpool_limits
 
 from tsniqa import tables
-from tsniqa.backbone import BackboneCard, fingerprint, load_backbone, load_card
-from tsniqa.datasets import load_task
-from tsniqa.errors import ConfigError
 from tsniqa.images import ImageSet
 from tsniqa.locations import project_root
-from tsniqa.memory import keep_freed_memory
-from tsniqa.presets import Preset, load_preset
+from tsniqa.planning import Plan, prepare, reproducible
 from tsniqa.records import (
     RESULTS_VERSION,
     HeadEvent,
@@ -36,108 +27,10 @@ from tsniqa.records import (
     RunRecord,
     TaskInfo,
 )
-from tsniqa.setting import Setting
-from tsniqa.strategies import Strategy, find_strategy
-from tsniqa.tasks import Task, check_task
+from tsniqa.tasks import Task
 from tsniqa.training import Epoch
 
 log = logging.getLogger("tsniqa")
-
-
-@dataclass
-class Plan:
-    """A configuration with everything it names resolved and checked."""
-
-    config: RunConfig
-    preset: Preset
-    card: BackboneCard
-    setting: Setting
-    strategy: Strategy
-    tasks: list[Task]
-    fingerprints: dict[str, str]
-
-    @property
-    def run_id(self) -> str:
-        """The run's identity: readable words and a hash of everything that determines results."""
-        identity = {
-            "config": self.config.model_dump(mode="json", exclude={"preset", "backbone"}),
-            "preset": self.preset.model_dump(mode="json", exclude={"description", "backbone"}),
-            "card": self.card.model_dump(
-                mode="json", include={"mean", "std", "stages", "head_feature"}
-            ),
-            "backbone": self.fingerprints["backbone"],
-            "data": {task.name: task.fingerprint() for task in self.tasks},
-            "order": [task.name for task in self.tasks],
-            "version": RESULTS_VERSION,
-        }
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-        words = f"{self.preset.name}-{self.config.strategy}-seed{self.config.seed}"
-        return f"{words}-{digest[:10]}"
-
-
-def prepare(
-    config: RunConfig, data_root: Path, device: str = "auto", cache: Path | None = None
-) -> Plan:
-    """Resolve and check a configuration before anything is computed.
-
-    Args:
-        config: What to run.
-        data_root: Folder of datasets in the generic layout.
-        device: ``"auto"``, or a torch device name.
-        cache: Folder for features that runs share, or None.
-
-    Raises:
-        ConfigError: A name is unknown, the order is empty or repeats a task, there is no such
-            device.
-        DataError: A task's images or labels are unusable.
-        WeightsError: The backbone's weights are unusable.
-    """
-    preset = load_preset(config.preset, config.overrides)
-    find_strategy(config.strategy)
-    order = list(preset.tasks if config.task_order is None else config.task_order)
-    check_order(order)
-    card = load_card(config.backbone or preset.backbone)
-    tasks = [load_task(name, data_root, config.seed, config.split) for name in order]
-    for task in tasks:
-        check_task(task)
-    backbone = load_backbone(card, find_device(device))
-    setting = Setting(
-        backbone, preset.schedule, preset.gate, config.seed, preset.shorter_side, cache
-    )
-    fingerprints = {
-        "backbone": fingerprint(dict(backbone.network.state_dict())),
-        "filters before": backbone.filters_fingerprint(),
-    }
-    strategy = find_strategy(config.strategy)(setting)
-    return Plan(config, preset, card, setting, strategy, tasks, fingerprints)
-
-
-def check_order(order: list[str]) -> None:
-    """Refuse an empty order and one that names a task twice.
-
-    Raises:
-        ConfigError: It is one of these.
-    """
-    if not order:
-        raise ConfigError("the task order is empty; name at least one task, or leave it out")
-    repeated = sorted({name for name in order if order.count(name) > 1})
-    if repeated:
-        raise ConfigError(f"the task order names {', '.join(repeated)} twice; name each task once")
-
-
-def find_device(name: str) -> str:
-    """Choose a torch device: ``"auto"`` is a GPU where there is one.
-
-    Raises:
-        ConfigError: The named device does not exist.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"no device '{name}' here; use auto, cpu or cuda") from error
-    return name
 
 
 def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "auto") -> RunRecord:
@@ -155,7 +48,7 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
         The finished record.
 
     Raises:
-        TsniqaError: See :func:`prepare`.
+        TsniqaError: See :func:`tsniqa.planning.prepare`.
     """
     plan = prepare(config, data_root, device, results_dir.parent / "features")
     folder = results_dir / plan.run_id
@@ -163,25 +56,6 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
         return RunRecord.load(folder)
     with reproducible(plan.preset.threads):
         return _Run(plan, folder).finish()
-
-
-@contextmanager
-def reproducible(threads: int) -> Iterator[None]:
-    """Fix what the last bits of results depend on: threads and the choice of GPU kernels.
-
-    Args:
-        threads: CPU threads within the block.
-    """
-    keep_freed_memory()
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with threadpool_limits(threads):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Run:
