@@ -214,7 +214,7 @@ def main() -> None:
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("tsniqa").setLevel(logging.INFO)
     try:
-        app()
+        app(prog_name="tsniqa")
     except TsniqaError as error:
         print(f"tsniqa: {error}", file=sys.stderr)
         sys.exit(2)

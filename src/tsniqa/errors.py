@@ -42,4 +42,5 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
     names = sorted(valid)
     close = get_close_matches(name, names, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ";"
-    return ConfigError(f"unknown {kind} '{name}'{hint} valid {kind}s: {', '.join(names)}")
+    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+    return ConfigError(f"unknown {kind} '{name}'{hint} valid {plural}: {', '.join(names)}")

@@ -92,7 +92,7 @@ def _with_preset(page: Page, preset: str) -> Page:
     known = notebook_parameters(page.template)
     for name in page.parameters:
         if name not in known:
-            raise unknown_name(f"parameter of {page.notebook}", name, known)
+            raise unknown_name("parameter", name, known)
     if "preset" not in known or "preset" in page.parameters:
         return page
     return page.model_copy(update={"parameters": {"preset": preset, **page.parameters}})
@@ -126,8 +126,9 @@ def execute(page: Page) -> Path:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    page.path.parent.mkdir(parents=True, exist_ok=True)
-    partial = page.path.with_suffix(".partial")
+    partial = project_root() / ".runs" / "pages" / page.path.name
+    for folder in (page.path.parent, partial.parent):
+        folder.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
             page.template,
