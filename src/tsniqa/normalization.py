@@ -62,8 +62,11 @@ def normalization_tensors(network: nn.Module) -> NormalizationState:
 
 
 def copied(live: NormalizationState) -> NormalizationState:
-    """Copy live tensors to the CPU, detached."""
-    return {name: value.detach().to("cpu", copy=True) for name, value in live.items()}
+    """Copy live tensors to the CPU, detached and contiguous (as safetensors needs them)."""
+    return {
+        name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, value in live.items()
+    }
 
 
 def write(live: NormalizationState, state: NormalizationState) -> None:

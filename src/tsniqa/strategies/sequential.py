@@ -95,7 +95,9 @@ class Sequential:
 
     def state(self) -> dict[str, Tensor]:
         """Return the network and the head."""
-        state = {f"network/{k}": v.cpu() for k, v in self.backbone.network.state_dict().items()}
+        network = self.backbone.network.state_dict()
+        # The network is kept in channels-last memory, which safetensors does not take.
+        state = {f"network/{name}": value.cpu().contiguous() for name, value in network.items()}
         return {**state, "head": self.head.weight.detach()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
