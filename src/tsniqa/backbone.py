@@ -192,20 +192,38 @@ def load_backbone(card: BackboneCard, device: str = "cpu") -> Backbone:
         The frozen backbone, in evaluation mode, on the device.
 
     Raises:
-        ConfigError: timm does not know the architecture or its arguments.
+        ConfigError: timm does not know the architecture or its arguments, or the network has no
+            such stages.
         WeightsError: The weights are missing, fail their checksum, or do not fit.
     """
-    try:
-        network = timm.create_model(card.model, pretrained=False, num_classes=0, **card.arguments)
-    except (RuntimeError, TypeError) as error:
-        raise ConfigError(
-            f"backbone '{card.name}': timm cannot build '{card.model}': {error}"
-        ) from error
+    network = _build(card)
     if card.weights == "hub":
         network = _from_hub(card)
     elif card.weights != "none":
         _load_file(network, card)
-    return Backbone(card, network).to(device)
+    backbone = Backbone(card, network).to(device)
+    try:
+        _ = backbone.head_width  # one forward pass: the card's stages exist
+    except (AttributeError, IndexError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"backbone '{card.name}': '{card.model}' yields no features at stages "
+            f"{card.stages} ({reason}); correct 'stages', or choose a convolutional network"
+        ) from error
+    return backbone
+
+
+def _build(card: BackboneCard) -> nn.Module:
+    """Let timm build the architecture with random weights: the same ones every time."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return timm.create_model(card.model, pretrained=False, num_classes=0, **card.arguments)
+    except Exception as error:  # what timm raises for arguments it does not like varies
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"backbone '{card.name}': timm cannot build '{card.model}': {reason}"
+        ) from error
 
 
 def _from_hub(card: BackboneCard) -> nn.Module:
@@ -234,25 +252,35 @@ def _load_file(network: nn.Module, card: BackboneCard) -> None:
         raise WeightsError(
             f"backbone '{card.name}': {path} does not have the card's sha256; fetch it again"
         )
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        report = network.load_state_dict(state, strict=False)
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"backbone '{card.name}': {path} cannot be loaded: {reason}") from error
-    missing = [key for key in report.missing_keys if not key.endswith("num_batches_tracked")]
+    state = _read_state(path, card)
+    own = network.state_dict()
     classifier = network.get_classifier_name() if hasattr(network, "get_classifier_name") else None
     surplus = [
-        key
-        for key in report.unexpected_keys
-        if key.split(".")[0] not in {classifier, "fc", "classifier", "head"}
+        name
+        for name in state
+        if name not in own and name.split(".")[0] not in {classifier, "fc", "classifier", "head"}
     ]
-    if missing or surplus:
-        names = ", ".join((missing + surplus)[:3])
+    missing = [
+        name for name in own if name not in state and not name.endswith("num_batches_tracked")
+    ]
+    reshaped = [name for name in own if name in state and own[name].shape != state[name].shape]
+    if missing or surplus or reshaped:
+        names = ", ".join((missing + surplus + reshaped)[:3])
         raise WeightsError(
             f"backbone '{card.name}': {path} does not fit '{card.model}' ({len(missing)} missing, "
-            f"{len(surplus)} unexpected tensors: {names}, ...); check 'model' and 'arguments'"
+            f"{len(surplus)} unexpected tensors, {len(reshaped)} of another shape: {names}, ...); "
+            "check 'model' and 'arguments'"
         )
+    network.load_state_dict(state, strict=False)
+
+
+def _read_state(path: Path, card: BackboneCard) -> dict[str, Tensor]:
+    """Read a state dict without running any code that the file may hold."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"backbone '{card.name}': {path} cannot be loaded: {reason}") from error
