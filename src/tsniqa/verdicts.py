@@ -1,0 +1,167 @@
+"""Expectations stated before a run, each with a verdict that the numbers give.
+
+The wording is computed, so it stays right whatever the numbers turn out to be.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tsniqa import tables
+from tsniqa.records import RunRecord
+from tsniqa.ways import MEAN, Difference, Runs, Way, differences
+
+NEAR = 0.05
+"""Two mean SRCC are called near if the whole interval of their difference lies within this."""
+
+VISIBLE = 0.05
+"""A task is called visibly forgotten if its SRCC drops by at least this much, on average."""
+
+NOT_RUN = "not run"
+
+
+class Verdict(NamedTuple):
+    """What was expected, what was measured, and how the two agree.
+
+    Attributes:
+        expectation: A sentence.
+        measured: The numbers, as a sentence.
+        verdict: ``holds``, ``does not hold``, ``not resolved`` or ``not run``.
+    """
+
+    expectation: str
+    measured: str
+    verdict: str
+
+
+def expectations(runs: Runs) -> list[Verdict]:
+    """Judge the four expectations of the comparison page.
+
+    Args:
+        runs: Records by strategy; what is missing is ``not run``.
+    """
+    return [
+        oracle_is_stable(runs.get("tsn", ())),
+        gated_beats_sequential(runs),
+        oracle_is_near_separate(runs),
+        sequential_forgets(runs.get("sequential", ())),
+    ]
+
+
+def oracle_is_stable(records: Sequence[RunRecord]) -> Verdict:
+    """Judge whether TSN's stability with the oracle head is 1, exactly, for every seed."""
+    expectation = "TSN with the oracle head: mSI is exactly 1."
+    if not records:
+        return Verdict(expectation, "–", NOT_RUN)
+    values = [tables.summary(record, "oracle")["mSI"] for record in records]
+    measured = f"mSI = {', '.join(repr(float(value)) for value in values)} (one number a seed)"
+    return Verdict(expectation, measured, _holds(all(value == 1.0 for value in values)))
+
+
+def gated_beats_sequential(runs: Runs) -> Verdict:
+    """Judge whether gated TSN ends above sequential fine-tuning, by the paired interval."""
+    expectation = "At the end, TSN gated lies above sequential fine-tuning in mean SRCC."
+    found = _mean_difference(runs, Way("tsn", "gated"), Way("sequential", "single"))
+    if found is None:
+        return Verdict(expectation, "–", NOT_RUN)
+    verdicts = {"higher": "holds", "lower": "does not hold", "not resolved": "not resolved"}
+    return Verdict(expectation, _sentence(found), verdicts[found.verdict])
+
+
+def oracle_is_near_separate(runs: Runs) -> Verdict:
+    """Judge whether TSN and separate models, both with the oracle head, are near."""
+    expectation = (
+        f"TSN with the oracle head is near separate models: within {NEAR} in final mean SRCC."
+    )
+    found = _mean_difference(runs, Way("tsn", "oracle"), Way("separate", "oracle"))
+    if found is None:
+        return Verdict(expectation, "–", NOT_RUN)
+    if found.low >= -NEAR and found.high <= NEAR:
+        verdict = "holds"
+    elif found.low > NEAR or found.high < -NEAR:
+        verdict = "does not hold"
+    else:
+        verdict = "not resolved"
+    return Verdict(expectation, _sentence(found), verdict)
+
+
+def sequential_forgets(records: Sequence[RunRecord]) -> Verdict:
+    """Judge whether sequential fine-tuning loses SRCC on tasks between learning them and the end.
+
+    It holds if the mean drop over the tasks before the last is at least :data:`VISIBLE` for every
+    seed, and does not hold if it is below that for every seed.
+    """
+    expectation = (
+        f"Sequential fine-tuning visibly forgets: earlier tasks lose at least {VISIBLE} SRCC, on "
+        "average, between learning them and the end."
+    )
+    drops = [mean_drop(record) for record in records if len(record.order) > 1]
+    if not drops:
+        return Verdict(expectation, "–", NOT_RUN)
+    measured = f"mean drop {', '.join(f'{drop:+.3f}' for drop in drops)} (one number a seed)"
+    visible = [drop >= VISIBLE for drop in drops]
+    if any(visible) != all(visible) or np.isnan(drops).any():
+        return Verdict(expectation, measured, "not resolved")
+    return Verdict(expectation, measured, _holds(all(visible)))
+
+
+def mean_drop(record: RunRecord, use: str | None = None) -> float:
+    """Measure forgetting: SRCC right after learning minus SRCC at the end, mean of earlier tasks.
+
+    Args:
+        record: A run of at least two tasks.
+        use: A way to use its heads; None is its first.
+
+    Returns:
+        A positive number if the model forgets; NaN for a strategy without intermediate states.
+    """
+    matrix = tables.srcc_matrix(record, use or record.uses[0])
+    return float((matrix.diagonal() - matrix[-1])[:-1].mean())
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """Lay verdicts out for readers."""
+    return pd.DataFrame(verdicts, columns=["expectation", "measured", "verdict"])
+
+
+def count_sentence(found: Sequence[Difference], what: str, other: str) -> str:
+    """Say in one sentence how many differences are resolved, and which way.
+
+    Args:
+        found: Differences, the mean over tasks among them or not (it is left out of the count).
+        what: What comes first in the differences, as a noun.
+        other: What comes second.
+    """
+    single = [one for one in found if one.task != MEAN]
+    counted: Mapping[str, int] = {
+        verdict: sum(one.verdict == verdict for one in single)
+        for verdict in ("higher", "lower", "not resolved")
+    }
+    sentence = (
+        f"Of {len(single)} tasks, {what} is higher than {other} on {counted['higher']}, lower on "
+        f"{counted['lower']}, and the difference is not resolved on {counted['not resolved']}."
+    )
+    means = [one for one in found if one.task == MEAN]
+    return " ".join([sentence, *(f"Mean over the tasks: {_sentence(one)}." for one in means)])
+
+
+def _mean_difference(runs: Runs, first: Way, second: Way) -> Difference | None:
+    """Return the difference of the means over tasks (or of the only task); None if not run."""
+    if not runs.get(first.strategy) or not runs.get(second.strategy):
+        return None
+    found = differences(runs, first, second)
+    return found[-1] if found else None
+
+
+def _sentence(found: Difference) -> str:
+    resolved = "" if found.verdict != "not resolved" else ", not resolved"
+    return (
+        f"{found.first} minus {found.second} = {found.value:+.3f} "
+        f"(95% interval {found.low:+.3f} to {found.high:+.3f}{resolved})"
+    )
+
+
+def _holds(condition: bool) -> str:
+    return "holds" if condition else "does not hold"
