@@ -1,0 +1,130 @@
+"""Tables of a single run: measures of every use, correlations, gate weights, telling examples."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from tsniqa import tables
+from tsniqa.datasets import load_task
+from tsniqa.errors import ConfigError, DataError
+from tsniqa.metrics import plcc_logistic
+from tsniqa.records import RunRecord
+from tsniqa.ways import measures
+
+
+def use_table(record: RunRecord) -> pd.DataFrame:
+    """Measure every use of a run's heads.
+
+    Returns:
+        One row a use; the columns of :func:`tsniqa.ways.measures`.
+    """
+    return pd.DataFrame({use: measures(record, use) for use in record.uses}).T
+
+
+def final_correlations(record: RunRecord, use: str) -> pd.DataFrame:
+    """Correlate final predictions with opinion scores by every measure.
+
+    Args:
+        record: A finished run.
+        use: A way to use its heads.
+
+    Returns:
+        One row a task in the order learned: ``test images``, ``SRCC``, ``PLCC`` (raw), ``KRCC``,
+        and, where the record holds opinion scores (simulated tasks), ``PLCC, logistic``.
+    """
+    rows = {}
+    for task in record.order:
+        row: dict[str, float] = {"test images": record.tasks[task].images["test"]}
+        for measure in ("srcc", "plcc", "krcc"):
+            row[measure.upper()] = tables.srcc(record, use, record.order, task, measure)
+        if record.mos is not None:
+            predicted = tables.predictions(record, use, record.order)[task]
+            row["PLCC, logistic"] = plcc_logistic(predicted, record.mos[record.rows(task)])
+        rows[task] = row
+    table = pd.DataFrame(rows).T
+    return table.astype({"test images": int})
+
+
+def mean_gate_weights(record: RunRecord) -> pd.DataFrame:
+    """Average the gate's weights over each task's test images.
+
+    Returns:
+        Rows: the task the images come from; columns: the head; both in the order learned. Every
+        row sums to 1.
+
+    Raises:
+        ConfigError: The strategy has no gate.
+    """
+    weights = [tables.gate_weights(record, task).mean(axis=0) for task in record.order]
+    table = pd.DataFrame(weights, index=record.order, columns=record.names)
+    return table[record.order]
+
+
+def gate_accuracy(record: RunRecord) -> float:
+    """Return the share of test images whose own task's head has the largest weight.
+
+    Every task counts alike, whatever its number of images.
+    """
+    shares = []
+    for position, task in enumerate(record.names):
+        largest = tables.gate_weights(record, task).argmax(axis=1)
+        shares.append((largest == position).mean())
+    return float(np.mean(shares))
+
+
+class Example(NamedTuple):
+    """A test image with its place in two rankings, 1 being the best quality.
+
+    Attributes:
+        what: Why it is shown.
+        path: The image file.
+        predicted: Its place by predicted quality.
+        opinion: Its place by opinion score.
+        count: Number of test images ranked.
+    """
+
+    what: str
+    path: Path
+    predicted: int
+    opinion: int
+    count: int
+
+
+def examples(record: RunRecord, use: str, task: str, data_root: Path) -> list[Example]:
+    """Pick four telling test images of a task, after the last task was learned.
+
+    Args:
+        record: A finished run.
+        use: A way to use its heads.
+        task: Name of one of its tasks.
+        data_root: Folder of datasets.
+
+    Returns:
+        The images predicted best and worst, and those most overrated and most underrated
+        compared with opinion scores; empty if the images are not on this machine, or are not those
+        of the record.
+    """
+    config = record.config
+    try:
+        part = load_task(task, data_root, config.seed, config.split)
+        paths, mos = part.paths("test"), part.mos("test")
+    except (ConfigError, DataError):
+        return []
+    known = part.part("test")["image"].tolist() == record.description.test_images[task]
+    if not known or not all(path.is_file() for path in paths):
+        return []
+    predicted = rankdata(-tables.predictions(record, use, record.order)[task], method="ordinal")
+    opinion = rankdata(-mos, method="ordinal")
+    picked = {
+        "predicted best": predicted.argmin(),
+        "predicted worst": predicted.argmax(),
+        "most overrated": (opinion - predicted).argmax(),
+        "most underrated": (opinion - predicted).argmin(),
+    }
+    return [
+        Example(what, paths[i], int(predicted[i]), int(opinion[i]), len(mos))
+        for what, i in picked.items()
+    ]

@@ -1,0 +1,89 @@
+"""Tables of a single run."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tsniqa import tables
+from tsniqa.errors import ConfigError
+from tsniqa.run_tables import (
+    examples,
+    final_correlations,
+    gate_accuracy,
+    mean_gate_weights,
+    use_table,
+)
+
+
+def test_every_use_has_its_row(finished):
+    record = finished("tsn")
+    table = use_table(record)
+    assert table.index.tolist() == list(record.uses)
+    assert table.loc["oracle", "mSI"] == 1
+    assert table.loc["latest", "gamma"] == tables.srcc(record, "latest", record.order, "gamma")
+
+
+def test_joint_learning_has_dashes_where_it_has_no_intermediate_state(finished):
+    row = use_table(finished("joint")).loc["single"]
+    assert row[["mPI", "mSI", "mSRCC"]].isna().all()
+    assert row[["alpha", "beta", "gamma", "mean SRCC"]].notna().all()
+
+
+def test_correlations_come_in_the_order_learned_with_numbers_of_images(finished):
+    record = finished("tsn", ("gamma", "alpha"))
+    table = final_correlations(record, "gated")
+    assert table.index.tolist() == ["gamma", "alpha"]
+    counts = [record.tasks[task].images["test"] for task in ("gamma", "alpha")]
+    assert table["test images"].tolist() == counts
+    assert table.loc["alpha", "KRCC"] == tables.srcc(record, "gated", record.order, "alpha", "krcc")
+    assert "PLCC, logistic" in table
+    without = replace(record, mos=None, cache={})
+    assert "PLCC, logistic" not in final_correlations(without, "gated")
+
+
+def test_mean_gate_weights_are_shares_by_task_and_head_in_the_order_learned(finished):
+    record = finished("tsn", ("gamma", "alpha"))
+    table = mean_gate_weights(record)
+    assert table.index.tolist() == table.columns.tolist() == ["gamma", "alpha"]
+    assert table.sum(axis=1).to_numpy() == pytest.approx([1, 1])
+    weights = tables.gate_weights(record, "alpha")
+    assert table.loc["alpha", "gamma"] == pytest.approx(weights[:, 1].mean())
+
+
+def test_the_gate_is_accurate_if_each_image_is_nearest_to_its_own_task(finished):
+    record = finished("tsn")
+    distances = np.ones_like(record.distances)
+    for position, task in enumerate(record.names):
+        distances[record.rows(task), position] = 0.5
+    assert gate_accuracy(replace(record, distances=distances)) == 1
+    assert gate_accuracy(replace(record, distances=2 - distances)) == 0
+
+
+def test_a_strategy_without_a_gate_has_no_weights(finished):
+    with pytest.raises(ConfigError, match="has no gate"):
+        mean_gate_weights(finished("sequential"))
+
+
+def test_examples_are_the_ends_of_the_ranking_and_the_largest_errors(world, finished):
+    record = finished("tsn")
+    found = examples(record, "oracle", "beta", world.data_root)
+    best, worst, over, under = found
+    count = record.tasks["beta"].images["test"]
+    assert (best.predicted, worst.predicted, best.count) == (1, count, count)
+    errors = [one.opinion - one.predicted for one in found]
+    assert errors[2] == max(errors)
+    assert errors[3] == min(errors)
+    predicted = tables.predictions(record, "oracle", record.order)["beta"]
+    name = record.description.test_images["beta"][int(predicted.argmax())]
+    assert best.path == world.data_root / "beta" / name
+    assert over.path.is_file()
+    assert under.path.is_file()
+
+
+def test_without_the_images_there_are_no_examples(world, finished, tmp_path):
+    record = finished("tsn")
+    assert examples(record, "oracle", "beta", tmp_path) == []
+    config = record.config.model_copy(update={"split": "3"})
+    other = replace(record, description=record.description.model_copy(update={"config": config}))
+    assert examples(other, "oracle", "beta", world.data_root) == []
