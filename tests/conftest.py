@@ -28,7 +28,7 @@ settings.load_profile("tsniqa")
 torch.set_num_threads(1)
 
 ARGUMENTS = {"channels": [8, 16, 24, 32], "stem_width": 8}
-PARTS = ("train",) * 12 + ("val",) * 4 + ("test",) * 5
+PARTS = ("train",) * 16 + ("val",) * 10 + ("test",) * 6
 
 
 def make_pixels(kind: str, level: float, random: np.random.Generator) -> np.ndarray:
@@ -83,13 +83,15 @@ def write_card(folder: Path, weights: str = "tiny.safetensors", **fields) -> Pat
 TINY = {
     "gate.clusters": 5,
     "gate.n_init": 2,
-    "schedule.head.epochs": 3,
+    "schedule.head.epochs": 4,
     "schedule.head.batch": 8,
     "schedule.normalization.epochs": 2,
-    "schedule.normalization.batch": 5,
+    "schedule.normalization.batch": 6,
+    "schedule.normalization.learning_rate": 0.01,
     "schedule.normalization.crop": 24,
     "schedule.full.epochs": 2,
-    "schedule.full.batch": 5,
+    "schedule.full.batch": 6,
+    "schedule.full.learning_rate": 0.003,
     "schedule.full.crop": 24,
 }
 

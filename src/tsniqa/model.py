@@ -137,6 +137,7 @@ class TSNIQA:
         for key, value in state.items():
             kind, rest = key.split("/", 1)
             if kind == "head":
+                self.bank.states.setdefault(rest, {})  # a bank may store nothing at all
                 self.heads[rest] = LinearHead(len(value))
                 self.heads[rest].load_state_dict({"weight": value})
             elif kind == "offset":

@@ -3,11 +3,18 @@
 The control that shows what task-specific normalization adds.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
+from safetensors.torch import save_file
 from torch import nn
 
-from tsniqa.normalization import NormalizationBank, NormalizationState
+from tsniqa.normalization import (
+    NormalizationBank,
+    NormalizationState,
+    copied,
+    normalization_tensors,
+)
 from tsniqa.strategies.tsn import TSN
 from tsniqa.training import ImageStep
 
@@ -18,6 +25,12 @@ class NothingStored(NormalizationBank):
     def live(self) -> NormalizationState:
         """Return no tensors: there is nothing to swap."""
         return {}
+
+    def save(self, folder: Path) -> None:
+        """Write the unchanged normalization once a task, as a TSN model is stored."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for task in self.states:
+            save_file(copied(normalization_tensors(self.network)), folder / f"{task}.safetensors")
 
 
 class HeadOnly(TSN):
