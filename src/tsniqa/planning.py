@@ -36,9 +36,12 @@ class Plan:
     @property
     def run_id(self) -> str:
         """The run's identity: readable words and a hash of everything that determines results."""
+        # Order and overrides count as they are resolved, not as they were spelled.
         identity = {
-            "config": self.config.model_dump(mode="json", exclude={"preset", "backbone"}),
-            "preset": self.preset.model_dump(mode="json", exclude={"description", "backbone"}),
+            "config": self.config.model_dump(mode="json", include={"strategy", "seed", "split"}),
+            "preset": self.preset.model_dump(
+                mode="json", exclude={"description", "tasks", "backbone"}
+            ),
             "card": self.card.model_dump(
                 mode="json", include={"mean", "std", "stages", "head_feature"}
             ),

@@ -66,6 +66,8 @@ class Trial(BaseModel):
         seconds: Time to learn the task.
     """
 
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
     candidate: str
     task: str
     head_only: float

@@ -141,8 +141,8 @@ class _Run:
         return self._publish(record)
 
     def _publish(self, record: RunRecord) -> RunRecord:
-        """Write the record beside its place, then move it there in one step."""
-        new = self.folder.with_name(self.folder.name + ".new")
+        """Write the record among the unfinished steps, then move it to its place at once."""
+        new = self.partial / "record"  # deeper than where finished records are looked for
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
         record.save(new)

@@ -62,7 +62,12 @@ class ImageStep(HeadStep):
 
 
 class Epoch(BaseModel):
-    """What one epoch came to; epoch 0 is the state before the first."""
+    """What one epoch came to; epoch 0 is the state before the first.
+
+    The validation SRCC is NaN where all scores are equal or some are no numbers.
+    """
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
 
     step: Literal["head", "images"]
     epoch: int
@@ -199,7 +204,7 @@ def _learn(
         loss = _run_epoch(_batches(mos, step, generator), scores, optimizer)
         decay.step()
         quality = validate()
-        if quality > best or np.isnan(best):
+        if quality > best or (np.isnan(best) and not np.isnan(quality)):
             best, states = quality, _snapshot(modules)
         seconds = time.perf_counter() - start
         history.append(
@@ -237,6 +242,9 @@ def _run_epoch(
 
 
 def _mean_srcc(results: list[tuple[Tensor, Tensor]]) -> float:
+    """Average the SRCC over tasks; NaN where learning has diverged to scores without value."""
+    if not all(bool(scores.isfinite().all()) for scores, _ in results):
+        return float("nan")
     return float(np.mean([srcc(scores.numpy(), mos.numpy()) for scores, mos in results]))
 
 
