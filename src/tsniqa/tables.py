@@ -16,7 +16,7 @@ DRAWS = 1000
 """Bootstrap draws; their resampling depends on (task, split) alone, so any two records pair."""
 
 LARGEST_POWERSET = 8
-"""With more tasks than this, only the prefixes of the run's order are tabulated."""
+"""With more tasks than this, only single tasks and prefixes of the run's order are tabulated."""
 
 Seen = tuple[str, ...]
 
@@ -30,10 +30,13 @@ def states(record: RunRecord) -> list[Seen]:
     order = record.order
     if record.description.all_at_once:
         return [tuple(order)]
-    if record.description.gated and len(order) <= LARGEST_POWERSET:
-        sizes = range(1, len(order) + 1)
-        return [subset for size in sizes for subset in combinations(record.names, size)]
-    return [tuple(order[: step + 1]) for step in range(len(order))]
+    prefixes = [tuple(order[: step + 1]) for step in range(len(order))]
+    if not record.description.gated:
+        return prefixes
+    if len(order) > LARGEST_POWERSET:
+        return [*((name,) for name in record.names), *prefixes[1:]]
+    sizes = range(1, len(order) + 1)
+    return [subset for size in sizes for subset in combinations(record.names, size)]
 
 
 def predictions(record: RunRecord, use: str, seen: Sequence[str]) -> dict[str, np.ndarray]:
@@ -78,9 +81,14 @@ def _mixture(record: RunRecord, use: str, seen: Sequence[str]) -> np.ndarray:
 
 
 def _step(record: RunRecord, seen: Sequence[str]) -> int:
-    if list(seen) != record.order[: len(seen)]:
+    """Return the number of the step after which exactly these tasks were seen, in this order."""
+    if record.description.all_at_once:
+        reached, how = sorted(seen) == record.names, "all at once"
+    else:
+        reached, how = list(seen) == record.order[: len(seen)], "in this order"
+    if not reached:
         raise ConfigError(
-            f"run {record.description.run_id} learned {', '.join(record.order)} in this order; "
+            f"run {record.description.run_id} learned {', '.join(record.order)} {how}; "
             f"it never was in the state after {', '.join(seen)}"
         )
     return len(seen) - 1
@@ -120,9 +128,14 @@ def srcc(
         seen: Names of the seen tasks, the last being the latest.
         task: Whose test images.
         measure: ``srcc``, ``plcc`` (raw) or ``krcc``.
+
+    Raises:
+        ConfigError: The record has no such use, or never saw exactly these tasks.
     """
     if use not in record.uses:
         raise unknown_name("use", use, record.uses)
+    if use == "single":
+        _step(record, seen)
     state = {"oracle": (task,), "latest": tuple(seen[-1:])}.get(use, tuple(seen))
     row = use if use in record.mixtures else "gated"
     index = {frozenset(known): i for i, known in enumerate(states(record))}
