@@ -8,9 +8,12 @@ import pytest
 from tsniqa import tables
 from tsniqa.errors import ConfigError
 from tsniqa.run_tables import (
+    about,
     examples,
+    filters_note,
     final_correlations,
     gate_accuracy,
+    label_note,
     mean_gate_weights,
     use_table,
 )
@@ -87,3 +90,30 @@ def test_without_the_images_there_are_no_examples(world, finished, tmp_path):
     config = record.config.model_copy(update={"split": "3"})
     other = replace(record, description=record.description.model_copy(update={"config": config}))
     assert examples(other, "oracle", "beta", world.data_root) == []
+
+
+def human_rated(record):
+    tasks = [task.model_copy(update={"simulated": False}) for task in record.description.tasks]
+    return replace(record, description=record.description.model_copy(update={"tasks": tasks}))
+
+
+def test_a_run_is_described_with_its_order_and_the_origin_of_its_labels(finished):
+    record = finished("tsn", ("gamma", "alpha"))
+    text = about(record)
+    assert "gamma → alpha" in text
+    assert "seed 0" in text
+    assert "labels of these tasks are simulated" in text
+
+
+def test_simulated_labels_are_never_passed_off_as_opinions(finished):
+    record = finished("tsn")
+    assert label_note([human_rated(record)]) == "People rated these images."
+    assert "Some of these tasks" in label_note([record, human_rated(record)])
+
+
+def test_filters_are_said_to_be_the_same_only_if_they_are(finished):
+    record = finished("tsn")
+    assert filters_note(record).endswith("the same, bit for bit.")
+    fingerprints = record.description.fingerprints | {"filters after": "0" * 64}
+    description = record.description.model_copy(update={"fingerprints": fingerprints})
+    assert filters_note(replace(record, description=description)).endswith("different.")

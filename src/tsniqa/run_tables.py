@@ -1,5 +1,6 @@
 """Tables of a single run: measures of every use, correlations, gate weights, telling examples."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,11 +9,14 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from tsniqa import tables
+from tsniqa.comparison import minutes
 from tsniqa.datasets import load_task
 from tsniqa.errors import ConfigError, DataError
 from tsniqa.metrics import plcc_logistic
 from tsniqa.records import RunRecord
 from tsniqa.ways import measures
+
+WHEN = ("before", "after")
 
 
 def use_table(record: RunRecord) -> pd.DataFrame:
@@ -128,3 +132,32 @@ def examples(record: RunRecord, use: str, task: str, data_root: Path) -> list[Ex
         Example(what, paths[i], int(predicted[i]), int(opinion[i]), len(mos))
         for what, i in picked.items()
     ]
+
+
+def about(record: RunRecord) -> str:
+    """Say in Markdown what was run, on what, how long it took, and where labels come from."""
+    description, config = record.description, record.config
+    times = {kind: minutes(record, kind) for kind in ("learning", "scoring")}
+    return (
+        f"**{config.strategy}** on the preset `{config.preset}`, seed {config.seed}, split "
+        f"`{config.split}`, backbone {description.backbone.model}. Tasks in the order learned: "
+        f"{' → '.join(record.order)}. Learning took {times['learning']:.1f} minutes, scoring "
+        f"{times['scoring']:.1f} minutes, on {description.device}. {label_note([record])}"
+    )
+
+
+def label_note(records: Sequence[RunRecord]) -> str:
+    """Say in Markdown whether people or simulated observers made the labels."""
+    made = {task.simulated for record in records for task in record.tasks.values()}
+    if made == {True}:
+        return "**The labels of these tasks are simulated**: no person has rated these images."
+    if made == {False}:
+        return "People rated these images."
+    return "**Some of these tasks have simulated labels**, which no person gave; others were rated."
+
+
+def filters_note(record: RunRecord) -> str:
+    """Say in Markdown whether the convolution filters are still those the run began with."""
+    before, after = (record.description.fingerprints[f"filters {when}"] for when in WHEN)
+    equal = "the same, bit for bit" if before == after else "different"
+    return f"Fingerprint of the filters: before `{before[:12]}`, after `{after[:12]}`: {equal}."
