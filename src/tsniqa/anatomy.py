@@ -1,0 +1,83 @@
+"""What a model consists of: parameters by the kind of layer, and what learning touches."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tsniqa.backbone import Backbone
+from tsniqa.gating import KMeansGate
+from tsniqa.normalization import affine_parameters, normalization_tensors
+
+
+def parameter_counts(backbone: Backbone, statistics: str, centroids: int) -> pd.DataFrame:
+    """Count the numbers of a model by kind.
+
+    Args:
+        backbone: The frozen network.
+        statistics: ``"kept"`` or ``"batch"``: whether running statistics are a task's own.
+        centroids: Numbers that a task's centroids take, see :func:`centroid_numbers`.
+
+    Returns:
+        One row a kind: ``layers`` (tensors), ``numbers``, ``held`` (once for all tasks, or per
+        task), ``learning`` (how they come about).
+    """
+    filters = backbone.filters()
+    affine = affine_parameters(backbone.network)
+    running = _running_statistics(backbone)
+    task_own = "collected from the task's images" if statistics == "batch" else "kept as pretrained"
+    rows = {
+        "convolution filters": ([f for f in filters.values() if f.dim() >= 4], False, "frozen"),
+        "other weights and biases": ([f for f in filters.values() if f.dim() < 4], False, "frozen"),
+        "normalization: scale and shift": (affine, True, "learned"),
+        "normalization: running statistics": (running, True, task_own),
+    }
+    table = {
+        kind: {
+            "layers": len(tensors),
+            "numbers": sum(tensor.numel() for tensor in tensors),
+            "held": "per task" if per_task else "once",
+            "learning": learning,
+        }
+        for kind, (tensors, per_task, learning) in rows.items()
+    }
+    extra = {"held": "per task"}
+    table["head"] = {"layers": 1, "numbers": backbone.head_width, "learning": "learned"} | extra
+    table["gate: centroids"] = {"layers": 2, "numbers": centroids, "learning": "K-means"} | extra
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
+def _running_statistics(backbone: Backbone) -> list[Tensor]:
+    parameters = {id(parameter) for parameter in affine_parameters(backbone.network)}
+    live = normalization_tensors(backbone.network)
+    return [tensor for tensor in live.values() if id(tensor) not in parameters]
+
+
+def centroid_numbers(gate: KMeansGate, task: str) -> int:
+    """Return how many numbers the centroids of a task take."""
+    return sum(stage.size for stage in gate.centroids_[task])
+
+
+def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> pd.DataFrame:
+    """Compare tensors bit for bit, by the last part of their names (``weight``, ``bias``, ...).
+
+    Args:
+        before: Tensors by full name.
+        after: The same names.
+
+    Returns:
+        One row a kind: ``tensors``, ``changed`` (how many of them differ), ``largest change``.
+    """
+    rows = [
+        {
+            "kind": name.rsplit(".", 1)[-1],
+            "changed": not torch.equal(before[name], after[name]),
+            "largest change": float((before[name] - after[name]).abs().max()),
+        }
+        for name in before
+    ]
+    groups = pd.DataFrame(rows).groupby("kind", sort=False)
+    table = groups.agg({"changed": ["size", "sum"], "largest change": "max"})
+    table.columns = ["tensors", "changed", "largest change"]
+    return table
