@@ -170,14 +170,25 @@ def load_card(name: str) -> BackboneCard:
         raise ConfigError(f"{path}: {field}: {first['msg']}") from error
     if card.weights in ("hub", "none"):
         return card
-    return card.model_copy(update={"weights": str(_find_weights(path.parent, card.weights))})
+    return card.model_copy(update={"weights": str(find_weights(path.parent, card.weights))})
 
 
-def _find_weights(card_folder: Path, name: str) -> Path:
-    """Return the first existing place of a weight file, or the project root's."""
-    places = [card_folder / Path(name).expanduser(), resolve(name)]
+def find_weights(folder: Path, name: str) -> Path:
+    """Return the first existing place of a weight file.
+
+    Args:
+        folder: Where relative names count from first.
+        name: A relative or absolute path. Of a path that no longer exists (a model made on another
+            machine) the file's own name is sought, too.
+
+    Returns:
+        An existing file, or else the place under the project root.
+    """
+    places = [folder / Path(name).expanduser(), resolve(name)]
     if WEIGHTS_VARIABLE in os.environ:
-        places.append(resolve(os.environ[WEIGHTS_VARIABLE]) / name)
+        own = resolve(os.environ[WEIGHTS_VARIABLE])
+        places += [own / name, own / Path(name).name]
+    places.append(shipped("backbones") / Path(name).name)
     return next((place for place in places if place.is_file()), places[1])
 
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tsniqa.backbone import Backbone, BackboneCard, load_backbone
+from tsniqa.backbone import Backbone, BackboneCard, find_weights, load_backbone
 from tsniqa.errors import ConfigError, WeightsError, unknown_name
 from tsniqa.gating import KMeansGate, softmin_weights
 from tsniqa.heads import LinearHead
@@ -180,19 +180,30 @@ class TSNIQA:
         try:
             description = json.loads((folder / "model.json").read_text())
             rest = load_file(folder / "heads_and_gate.safetensors")
-        except (OSError, ValueError, SafetensorError) as error:
+            card = BackboneCard.model_validate(description["backbone"])
+            gate = KMeansGate(**description["gate"])
+            filters, shorter_side = description["filters_fingerprint"], description["shorter_side"]
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise WeightsError(
                 f"no saved model in {folder}; a finished run of the strategy 'tsn' leaves one in "
                 "its record's 'model' folder"
             ) from error
-        backbone = load_backbone(BackboneCard.model_validate(description["backbone"]), device)
-        if backbone.filters_fingerprint() != description["filters_fingerprint"]:
+        if card.weights not in ("hub", "none"):
+            weights = find_weights(folder, card.weights)
+            card = card.model_copy(update={"weights": str(weights)})
+        backbone = load_backbone(card, device)
+        if backbone.filters_fingerprint() != filters:
             raise WeightsError(
-                f"{folder}: the weights of backbone '{backbone.card.name}' are not those the model "
+                f"{folder}: the weights of backbone '{card.name}' are not those the model "
                 "was learned on; restore the original weight file"
             )
-        gate = KMeansGate(**description["gate"])
-        model = cls(backbone, gate, shorter_side=description["shorter_side"])
+        model = cls(backbone, gate, shorter_side=shorter_side)
         model.load_state(rest)
         model.bank.restore(folder / "normalization")
+        for task in model.tasks:
+            if not model.bank.states[task]:
+                raise WeightsError(
+                    f"{folder} lacks normalization/{task}.safetensors; restore the file, or run "
+                    "again"
+                )
         return model
