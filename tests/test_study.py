@@ -162,6 +162,10 @@ def test_identity_is_what_determines_results_and_nothing_else(world, tmp_path, d
 
     config = world.config(backbone=str(copied / "tiny.yml"))
     assert prepare(config, moved, "cpu").run_id == identity
+    arguments = {"channels": [8, 16, 24, 32], "stem_width": 8, "output_stride": 16}
+    other = world.config(backbone=str(card(copied, arguments=arguments)))
+    assert prepare(other, moved, "cpu").run_id != identity
+    card(copied)
     labels = moved / "alpha" / "labels.csv"
     labels.write_text(labels.read_text().replace("0.3", "0.4", 1))
     assert prepare(config, moved, "cpu").run_id != identity

@@ -26,6 +26,9 @@ from tsniqa.normalization import normalization_layers
 WEIGHTS_VARIABLE = "TSNIQA_WEIGHTS"
 """Environment variable that names one more folder to look for weight files in."""
 
+COMPUTED_FIELDS = {"model", "arguments", "mean", "std", "stages", "head_feature"}
+"""Fields of a card that, beside the weights, decide what a backbone computes."""
+
 Triple = tuple[float, float, float]
 
 

@@ -10,7 +10,13 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits
 
-from tsniqa.backbone import BackboneCard, fingerprint, load_backbone, load_card
+from tsniqa.backbone import (
+    COMPUTED_FIELDS,
+    BackboneCard,
+    fingerprint,
+    load_backbone,
+    load_card,
+)
 from tsniqa.datasets import load_task, task_names
 from tsniqa.errors import ConfigError, unknown_name
 from tsniqa.memory import keep_freed_memory
@@ -42,9 +48,7 @@ class Plan:
             "preset": self.preset.model_dump(
                 mode="json", exclude={"description", "tasks", "backbone"}
             ),
-            "card": self.card.model_dump(
-                mode="json", include={"mean", "std", "stages", "head_feature"}
-            ),
+            "card": self.card.model_dump(mode="json", include=COMPUTED_FIELDS),
             "backbone": self.fingerprints["backbone"],
             "data": {task.name: task.fingerprint() for task in self.tasks},
             "order": [task.name for task in self.tasks],

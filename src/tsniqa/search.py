@@ -113,6 +113,8 @@ def load_search_record(path: Path) -> SearchRecord:
 def search(plan: SearchPlan, data_root: Path, record_path: Path, cache: Path) -> SearchRecord:
     """Try every candidate on every task; trials already in the record are not repeated.
 
+    A candidate that was changed under its name, or another preset or seed, is tried anew.
+
     Args:
         plan: What to try.
         data_root: Folder of datasets in the generic layout.
@@ -122,7 +124,7 @@ def search(plan: SearchPlan, data_root: Path, record_path: Path, cache: Path) ->
     Raises:
         TsniqaError: A candidate names something unknown, or data or weights are unusable.
     """
-    trials = load_search_record(record_path).trials if record_path.is_file() else []
+    trials = _still_valid(plan, record_path) if record_path.is_file() else []
     done = {(trial.candidate, trial.task) for trial in trials}
     for candidate in plan.candidates:
         for task in plan.tasks:
@@ -130,8 +132,24 @@ def search(plan: SearchPlan, data_root: Path, record_path: Path, cache: Path) ->
                 trials.append(_try(plan, candidate, task, data_root, cache))
                 record = SearchRecord(plan=plan, trials=trials)
                 record_path.parent.mkdir(parents=True, exist_ok=True)
-                record_path.write_text(record.model_dump_json(indent=1) + "\n")
+                partial = record_path.with_suffix(".partial")
+                partial.write_text(record.model_dump_json(indent=1) + "\n")
+                partial.replace(record_path)
     return SearchRecord(plan=plan, trials=trials)
+
+
+def _still_valid(plan: SearchPlan, record_path: Path) -> list[Trial]:
+    """Return the recorded trials but those whose configuration the plan has changed."""
+    record = load_search_record(record_path)
+    if (record.plan.preset, record.plan.seed) != (plan.preset, plan.seed):
+        return []
+    present = {candidate.name: candidate for candidate in plan.candidates}
+    changed = {
+        candidate.name
+        for candidate in record.plan.candidates
+        if present.get(candidate.name, candidate) != candidate
+    }
+    return [trial for trial in record.trials if trial.candidate not in changed]
 
 
 def _try(plan: SearchPlan, candidate: Candidate, task: str, data_root: Path, cache: Path) -> Trial:

@@ -1,6 +1,7 @@
 """What a run hands to its strategy: data, reference network, schedules, seed."""
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from tsniqa.backbone import Backbone, Features, fingerprint
+from tsniqa.backbone import COMPUTED_FIELDS, Backbone, Features, fingerprint
 from tsniqa.images import ImageSet
 from tsniqa.inference import image_features
 from tsniqa.seeds import derive_seed
@@ -87,7 +88,8 @@ class Setting:
         if self.feature_cache is None:
             return self._compute_features(task, part)
         network = fingerprint(dict(self.backbone.network.state_dict()))
-        key = f"{network} {self.backbone.card.stages} {self.backbone.card.head_feature}"
+        card = self.backbone.card.model_dump(mode="json", include=COMPUTED_FIELDS)
+        key = f"{network} {json.dumps(card, sort_keys=True)}"
         key += f" {self.backbone.device.type} {task.fingerprint()} {part} {self.shorter_side}"
         name = hashlib.sha256(key.encode()).hexdigest()[:20]
         path = self.feature_cache / f"{task.name}-{part}-{name}.safetensors"
