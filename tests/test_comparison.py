@@ -11,6 +11,7 @@ from tsniqa.comparison import (
     filters_unchanged,
     fingerprint_table,
     minutes,
+    origin_table,
     published_like,
     run_overview,
     version_table,
@@ -94,7 +95,7 @@ def test_published_records_of_the_same_experiment_are_found_by_seed(finished, tm
         config = with_seed(record, seed)
         published(record, tmp_path / str(seed), config=config)
         shutil.move(tmp_path / str(seed) / record.description.run_id, tmp_path / f"run-{9 - seed}")
-    found = published_like(record, tmp_path, [0, 1, 2, 3])
+    found = published_like([record], tmp_path, [0, 1, 2, 3])
     assert [other.config.seed for other in found] == [1, 2], "the seed made here counts once"
 
 
@@ -111,7 +112,14 @@ def test_published_records_of_another_experiment_are_left_out(difference, finish
         "version": {"results_version": description.results_version + 1},
     }[difference]
     published(record, tmp_path, **{"config": config, **update})
-    assert published_like(record, tmp_path, [1]) == []
+    assert published_like([record], tmp_path, [1]) == []
+
+
+def test_it_is_told_which_seeds_were_computed_here_and_which_were_read(finished):
+    here = {"tsn": [finished("tsn")], "sequential": [finished("sequential")]}
+    table = origin_table(here, {"tsn": [finished("tsn")] * 2, "sequential": []})
+    assert table.iloc[0].tolist() == ["tsn", "0", "0, 0"]
+    assert table.iloc[1].tolist() == ["sequential", "0", "–"]
 
 
 def test_minutes_add_up_one_kind_of_time(finished):

@@ -67,6 +67,17 @@ def test_all_uses_of_tsn_and_gate_and_oracle_of_others_are_shown_bounds_first(ru
     assert ways.ways({"tsn": []}) == []
 
 
+def test_figures_show_every_strategy_as_it_is_meant_and_the_oracle_of_tsn(runs):
+    assert {way.label for way in ways.main_ways(runs)} == {
+        "joint",
+        "separate oracle",
+        "tsn oracle",
+        "tsn gated",
+        "head-only gated",
+        "sequential",
+    }
+
+
 def test_the_table_holds_what_the_records_say(runs):
     table = comparison_table(runs)
     record = runs["tsn"][0]

@@ -1,6 +1,6 @@
 """Records made here beside published ones: which belong together, and how far they differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,19 +70,22 @@ def _largest_difference(
     return float(differences.max(initial=0.0))
 
 
-def published_like(record: RunRecord, published_dir: Path, seeds: Sequence[int]) -> list[RunRecord]:
+def published_like(
+    here: Sequence[RunRecord], published_dir: Path, seeds: Sequence[int]
+) -> list[RunRecord]:
     """Find published records of the same experiment with other seeds.
 
     Args:
-        record: A record made here.
+        here: Records made here, which differ in their seeds alone; at least one.
         published_dir: Folder of published records; it need not exist.
-        seeds: Wanted seeds; that of ``record`` is left out, so that no run counts twice.
+        seeds: Wanted seeds; those of ``here`` are left out, so that no run counts twice.
 
     Returns:
         Records that agree in everything that determines results but the seed (strategy, order,
         split, overrides, preset values, backbone weights, code version), by seed.
     """
-    config = record.config
+    record, config = here[0], here[0].config
+    present = {one.config.seed for one in here}
     same = {
         "strategy": config.strategy,
         "split": config.split,
@@ -93,12 +96,32 @@ def published_like(record: RunRecord, published_dir: Path, seeds: Sequence[int])
         (
             other
             for other in find_records(published_dir, **same)
-            if other.config.seed in seeds
-            and other.config.seed != config.seed
-            and _same_experiment(record, other)
+            if other.config.seed in set(seeds) - present and _same_experiment(record, other)
         ),
         key=lambda other: other.config.seed,
     )
+
+
+def origin_table(
+    here: Mapping[str, Sequence[RunRecord]], published: Mapping[str, Sequence[RunRecord]]
+) -> pd.DataFrame:
+    """Say which seeds of each strategy were run here and which are read from published records.
+
+    Args:
+        here: Records by strategy.
+        published: The same.
+
+    Returns:
+        Columns ``strategy``, ``computed here (seeds)``, ``read from published records (seeds)``; a
+        dash for none.
+    """
+    rows = [(name, _seeds(here[name]), _seeds(published.get(name, ()))) for name in here]
+    columns = ["strategy", "computed here (seeds)", "read from published records (seeds)"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _seeds(records: Sequence[RunRecord]) -> str:
+    return ", ".join(str(record.config.seed) for record in records) or "–"
 
 
 def _same_experiment(first: RunRecord, second: RunRecord) -> bool:

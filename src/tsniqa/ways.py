@@ -62,6 +62,17 @@ def ways(runs: Runs) -> list[Way]:
     return sorted(found, key=lambda way: ROLES.index(way.role))
 
 
+def main_ways(runs: Runs) -> list[Way]:
+    """List the few ways that figures show: each strategy as it is meant, and TSN's oracle."""
+    return [
+        way
+        for way in ways(runs)
+        if way.role in (UPPER, LOWER)
+        or way == ("tsn", "oracle")
+        or (way.use in ("gated", "single") and way.strategy != "separate")
+    ]
+
+
 def measures(record: RunRecord, use: str) -> dict[str, float]:
     """Measure one use of one record.
 
