@@ -5,6 +5,7 @@ import torch
 
 from tsniqa.images import ImageSet
 from tsniqa.inference import image_features
+from tsniqa.planning import prepare
 from tsniqa.seeds import derive_seed
 from tsniqa.setting import Setting
 
@@ -66,6 +67,20 @@ def test_a_card_that_computes_otherwise_with_the_same_weights_has_other_features
     expected = image_features(other, ImageSet(task.paths("val"), None))
     assert not equal(expected, plain)
     assert equal(make(backbone=other).reference_features(task, "val"), expected)
+
+
+@pytest.mark.parametrize("statistics", ["kept", "batch"])
+def test_features_of_a_task_are_found_again_whatever_was_learned_before_it(
+    world, tmp_path, statistics
+):
+    overrides = {"schedule.normalization.statistics": statistics}
+    cache = tmp_path / "features"
+    for order in (("alpha", "beta"), ("beta", "alpha")):
+        config = world.config("tsn", order, overrides=overrides)
+        plan = prepare(config, world.data_root, "cpu", cache)
+        for step, task in enumerate(plan.tasks):
+            plan.strategy.learn(task, plan.tasks[:step])
+    assert len(list(cache.iterdir())) == 2 * 2  # train and val of two tasks
 
 
 def test_a_broken_cache_file_is_written_anew(make, world, tmp_path):

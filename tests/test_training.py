@@ -271,7 +271,7 @@ def test_validation_scores_are_those_of_full_images_in_evaluation_mode(world):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"epochs": -1}, {"batch": 0}, {"learning_rate": 0}, {"decay_every": 0}, {"pairs": 0}]
+    "fields", [{"epochs": -1}, {"batch": 1}, {"learning_rate": 0}, {"decay_every": 0}, {"pairs": 0}]
 )
 def test_a_schedule_out_of_range_is_refused(fields):
     with pytest.raises(ValueError, match=next(iter(fields))):

@@ -87,7 +87,9 @@ class Setting:
         """
         if self.feature_cache is None:
             return self._compute_features(task, part)
-        network = fingerprint(dict(self.backbone.network.state_dict()))
+        # Batch counters grow while a task is learned with batch statistics; nothing reads them.
+        state = self.backbone.network.state_dict().items()
+        network = fingerprint({k: v for k, v in state if not k.endswith("num_batches_tracked")})
         card = self.backbone.card.model_dump(mode="json", include=COMPUTED_FIELDS)
         key = f"{network} {json.dumps(card, sort_keys=True)}"
         key += f" {self.backbone.device.type} {task.fingerprint()} {part} {self.shorter_side}"

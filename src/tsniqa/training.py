@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from tsniqa.backbone import Backbone
@@ -29,7 +29,7 @@ class HeadStep(BaseModel):
 
     Attributes:
         epochs: Passes over the training images (or drawn pairs).
-        batch: Images (or drawn pairs) a batch.
+        batch: Images (or drawn pairs) a batch, at least 2: one image alone makes no pair.
         learning_rate: Adam's initial rate.
         weight_decay: Adam's L2 penalty.
         decay_every: The rate is divided by 10 after every so many epochs.
@@ -39,7 +39,7 @@ class HeadStep(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: NonNegativeInt
-    batch: PositiveInt
+    batch: int = Field(ge=2)
     learning_rate: PositiveFloat
     weight_decay: float = 5e-4
     decay_every: PositiveInt
