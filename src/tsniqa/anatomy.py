@@ -8,6 +8,8 @@ from torch import Tensor
 
 from tsniqa.backbone import Backbone
 from tsniqa.gating import KMeansGate
+from tsniqa.images import ImageSet
+from tsniqa.model import TSNIQA
 from tsniqa.normalization import affine_parameters, normalization_tensors
 
 
@@ -20,8 +22,8 @@ def parameter_counts(backbone: Backbone, statistics: str, centroids: int) -> pd.
         centroids: Numbers that a task's centroids take, see :func:`centroid_numbers`.
 
     Returns:
-        One row a kind: ``layers`` (tensors), ``numbers``, ``held`` (once for all tasks, or per
-        task), ``learning`` (how they come about).
+        One row a kind that the network has: ``layers`` (tensors), ``numbers``, ``held`` (once for
+        all tasks, or per task), ``learning`` (how they come about).
     """
     filters = backbone.filters()
     affine = affine_parameters(backbone.network)
@@ -41,6 +43,7 @@ def parameter_counts(backbone: Backbone, statistics: str, centroids: int) -> pd.
             "learning": learning,
         }
         for kind, (tensors, per_task, learning) in rows.items()
+        if tensors
     }
     extra = {"held": "per task"}
     table["head"] = {"layers": 1, "numbers": backbone.head_width, "learning": "learned"} | extra
@@ -81,3 +84,31 @@ def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> pd.Dat
     table = groups.agg({"changed": ["size", "sum"], "largest change": "max"})
     table.columns = ["tensors", "changed", "largest change"]
     return table
+
+
+def scores_while_swapping(
+    model: TSNIQA, images: ImageSet, task: str, other: str, shown: int
+) -> pd.DataFrame:
+    """Score images by one task's head while the normalization in the network is swapped.
+
+    Args:
+        model: With both tasks learned.
+        images: At least ``shown`` images; the first ones are scored.
+        task: Whose head is used.
+        other: Whose normalization is loaded in between.
+        shown: Number of images.
+
+    Returns:
+        One row an image; columns: normalizations in the order in which they are loaded. The last
+        is the first again.
+    """
+    batch = torch.stack([images[i] for i in range(shown)])
+    steps = ((task, task), ("initial", None), (other, other), (f"{task} again", task))
+    columns = {}
+    for label, name in steps:
+        model.bank.load(name)
+        with torch.inference_mode():
+            features = model.backbone.features(model.backbone.preprocess(batch)).head.cpu()
+            columns[label] = model.heads[task].score(features).numpy()
+    model.bank.load(None)
+    return pd.DataFrame(columns)

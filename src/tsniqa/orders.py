@@ -18,6 +18,9 @@ from tsniqa.records import RunRecord
 MEASURES = ("mPI", "mSI", "mPSI", "mSRCC", "MPSR", "mean SRCC")
 """Measures given for every order; ``mean SRCC``, of the final model, is the same for all."""
 
+ROUNDING = 1e-9
+"""Means summed in different sequences differ by less than this."""
+
 
 def all_orders(record: RunRecord, use: str = "gated") -> pd.DataFrame:
     """Compute the measures of every order of a run's tasks.
@@ -85,7 +88,7 @@ def spread(table: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
         this, back = (_value(table, name, o) for o in (tuple(order), tuple(order)[::-1]))
         rows[name] = {
             "this order": this,
-            "rank": 100 * float((values < this).mean()),
+            "rank": 100 * float((values < this - ROUNDING).mean()),
             "reversed": back,
             "mean": values.mean(skipna=False),
             "std": values.std(ddof=0, skipna=False),

@@ -163,3 +163,13 @@ def feature_map(features: Mapping[str, Stages], seed: int = 0) -> FeatureMap:
     points[["t-SNE 1", "t-SNE 2"]] = neighbours.fit_transform(values)
     first, second = principal.explained_variance_ratio_
     return FeatureMap(points, (float(first), float(second)))
+
+
+def tied_shares(tasks: Sequence[Task]) -> pd.Series:
+    """Return, for every task, the share of pairs of training images that have equal labels."""
+    shares = {}
+    for task in tasks:
+        counts = task.part("train")["mos"].value_counts().to_numpy()
+        total = counts.sum()
+        shares[task.name] = float((counts * (counts - 1)).sum() / (total * (total - 1)))
+    return pd.Series(shares)

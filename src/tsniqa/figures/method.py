@@ -25,7 +25,7 @@ def pair_loss(reach: float = 6.0) -> Figure:
     """
     difference = torch.linspace(-reach, reach, 601, dtype=torch.float64, requires_grad=True)
     probability = thurstone(difference, torch.zeros_like(difference))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.1))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
     for label, colour in ((1, PALETTE[0]), (0, PALETTE[1])):
         target = torch.full_like(probability, label)
         loss = fidelity_loss(probability, target)
@@ -41,7 +41,7 @@ def pair_loss(reach: float = 6.0) -> Figure:
     right.set(title="slope", ylabel=r"slope $d\ell / d\Delta$", ylim=(-0.8, 0.4))
     for axes in (left, right):
         axes.set_xlabel(r"difference of scores $\Delta = q(x) - q(y)$")
-    left.legend(loc="upper right", fontsize="small")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return shown_once(figure)
 
 
@@ -87,9 +87,9 @@ def _draw_pairs(
     points = axes.scatter(x, y, c=mos, s=330, cmap=SEQUENTIAL, edgecolors="white", zorder=2)
     for i, value in enumerate(mos):
         axes.annotate(
-            f"{value:.3g}", (1.27 * x[i], 1.27 * y[i]), ha="center", va="center", fontsize="small"
+            f"{value:.3g}", (1.33 * x[i], 1.3 * y[i]), ha="center", va="center", fontsize="small"
         )
-    axes.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal")
+    axes.set(xlim=(-1.55, 1.55), ylim=(-1.5, 1.5), aspect="equal")
     axes.set_axis_off()
     return points
 
@@ -119,13 +119,19 @@ def swapped_scores(scores: pd.DataFrame, head: str) -> Figure:
     return shown_once(figure)
 
 
-def gate(distances: np.ndarray, names: Sequence[str], images: Sequence[str]) -> Figure:
+def gate(
+    distances: np.ndarray,
+    names: Sequence[str],
+    images: Sequence[str],
+    temperature: float = TEMPERATURE,
+) -> Figure:
     """Draw how distances become weights for a few images.
 
     Args:
         distances: Of the gate, [n, T, stages].
         names: Names of the T tasks, sorted.
         images: What to call the n images.
+        temperature: Of the gate.
 
     Returns:
         Left the distances (mean over stages), right the weights as stacked bars.
@@ -133,17 +139,18 @@ def gate(distances: np.ndarray, names: Sequence[str], images: Sequence[str]) -> 
     size = (WIDTH, 1.5 + 0.42 * len(images))
     figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True)
     colours, rows = task_colours(names), np.arange(len(images))
-    weights = softmin_weights(distances)
+    weights = softmin_weights(distances, temperature)
     start = np.zeros(len(images))
     for column, name in enumerate(names):
         mean = distances[:, column].mean(axis=1)
-        left.scatter(mean, rows, color=colours[name], s=60, zorder=2, edgecolors="white")
+        offset = 0.09 * (column - (len(names) - 1) / 2)  # or equal distances would hide each other
+        left.scatter(mean, rows + offset, color=colours[name], s=40, zorder=2, linewidths=0)
         right.barh(rows, weights[:, column], left=start, color=colours[name], label=name)
         start += weights[:, column]
     left.set_yticks(rows, images)
     left.invert_yaxis()
     left.set(title="distances", xlabel="distance to the nearest centroid")
-    right.set(title=f"weights at temperature {TEMPERATURE:g}", xlabel="weight", xlim=(0, 1))
+    right.set(title=f"weights at temperature {temperature:g}", xlabel="weight", xlim=(0, 1))
     left.set_ylabel("test image of")
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=6)
     return shown_once(figure)
@@ -169,7 +176,8 @@ def temperature(distances: np.ndarray, temperatures: Sequence[float] | None = No
     colours = plt.get_cmap("cividis")(np.linspace(0, 0.95, count))
     names = ["largest weight", "second", "third", *(f"number {i}" for i in range(4, count + 1))]
     axes.stackplot(values, bands.T, colors=colours, labels=names[:count], linewidth=0)
-    axes.axvline(TEMPERATURE, color="white", linestyle="--", linewidth=2)
+    axes.axvline(TEMPERATURE, color="white", linewidth=3.5)
+    axes.axvline(TEMPERATURE, color="black", linestyle="--", linewidth=1.5)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set(
@@ -192,16 +200,14 @@ def parts(counts: Mapping[str, int], held: Mapping[str, str]) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.36 * len(counts)))
     colours = {"once": GREY, "per task": PALETTE[0]}
-    names = list(counts)[::-1]
-    for kind, colour in colours.items():
-        here = [name for name in names if held[name] == kind]
-        axes.barh(here, [counts[name] for name in here], color=colour, label=f"held {kind}")
-    for name in names:
-        axes.annotate(
-            f" {counts[name]:,}", (max(counts[name], 1), name), va="center", fontsize="small"
-        )
+    for row, (name, count) in enumerate(counts.items()):
+        axes.barh(row, count, color=colours[held[name]])
+        axes.annotate(f" {count:,}", (max(count, 10), row), va="center", fontsize="small")
+    axes.set_yticks(range(len(counts)), list(counts))
+    axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set(xlabel="numbers", xlim=(10, 12 * max(counts.values())))
+    axes.set(xlabel="numbers", xlim=(10, 20 * max(counts.values())))
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="lower right")
+    bars = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in colours.values()]
+    axes.legend(bars, [f"held {kind}" for kind in colours], loc="lower right")
     return shown_once(figure)

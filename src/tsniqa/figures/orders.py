@@ -36,6 +36,7 @@ def order_distributions(
             value = table.loc[table["order"] == tuple(order), measure].iloc[0]
             axes.axvline(value, linestyle=line, color=colour, linewidth=2.2, label=name)
         axes.set(title=measure, xlabel=measure, ylabel="orders")
+        axes.locator_params(axis="x", nbins=5)
     for axes in grid.flat[len(measures) :]:
         axes.set_axis_off()
     handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -71,10 +72,10 @@ def by_position(tables: dict[str, pd.DataFrame]) -> Figure:
             annot_kws={"fontsize": "x-small"},
             cmap="cividis",
             linewidths=1,
-            cbar_kws={"label": f"mean {measure}"},
+            cbar=False,
             ax=axes,
         )
-        axes.set(title=measure, xlabel="position in the order", ylabel="")
+        axes.set(title=f"mean {measure}", xlabel="position in the order", ylabel="")
         axes.tick_params(axis="y", rotation=0)
     grid[0, 0].set_ylabel("task")
     return shown_once(figure)
@@ -90,7 +91,7 @@ def skipped_change(weight: np.ndarray, change: np.ndarray) -> Figure:
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
     reach = max(0.01, 1.05 * float(np.nanmax(weight, initial=0)))
     line = np.array([0, reach])
-    axes.fill_between(line, 2 * line, 2.2 * reach, color="0.93", label="ruled out")
+    axes.fill_between(line, 2 * line, 2.2 * reach, color="0.88", label="ruled out")
     axes.plot(line, 2 * line, color="black", linewidth=2, label=r"certified bound $2\delta$")
     axes.scatter(weight, change, s=9, alpha=0.5, linewidths=0, color=PALETTE[0], label="an image")
     axes.set(
