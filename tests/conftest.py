@@ -136,14 +136,14 @@ def world(tmp_path_factory) -> World:
 
 @pytest.fixture(scope="session")
 def finished(world, tmp_path_factory):
-    """Run a configuration once a session, and return its record to every test that asks."""
+    """Run a configuration once a session; every call reads the record anew, so tests share none."""
     results = tmp_path_factory.mktemp("finished") / "records"
-    records: dict[tuple, RunRecord] = {}
+    folders: dict[tuple, Path] = {}
 
     def run(strategy: str = "tsn", order=("alpha", "beta", "gamma")) -> RunRecord:
-        if (strategy, order) not in records:
-            records[strategy, order] = world.run(results, strategy, order)
-        return records[strategy, order]
+        if (strategy, order) not in folders:
+            folders[strategy, order] = world.run(results, strategy, order).folder
+        return RunRecord.load(folders[strategy, order])
 
     return run
 
