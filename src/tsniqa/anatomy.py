@@ -9,6 +9,7 @@ from torch import Tensor
 from tsniqa.backbone import Backbone
 from tsniqa.gating import KMeansGate
 from tsniqa.images import ImageSet
+from tsniqa.inference import image_features
 from tsniqa.model import TSNIQA
 from tsniqa.normalization import affine_parameters, normalization_tensors
 
@@ -86,29 +87,25 @@ def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> pd.Dat
     return table
 
 
-def scores_while_swapping(
-    model: TSNIQA, images: ImageSet, task: str, other: str, shown: int
-) -> pd.DataFrame:
+def scores_while_swapping(model: TSNIQA, images: ImageSet, task: str, other: str) -> pd.DataFrame:
     """Score images by one task's head while the normalization in the network is swapped.
 
     Args:
         model: With both tasks learned.
-        images: At least ``shown`` images; the first ones are scored.
+        images: A few images.
         task: Whose head is used.
         other: Whose normalization is loaded in between.
-        shown: Number of images.
 
     Returns:
         One row an image; columns: normalizations in the order in which they are loaded. The last
         is the first again.
     """
-    batch = torch.stack([images[i] for i in range(shown)])
     steps = ((task, task), ("initial", None), (other, other), (f"{task} again", task))
     columns = {}
     for label, name in steps:
         model.bank.load(name)
         with torch.inference_mode():
-            features = model.backbone.features(model.backbone.preprocess(batch)).head.cpu()
+            features = image_features(model.backbone, images).head
             columns[label] = model.heads[task].score(features).numpy()
     model.bank.load(None)
     return pd.DataFrame(columns)

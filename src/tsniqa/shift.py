@@ -20,6 +20,10 @@ QUANTILES = (0.02, 0.25, 0.5, 0.75, 0.98)
 """Places in a task's ranking by MOS from which example images are taken."""
 
 LARGEST_PERPLEXITY = 30
+"""Neighbours that t-SNE looks at, roughly; fewer where there are few images."""
+
+TSNE_STEPS = 500
+"""Enough for some thousand points; the map no longer changes visibly."""
 
 
 class LabelledExample(NamedTuple):
@@ -157,7 +161,7 @@ def feature_map(features: Mapping[str, Stages], seed: int = 0) -> FeatureMap:
     names = [name for name, stages in features.items() for _ in range(len(stages[0]))]
     principal = PCA(2, svd_solver="full").fit(values)
     perplexity = min(LARGEST_PERPLEXITY, (len(values) - 1) / 3)
-    neighbours = TSNE(2, init="pca", perplexity=perplexity, random_state=seed)
+    neighbours = TSNE(2, init="pca", perplexity=perplexity, max_iter=TSNE_STEPS, random_state=seed)
     points = pd.DataFrame({"task": names})
     points[["PCA 1", "PCA 2"]] = principal.transform(values)
     points[["t-SNE 1", "t-SNE 2"]] = neighbours.fit_transform(values)
