@@ -146,7 +146,7 @@ def task_distances(distances: pd.DataFrame) -> Figure:
         annot_kws={"fontsize": "small"},
         cmap=f"{SEQUENTIAL}_r",
         linewidths=1,
-        cbar_kws={"label": "mean distance to the nearest centroid"},
+        cbar_kws={"label": "mean distance"},
         ax=axes,
     )
     for row, values in enumerate(distances.to_numpy()):
