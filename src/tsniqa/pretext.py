@@ -68,7 +68,7 @@ class Recipe(BaseModel):
     validation: int = 1000
     test: int = 1000
     epochs: int = 15
-    batch: int = 64
+    batch: int = 32
     learning_rate: float = 4e-3
     weight_decay: float = 0.02
     crop: int = 80
