@@ -91,7 +91,8 @@ def skipped_change(weight: np.ndarray, change: np.ndarray) -> Figure:
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
     reach = max(0.01, 1.05 * float(np.nanmax(weight, initial=0)))
     line = np.array([0, reach])
-    axes.fill_between(line, 2 * line, 2.2 * reach, color="0.88", label="ruled out")
+    axes.fill_between(line, 2 * line, 2.2 * reach, color="0.9")
+    axes.text(0.55 * reach, 1.75 * reach, "ruled out by the proof", ha="center", color=GREY)
     axes.plot(line, 2 * line, color="black", linewidth=2, label=r"certified bound $2\delta$")
     axes.scatter(weight, change, s=9, alpha=0.5, linewidths=0, color=PALETTE[0], label="an image")
     axes.set(
