@@ -4,4 +4,9 @@ A study of Zhang, Ma, Zhai and Yang, *Task-Specific Normalization for Continual 
 Image Quality Models*, IEEE Transactions on Image Processing 33, 2024 (arXiv 2107.13429).
 """
 
+import warnings
+
+# Libraries that show downloads complain in every notebook that a widget package is absent.
+warnings.filterwarnings("ignore", message="IProgress not found")
+
 __version__ = "0.1.0"

@@ -19,8 +19,6 @@ from tsniqa.inference import image_features
 from tsniqa.mixing import MIXTURES, mix
 from tsniqa.normalization import NormalizationBank
 
-FORMAT = 1
-
 
 class TSNIQA:
     """Score images with one head a task, mixed by the gate.
@@ -156,7 +154,6 @@ class TSNIQA:
         rest = {k: v for k, v in self.state().items() if not k.startswith("normalization/")}
         save_file(rest, folder / "heads_and_gate.safetensors")
         description = {
-            "format": FORMAT,
             "tasks": self.tasks,
             "backbone": self.backbone.card.model_dump(mode="json"),
             "filters_fingerprint": self.backbone.filters_fingerprint(),
