@@ -19,7 +19,7 @@ export OMP_NUM_THREADS
 book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say where it is
 	@# --nolock: a lock left by a killed run would stop the next one; records are written atomically.
 	@# The rules call tsniqa and papermill by name, so the environment comes first on the path.
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --rerun-incomplete --nolock --quiet host reason \
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --rerun-incomplete --nolock --keep-going --quiet host reason \
 		--config preset=$(PRESET)
 	$(BIN)/jupyter-book build . --toc book/_toc.yml -W -n --keep-going
 	$(BIN)/tsniqa compare-records

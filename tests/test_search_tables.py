@@ -8,6 +8,7 @@ from tsniqa.search import Candidate, SearchPlan, SearchRecord, Trial
 from tsniqa.search_tables import (
     adopted,
     candidate_table,
+    choice_note,
     chosen,
     search_table,
     standard_error,
@@ -79,3 +80,14 @@ def test_a_choice_is_adopted_if_the_preset_has_its_values(record):
     assert not adopted(record, "other card")
     with pytest.raises(ConfigError, match="unknown candidate 'fastest'"):
         adopted(record, "fastest")
+
+
+def test_the_note_names_the_best_of_each_strategy_and_whether_it_was_taken(record):
+    lines = choice_note(record).splitlines()
+    assert lines[0].startswith("- `head-only`: *alone*, mean validation SRCC 0.850; the preset has")
+    assert lines[1].startswith("- `tsn`: *as it is*, mean validation SRCC 0.700; the preset has")
+    changed = record.model_copy(
+        update={"trials": [t for t in record.trials if t.candidate == "faster"]}
+    )
+    assert "no candidate has been tried" in choice_note(changed).splitlines()[0]
+    assert "does **not** have its values" in choice_note(changed).splitlines()[1]

@@ -98,3 +98,19 @@ def adopted(record: SearchRecord, name: str) -> bool:
     candidate, preset = candidates[name], load_preset(record.plan.preset)
     changed = load_preset(record.plan.preset, candidate.overrides)
     return changed == preset and candidate.backbone in (None, preset.backbone)
+
+
+def choice_note(record: SearchRecord) -> str:
+    """Say in Markdown which candidate is best for each strategy, and whether the preset has it."""
+    means = candidate_table(record)["mean"]
+    lines = []
+    for strategy in dict.fromkeys(candidate.strategy for candidate in record.plan.candidates):
+        name = chosen(record, (strategy,))
+        if name is None:
+            lines.append(f"- `{strategy}`: no candidate has been tried on every task.")
+            continue
+        taken = "the preset has" if adopted(record, name) else "the preset does **not** have"
+        lines.append(
+            f"- `{strategy}`: *{name}*, mean validation SRCC {means[name]:.3f}; {taken} its values."
+        )
+    return "\n".join(lines)
