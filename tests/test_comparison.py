@@ -13,6 +13,7 @@ from tsniqa.comparison import (
     minutes,
     origin_table,
     published_like,
+    published_runs,
     run_overview,
     version_table,
 )
@@ -113,6 +114,41 @@ def test_published_records_of_another_experiment_are_left_out(difference, finish
     }[difference]
     published(record, tmp_path, **{"config": config, **update})
     assert published_like([record], tmp_path, [1]) == []
+
+
+def plain(record, **description):
+    """Return a description as of a run of a preset in its own order, without overrides."""
+    config = record.config.model_copy(update={"overrides": {}, "preset": "open"})
+    preset = record.description.preset.model_copy(update={"tasks": tuple(record.order)})
+    return {"config": config, "preset": preset, **description}
+
+
+def test_the_published_runs_of_an_experiment_are_found_tsn_first(finished, tmp_path):
+    for strategy in ("sequential", "tsn", "joint"):
+        published(finished(strategy), tmp_path, **plain(finished(strategy)))
+    found = published_runs(tmp_path, "open", 0)
+    assert list(found) == ["tsn", "joint", "sequential"]
+    assert [record.config.strategy for record in found["joint"]] == ["joint"]
+
+
+def test_runs_of_another_backbone_or_order_are_not_put_beside_tsn(finished, tmp_path):
+    record, joint = finished("tsn"), finished("joint")
+    published(record, tmp_path, **plain(record))
+    fingerprints = joint.description.fingerprints | {"backbone": "another"}
+    published(joint, tmp_path, **plain(joint, fingerprints=fingerprints))
+    sequential = finished("sequential")
+    tasks = sequential.description.tasks[::-1]
+    published(sequential, tmp_path, **plain(sequential, tasks=tasks))
+    assert list(published_runs(tmp_path, "open", 0)) == ["tsn"]
+
+
+def test_without_published_runs_the_command_that_makes_them_is_told(finished, tmp_path):
+    published(finished("joint"), tmp_path, **plain(finished("joint")))
+    with pytest.raises(RecordError, match="tsniqa run --no-page --preset open") as caught:
+        published_runs(tmp_path, "open", 0)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RecordError, match="seed 3"):
+        published_runs(tmp_path / "none", "open", 3)
 
 
 def test_it_is_told_which_seeds_were_computed_here_and_which_were_read(finished):

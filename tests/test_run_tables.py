@@ -15,8 +15,18 @@ from tsniqa.run_tables import (
     gate_accuracy,
     label_note,
     mean_gate_weights,
+    task_table,
     use_table,
 )
+
+
+def test_tasks_are_described_in_the_order_learned(finished):
+    record = finished("tsn", ("gamma", "alpha"))
+    table = task_table(record)
+    assert table.index.tolist() == ["gamma", "alpha"]
+    assert table.loc["alpha", "test"] == record.tasks["alpha"].images["test"]
+    assert table.loc["alpha", "rating scale"] == "1 to 5"
+    assert table.loc["alpha", "source"] == "made for tests: blur"
 
 
 def test_every_use_has_its_row(finished):

@@ -102,6 +102,40 @@ def published_like(
     )
 
 
+def published_runs(
+    results_dir: Path, preset: str, seed: int, split: str = "given"
+) -> dict[str, list[RunRecord]]:
+    """Find the published records of one experiment, every strategy's.
+
+    Args:
+        results_dir: Folder of published records.
+        preset: Name of the preset.
+        seed: Seed of the runs.
+        split: Split of the runs.
+
+    Returns:
+        By strategy (``tsn`` first, then by name), one record in the preset's own task order without
+        overrides, of the experiment of the ``tsn`` record.
+
+    Raises:
+        RecordError: There is no record of ``tsn``; the message has the command that makes it.
+    """
+    wanted = {"preset": preset, "seed": seed, "split": split, "overrides": {}}
+    found = {
+        record.config.strategy: record
+        for record in find_records(results_dir, **wanted)
+        if record.order == list(record.description.preset.tasks)
+    }
+    if "tsn" not in found:
+        raise RecordError(
+            f"no record of tsn on preset '{preset}', seed {seed}, split '{split}' in {results_dir};"
+            f" make it with: tsniqa run --no-page --preset {preset} --strategy tsn --seed {seed} "
+            f"--split {split} --data-root DIR --results-dir {results_dir}"
+        )
+    names = sorted(found, key=lambda name: (name != "tsn", name))
+    return {name: [found[name]] for name in names if _same_experiment(found["tsn"], found[name])}
+
+
 def origin_table(
     here: Mapping[str, Sequence[RunRecord]], published: Mapping[str, Sequence[RunRecord]]
 ) -> pd.DataFrame:

@@ -19,6 +19,25 @@ from tsniqa.ways import measures
 WHEN = ("before", "after")
 
 
+def task_table(record: RunRecord) -> pd.DataFrame:
+    """Describe the tasks of a run.
+
+    Returns:
+        One row a task in the order learned: ``train``, ``val`` and ``test`` (images), ``rating
+        scale``, ``licence``, ``source`` (whom to cite).
+    """
+    rows = {}
+    for task in record.description.tasks:
+        low, high = task.mos_range
+        rows[task.name] = {
+            **task.images,
+            "rating scale": f"{low:g} to {high:g}",
+            "licence": task.licence or "–",
+            "source": task.citation or "–",
+        }
+    return pd.DataFrame(rows).T.rename_axis("task")
+
+
 def use_table(record: RunRecord) -> pd.DataFrame:
     """Measure every use of a run's heads.
 
