@@ -71,6 +71,11 @@ def test_gated_against_sequential_is_judged_by_the_interval(difference, low, hig
     assert f"95% interval {low:+.3f} to {high:+.3f}" in found.measured
 
 
+def test_equal_predictions_are_not_above_each_other(difference):
+    difference(0.0, 0.0, 0.0)
+    assert gated_beats_sequential(RUNS).verdict == "does not hold"
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
@@ -114,6 +119,6 @@ def test_the_count_of_resolved_differences_is_told_in_words():
         Difference("a", "b", MEAN, 0.1, 0.05, 0.2),
     ]
     sentence = count_sentence(found, "the new", "the old")
-    assert "Of 2 tasks, the new is higher than the old on 1, lower on 0" in sentence
+    assert "Of 2 tasks, the new is higher than the old on 1, lower on 0, equal on 0" in sentence
     assert "not resolved on 1" in sentence
     assert sentence.endswith("a minus b = +0.100 (95% interval +0.050 to +0.200).")

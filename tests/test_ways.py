@@ -136,7 +136,7 @@ def test_a_difference_is_that_of_the_srcc_with_the_interval_of_the_paired_draws(
 def test_a_way_does_not_differ_from_itself(runs):
     for one in differences(runs, Way("tsn", "gated"), Way("tsn", "gated")):
         assert (one.value, one.low, one.high) == (0, 0, 0)
-        assert one.verdict == "not resolved"
+        assert one.verdict == "equal"
 
 
 def test_a_constant_advantage_is_resolved_over_any_number_of_seeds(finished):
@@ -172,6 +172,8 @@ def test_verdicts_follow_the_interval():
     assert Difference("a", "b", "t", 0.1, 0.01, 0.2).verdict == "higher"
     assert Difference("a", "b", "t", -0.1, -0.2, -0.01).verdict == "lower"
     assert Difference("a", "b", "t", 0.1, -0.01, 0.2).verdict == "not resolved"
+    assert Difference("a", "b", "t", 0.0, 0.0, 0.0).verdict == "equal"
+    assert Difference("a", "b", "t", 0.0, -0.1, 0.1).verdict == "not resolved"
     assert Difference("a", "b", "t", 0.1, np.nan, np.nan).verdict == "not resolved"
     table = difference_table([Difference("a", "b", "t", 0.1, 0.01, 0.2)])
     assert table.loc[0, "first is"] == "higher"

@@ -66,8 +66,8 @@ def gated_beats_sequential(runs: Runs) -> Verdict:
     found = _mean_difference(runs, Way("tsn", "gated"), Way("sequential", "single"))
     if found is None:
         return Verdict(expectation, "–", NOT_RUN)
-    verdicts = {"higher": "holds", "lower": "does not hold", "not resolved": "not resolved"}
-    return Verdict(expectation, _sentence(found), verdicts[found.verdict])
+    verdicts = {"higher": "holds", "not resolved": "not resolved"}
+    return Verdict(expectation, _sentence(found), verdicts.get(found.verdict, "does not hold"))
 
 
 def oracle_is_near_separate(runs: Runs) -> Verdict:
@@ -137,11 +137,12 @@ def count_sentence(found: Sequence[Difference], what: str, other: str) -> str:
     single = [one for one in found if one.task != MEAN]
     counted: Mapping[str, int] = {
         verdict: sum(one.verdict == verdict for one in single)
-        for verdict in ("higher", "lower", "not resolved")
+        for verdict in ("higher", "lower", "equal", "not resolved")
     }
     sentence = (
         f"Of {len(single)} tasks, {what} is higher than {other} on {counted['higher']}, lower on "
-        f"{counted['lower']}, and the difference is not resolved on {counted['not resolved']}."
+        f"{counted['lower']}, equal on {counted['equal']}, and the difference is not resolved on "
+        f"{counted['not resolved']}."
     )
     means = [one for one in found if one.task == MEAN]
     return " ".join([sentence, *(f"Mean over the tasks: {_sentence(one)}." for one in means)])

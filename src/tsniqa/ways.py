@@ -177,7 +177,13 @@ class Difference(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """``higher``, ``lower`` or ``not resolved`` (the interval contains 0, or is missing)."""
+        """``higher``, ``lower``, ``equal`` or ``not resolved``.
+
+        Equal means that no resample differs, as with predictions that are the same; not resolved
+        that the interval contains 0, or is missing.
+        """
+        if self.value == self.low == self.high == 0:
+            return "equal"
         if self.low > 0:
             return "higher"
         return "lower" if self.high < 0 else "not resolved"

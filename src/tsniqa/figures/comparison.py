@@ -164,8 +164,9 @@ def forest(panels: dict[str, Sequence[Difference]]) -> Figure:
     for axes, (title, found) in zip(grid.flat, panels.items(), strict=False):
         axes.axvline(0, color=GREY, lw=1)
         for position, one in enumerate(found):
-            colour = GREY if one.verdict == "not resolved" else PALETTE[0]
-            face = "white" if one.verdict == "not resolved" else colour
+            resolved = one.verdict in ("higher", "lower")
+            colour = PALETTE[0] if resolved else GREY
+            face = colour if resolved else "white"
             marker = "D" if one.task == MEAN else "o"
             axes.hlines(position, one.low, one.high, color=colour, lw=2)
             axes.plot(one.value, position, marker, color=colour, mfc=face, mew=1.5, ms=7)
