@@ -66,7 +66,12 @@ def forgetting_curves(runs: Runs, shown: Sequence[Way]) -> Figure:
         )
         _, marker, line = USE_STYLES[way.use]
         colour = colours[way.strategy]
-        axes.plot(columns.mean(axis=0), color=colour, marker=marker, ls=line, ms=6, label=way.label)
+        means = columns.mean(axis=0)
+        face = colour if way.role in (COMPARED, LOWER) else "white"
+        # A way without intermediate states is one point, which no line may cover.
+        above = {"ms": 9, "zorder": 5} if np.isnan(means).any() else {"ms": 6}
+        style = {"color": colour, "marker": marker, "ls": line, "mfc": face, "mew": 1.4, **above}
+        axes.plot(means, label=way.label, **style)
         if len(columns) > 1:
             low, high = columns.min(axis=0), columns.max(axis=0)
             axes.fill_between(range(len(order)), low, high, color=colour, alpha=0.1, lw=0)
