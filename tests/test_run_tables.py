@@ -127,3 +127,11 @@ def test_filters_are_said_to_be_the_same_only_if_they_are(finished):
     fingerprints = record.description.fingerprints | {"filters after": "0" * 64}
     description = record.description.model_copy(update={"fingerprints": fingerprints})
     assert filters_note(replace(record, description=description)).endswith("different.")
+
+
+def test_a_strategy_that_trains_filters_explains_why_they_are_the_same(finished):
+    record = finished("sequential")
+    same = {"filters before": "0" * 64, "filters after": "0" * 64}
+    description = record.description.model_copy(update={"fingerprints": same})
+    assert "so the start was kept" in filters_note(replace(record, description=description))
+    assert "so the start was kept" not in filters_note(finished("tsn"))

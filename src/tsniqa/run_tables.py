@@ -179,4 +179,10 @@ def filters_note(record: RunRecord) -> str:
     """Say in Markdown whether the convolution filters are still those the run began with."""
     before, after = (record.description.fingerprints[f"filters {when}"] for when in WHEN)
     equal = "the same, bit for bit" if before == after else "different"
-    return f"Fingerprint of the filters: before `{before[:12]}`, after `{after[:12]}`: {equal}."
+    note = f"Fingerprint of the filters: before `{before[:12]}`, after `{after[:12]}`: {equal}."
+    if before == after and not record.description.gated:
+        note += (
+            " This strategy does train them; but no epoch of its second step was better on the"
+            " validation images than its start, so the start was kept."
+        )
+    return note
