@@ -15,9 +15,11 @@ from tsniqa.run_tables import (
     gate_accuracy,
     label_note,
     mean_gate_weights,
+    step_two_note,
     task_table,
     use_table,
 )
+from tsniqa.training import Epoch
 
 
 def test_tasks_are_described_in_the_order_learned(finished):
@@ -135,3 +137,18 @@ def test_a_strategy_that_trains_filters_explains_why_they_are_the_same(finished)
     description = record.description.model_copy(update={"fingerprints": same})
     assert "so the start was kept" in filters_note(replace(record, description=description))
     assert "so the start was kept" not in filters_note(finished("tsn"))
+
+
+def test_the_note_on_the_second_step_counts_the_states_it_improved(finished):
+    record = finished("tsn", ("alpha", "beta"))
+    history = {
+        "alpha": [("head", 0.5), ("images", 0.5), ("images", 0.7), ("images", 0.6)],
+        "beta": [("head", 0.8), ("images", 0.8), ("images", 0.7)],
+    }
+    for task, values in history.items():
+        record.description.history[task] = [
+            Epoch(step=step, epoch=0, loss=None, validation_srcc=value, seconds=0)
+            for step, value in values
+        ]
+    note = step_two_note([record])
+    assert "improved the validation SRCC of 1 of 2 learned states, by 0.200 on average" in note

@@ -186,3 +186,28 @@ def filters_note(record: RunRecord) -> str:
             " validation images than its start, so the start was kept."
         )
     return note
+
+
+def step_two_note(records: Sequence[RunRecord]) -> str:
+    """Say how often step two reached a better validation SRCC than the state it began with.
+
+    Where it did not, that state was kept, so the task has learned a head and nothing else.
+
+    Args:
+        records: Runs of one strategy that has a second step.
+    """
+    gains = []
+    for record in records:
+        for history in record.description.history.values():
+            values = [epoch.validation_srcc for epoch in history if epoch.step == "images"]
+            if len(values) > 1:
+                gains.append(np.nanmax(values[1:]) - values[0])
+    better = sum(gain > 0 for gain in gains)
+    note = (
+        f"`{records[0].config.strategy}`: the second step improved the validation SRCC of {better} "
+        f"of {len(gains)} learned states"
+    )
+    if better:
+        mean = np.mean([gain for gain in gains if gain > 0])
+        note += f", by {mean:.3f} on average where it did"
+    return f"{note}; elsewhere the state after the first step was kept."
