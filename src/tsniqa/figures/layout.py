@@ -26,7 +26,12 @@ def shown_table(
     """
     chosen = {column: "{:.3f}" for column in table.select_dtypes("float").columns}
     styler = table.style.format({**chosen, **(formats or {})}, na_rep="–")
-    styler = styler.set_table_styles([{"selector": "th", "props": "text-align: left"}])
+    styler = styler.set_table_styles(
+        [
+            {"selector": "th", "props": "text-align: left"},
+            {"selector": "th, td", "props": "padding: 0.2em 0.7em; vertical-align: top"},
+        ]
+    )
     return styler if index else styler.hide(axis="index")
 
 
@@ -60,4 +65,5 @@ def role_note() -> str:
         COMPARED: "knows the image alone",
         ROLES[3]: "no defence against forgetting",
     }
-    return "\n".join(f"- **{role}**: {meaning[role]}" for role in ROLES)
+    note = "A bound is named after what it may use, which is no promise that it comes out higher."
+    return "\n".join(f"- **{role}**: {meaning[role]}" for role in ROLES) + f"\n\n{note}"
