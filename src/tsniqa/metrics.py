@@ -62,9 +62,9 @@ def plcc(prediction: np.ndarray, mos: np.ndarray) -> float:
 def plcc_logistic(prediction: np.ndarray, mos: np.ndarray) -> float:
     """Pearson's correlation after a 4-parameter logistic is fitted from scores to labels.
 
-    The function is that of the Video Quality Experts Group: (b1 - b2) / (1 + exp(-(x - b3) / |b4|))
-    + b2. It may fall as well as rise, so a model that ranks everything in reverse also gets a
-    positive value: read it beside :func:`srcc`.
+    The function is that of the Video Quality Experts Group,
+    ``(b1 - b2) / (1 + exp(-(x - b3) / |b4|)) + b2``. It may fall as well as rise, so a model that
+    ranks everything in reverse also gets a positive value: read it beside :func:`srcc`.
 
     Args:
         prediction: Scores [N].

@@ -26,7 +26,7 @@ class Skipped(NamedTuple):
         scores: Renormalised scores from the heads that were evaluated.
         weight: Total weight delta of those that were not.
         evaluated: Number of evaluated heads (integers).
-        bound: Certified largest change, delta (1 + |score|).
+        bound: Certified largest change, ``delta (1 + |score|)``.
     """
 
     scores: np.ndarray
