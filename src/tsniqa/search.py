@@ -44,6 +44,7 @@ class SearchPlan(BaseModel):
         tasks: Each is learned alone, from the initial network.
         seed: The seed of all candidates.
         candidates: What is tried, in this order.
+        remark: What a reader must know of how the search came about.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +53,7 @@ class SearchPlan(BaseModel):
     tasks: tuple[str, ...]
     seed: int = 0
     candidates: tuple[Candidate, ...]
+    remark: str = ""
 
 
 class Trial(BaseModel):
