@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter
 
-from tsniqa import study
+from tsniqa import extension, planning, study
 from tsniqa.backbone import Backbone, load_backbone, load_card
 from tsniqa.datasets import load_task
 from tsniqa.planning import Plan, prepare
@@ -122,6 +122,16 @@ class World:
 
     def backbone(self, **fields) -> Backbone:
         return load_backbone(load_card(str(self.card)).model_copy(update=fields))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache_of_decoded_images(tmp_path_factory):
+    """Keep the tests' decoded images out of the checkout's cache."""
+    folder = tmp_path_factory.mktemp("decoded")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (planning, extension):
+            patch.setattr(module, "cache_folder", lambda kind: folder / kind)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ def tsniqa(monkeypatch, capsys):
         (["run", "--order", "mini-kadit"], "did you mean 'mini-kadid'? valid tasks: mini-bid,"),
         (["run", "--order", ""], "the task order is empty"),
         (["run", "--order", "mini-bid,mini-bid"], "names mini-bid twice"),
-        (["run", "--preset", "minni"], "valid presets: mini, open, smoke"),
+        (["run", "--preset", "minni"], "valid presets: mini, open, paper, smoke"),
         (["run", "--strategy", "tsm"], "valid strategies: head-only, joint, separate"),
         (["run", "--device", "abacus"], "no device 'abacus' here"),
         (["run", "--backbone", "vgg"], "valid backbones: mini,"),
@@ -35,6 +35,13 @@ def tsniqa(monkeypatch, capsys):
         (["score", "none.jpg", "--model", "none"], "image none.jpg is missing"),
         (["search", "none.yml"], "no search file at"),
         (["data", "make", "mini-live2"], "did you mean 'mini-live'?"),
+        (["data", "fetch", "koniq"], "unknown dataset 'koniq'; did you mean 'koniq-10k'?"),
+        (["data", "fetch", "live"], "live"),
+        (["data", "check", "csiq", "--root", "/nowhere"], "dataset 'csiq' is not under /nowhere"),
+        (["data", "check", "--root", "/nowhere"], "there is no dataset under /nowhere"),
+        (["data", "prepare", "/nowhere", "--out", "/tmp/x"], "holds no layout that is known"),
+        (["run", "--set", "gate.clusters"], "'gate.clusters' is no change of a preset"),
+        (["run", "--preset", "paper", "--data-root", "/nowhere"], "dataset 'live' is not under"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do_and_exit_code_2(tsniqa, arguments, message):
@@ -61,7 +68,38 @@ def test_the_list_names_everything_there_is(tsniqa):
 
 
 def test_every_command_has_help(tsniqa):
-    for command in ("run", "page", "score", "add", "search", "bench", "compare-records", "list"):
-        code, out, _ = tsniqa(command, "--help")
+    commands = ["run", "page", "score", "add", "search", "bench", "compare-records", "list"]
+    data = ["data list", "data check", "data fetch", "data prepare", "data make"]
+    for command in [*commands, *data]:
+        code, out, _ = tsniqa(*command.split(), "--help")
         assert code == 0
         assert "Usage: tsniqa" in out
+
+
+def test_the_catalogue_is_listed_with_what_is_here(tsniqa, tmp_path, dataset):
+    dataset(tmp_path / "csiq")
+    code, out, _ = tsniqa("data", "list", "--data-root", tmp_path)
+    assert code == 0
+    assert f"yes: {tmp_path / 'csiq'}" in out
+    assert out.count("  here         no") == out.count("  here ") - 1
+
+
+def test_a_check_that_finds_something_wrong_exits_with_1(tsniqa, tmp_path, dataset):
+    folder = dataset(tmp_path / "mine")
+    code, out, _ = tsniqa("data", "check", "mine", "--root", tmp_path)
+    assert code == 0
+    assert "32 rated images, 32 in order; nothing is wrong" in out
+    (folder / "images" / "004.png").unlink()
+    code, out, _ = tsniqa("data", "check", "--root", tmp_path)
+    assert code == 1
+    assert "wrong: " in out
+    assert "004.png: the image is missing" in out
+
+
+def test_a_dataset_is_prepared_from_its_folder(tsniqa, tmp_path, dataset, monkeypatch):
+    monkeypatch.setenv("TSNIQA_CACHE", str(tmp_path / "cache"))
+    dataset(tmp_path / "here" / "mine")
+    code, out, _ = tsniqa("data", "prepare", tmp_path / "here" / "mine", "--out", tmp_path / "out")
+    assert code == 0
+    assert out.strip() == str(tmp_path / "out" / "mine")
+    assert len(list((tmp_path / "cache" / "decoded").glob("*/*.npy"))) == 32

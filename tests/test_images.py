@@ -200,7 +200,7 @@ class TestImageSet:
         """Names of the files decoded so far."""
         names, original = [], images.decode
         monkeypatch.setattr(
-            images, "decode", lambda path: names.append(path.name) or original(path)
+            images, "decode", lambda path, root: names.append(path.name) or original(path, root)
         )
         return names
 

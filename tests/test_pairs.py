@@ -40,7 +40,7 @@ def test_in_batch_epochs_visit_every_image_once_and_compare_all_within_a_batch(m
 
 @given(mos=sources, batch=st.integers(1, 7), pairs=st.integers(1, 30), seed=st.integers(0, 99))
 def test_drawn_epochs_draw_so_many_pairs_a_source_and_count_ties_as_one(mos, batch, pairs, seed):
-    batches = epoch(drawn_epoch, mos, batch, pairs, seed=seed)
+    batches = epoch(drawn_epoch, mos, batch, [pairs] * len(mos), seed=seed)
     for source, values in enumerate(mos):
         own = [one for one in batches if one.source == source]
         assert sum(len(one.target) for one in own) == pairs
@@ -54,7 +54,7 @@ def test_drawn_epochs_draw_so_many_pairs_a_source_and_count_ties_as_one(mos, bat
 
 
 def test_every_pair_can_be_drawn():
-    batches = epoch(drawn_epoch, [[1.0, 2.0, 3.0]], 50, 300)
+    batches = epoch(drawn_epoch, [[1.0, 2.0, 3.0]], 50, [300])
     seen = {
         (int(one.indices[a]), int(one.indices[b]))
         for one in batches
@@ -63,7 +63,9 @@ def test_every_pair_can_be_drawn():
     assert seen == {(i, j) for i in range(3) for j in range(3) if i != j}
 
 
-@pytest.mark.parametrize(("function", "arguments"), [(in_batch_epoch, (4,)), (drawn_epoch, (4, 9))])
+@pytest.mark.parametrize(
+    ("function", "arguments"), [(in_batch_epoch, (4,)), (drawn_epoch, (4, [9, 9]))]
+)
 def test_the_generator_alone_decides(function, arguments):
     mos = [[float(i) for i in range(10)], [float(i) for i in range(7)]]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tsniqa.errors import ConfigError
-from tsniqa.parameters import reject_unknown, run_config
+from tsniqa.parameters import overrides, reject_unknown, run_config
 from tsniqa.records import RunConfig
 
 
@@ -63,3 +63,19 @@ def test_a_value_of_the_wrong_type_is_one_line(fields, message):
     assert message in str(caught.value)
     assert str(caught.value).endswith("; correct its value")
     assert "\n" not in str(caught.value)
+
+
+def test_changes_of_a_preset_are_paths_with_yaml_values():
+    changes = ["schedule.head.epochs=2", "gate.temperature = 8.5", "shorter_side=null"]
+    assert overrides(changes) == {
+        "schedule.head.epochs": 2,
+        "gate.temperature": 8.5,
+        "shorter_side": None,
+    }
+    assert overrides(["schedule.head.pairs={live: 7}"]) == {"schedule.head.pairs": {"live": 7}}
+
+
+@pytest.mark.parametrize("change", ["schedule.head.epochs", "=3", "  =3", "a={broken"])
+def test_what_is_no_change_is_refused_with_an_example(change):
+    with pytest.raises(ConfigError, match=r"is no change of a preset; write for instance schedule"):
+        overrides([change])

@@ -27,7 +27,7 @@ def test_presets_that_need_no_download_run_the_mini_tasks(name):
 
 
 def test_the_gate_of_the_main_presets_is_the_papers():
-    for name in ("mini", "open"):
+    for name in ("mini", "open", "paper"):
         gate = load_preset(name).gate
         assert (gate.clusters, gate.n_init, gate.temperature) == (128, 20, 32.0)
 

@@ -261,7 +261,7 @@ def failing(world, tmp_path, data_root=None, **fields):
         ({"order": ("alpha", "gama")}, "unknown task 'gama'; did you mean 'gamma'? valid tasks: "),
         ({"order": ()}, "the task order is empty; name at least one task"),
         ({"order": ("beta", "alpha", "beta")}, "the task order names beta twice"),
-        ({"order": ("../alpha",)}, "unknown task '../alpha'"),
+        ({"order": ("../alpha",)}, "task name '../alpha' must be the plain name of a folder"),
         ({"preset": "smok"}, "unknown preset 'smok'; did you mean 'smoke'?"),
         ({"strategy": "ewc"}, "unknown strategy 'ewc'"),
         ({"backbone": "mobilenet"}, "unknown backbone 'mobilenet'; did you mean 'mobilenetv2'?"),

@@ -232,3 +232,45 @@ class TestResplit:
 
 def test_the_named_splits_are_given_and_ten_numbers():
     assert tasks.SPLITS == ("given", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+
+
+class TestDuplicates:
+    @given(
+        contents=st.lists(st.integers(0, 14), min_size=12, max_size=40),
+        references=st.data(),
+        number=st.integers(0, 9),
+    )
+    def test_no_reference_and_no_duplicate_image_crosses_a_split(
+        self, tmp_path_factory, contents, references, number
+    ):
+        root = tmp_path_factory.mktemp("duplicates")
+        (root / "images").mkdir()
+        names = references.draw(
+            st.lists(st.integers(0, 14), min_size=len(contents), max_size=len(contents))
+        )
+        made = make_task(root, ["train"] * len(contents), [f"scene{n}" for n in names])
+        for image, content in zip(made.table["image"], contents, strict=True):
+            (root / image).write_bytes(bytes([content]))
+        try:
+            table = resplit(made, str(number)).table
+        except DataError as error:  # everything hangs together
+            assert "cannot fill train, val and test without sharing content" in str(error)
+            return
+        assert table.groupby("reference")["split"].nunique().max() == 1
+        assert table.groupby(np.array(contents))["split"].nunique().max() == 1
+        assert set(table["split"]) == set(PARTS)
+
+    def test_a_chain_of_duplicates_and_references_is_one_content(self, tmp_path):
+        (tmp_path / "images").mkdir()
+        made = make_task(tmp_path, ["train"] * 12, list("aabbccdefghi"))
+        for position, image in enumerate(made.table["image"]):
+            # image 1 (a) equals image 2 (b), image 3 (b) equals image 4 (c)
+            same = {1: 2, 3: 4}.get(position, position)
+            (tmp_path / image).write_bytes(bytes([same]))
+        for number in range(10):
+            parts = list(resplit(made, str(number)).table["split"])
+            assert len(set(parts[:6])) == 1
+
+    def test_without_duplicates_the_split_is_the_one_of_the_references(self, task, tmp_path):
+        elsewhere = dataclasses.replace(task, root=tmp_path / "not-there")
+        assert split_of(resplit(task, "3")) == split_of(resplit(elsewhere, "3"))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from tsniqa.errors import ConfigError
 from tsniqa.fidelity import fidelity_loss, thurstone
 from tsniqa.heads import LinearHead
 from tsniqa.images import ImageSet
@@ -22,6 +23,7 @@ from tsniqa.training import (
     LabelledImages,
     learn_head,
     learn_images,
+    warm_up,
 )
 
 
@@ -293,3 +295,58 @@ def test_learning_on_a_gpu_brings_the_head_back(world):
     history = learn_images(backbone, head, affine, *parts, image_step(), seed=1)
     assert head.weight.device.type == "cpu"
     assert all(math.isfinite(epoch.validation_srcc) for epoch in history)
+
+
+class TestPairsPerTask:
+    def test_one_number_none_or_a_number_a_task(self):
+        assert head_step(pairs=None).pairs_of("alpha") is None
+        assert head_step(pairs=7).pairs_of("alpha") == 7
+        assert head_step(pairs={"alpha": 3, "beta": 5}).pairs_of("beta") == 5
+
+    def test_a_task_without_a_number_is_named(self):
+        with pytest.raises(ConfigError, match=r"no number for task 'gamma'.*only for alpha, beta"):
+            head_step(pairs={"alpha": 3, "beta": 5}).pairs_of("gamma")
+
+    def test_each_task_is_shown_its_number_of_pairs(self):
+        counts = {"one": 12, "two": 30}
+        train = [labelled(20)._replace(task="one"), labelled(20, seed=1)._replace(task="two")]
+        seen = {"one": 0, "two": 0}
+
+        class Counting(LinearHead):
+            def forward(self, features):
+                if features.shape[0] < 20:  # a batch, not the validation
+                    own = (features[0] == train[0].features).all(dim=1).any()
+                    seen["one" if own else "two"] += len(features) // 2
+                return super().forward(features)
+
+        step = head_step(epochs=1, batch=4, pairs=counts)
+        head = Counting(12, torch.Generator().manual_seed(4))
+        learn_head(head, train, [labelled(30, seed=2)], step, seed=0)
+        assert seen == counts
+
+
+class TestWarmUp:
+    def test_on_features_is_learning_the_head(self, world):
+        train, validation = labelled(24), labelled(12, seed=1)
+        heads = [new_head(), new_head()]
+        first = warm_up(
+            world.backbone(), heads[0], ([], []), lambda: ([train], [validation]), head_step(), 3
+        )
+        second = learn_head(heads[1], [train], [validation], head_step(), 3)
+        assert torch.equal(heads[0].weight, heads[1].weight)
+        assert [e.validation_srcc for e in first] == [e.validation_srcc for e in second]
+
+    def test_on_crops_moves_the_head_and_nothing_else(self, world):
+        backbone, head = world.backbone(), new_head(32)
+        before = {k: v.clone() for k, v in backbone.network.state_dict().items()}
+        weight = head.weight.detach().clone()
+        parts = [[images_of(world, "alpha", part)] for part in ("train", "val")]
+
+        def features():
+            raise AssertionError("learning on crops needs no stored features")
+
+        history = warm_up(backbone, head, parts, features, image_step(epochs=3), seed=1)
+        assert not torch.equal(head.weight, weight)
+        assert all(torch.equal(v, before[k]) for k, v in backbone.network.state_dict().items())
+        assert {epoch.step for epoch in history} == {"head"}
+        assert [epoch.epoch for epoch in history] == [0, 1, 2, 3]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tsniqa.errors import TsniqaError
-from tsniqa.locations import resolve
+from tsniqa.locations import cache_folder, resolve
 
 app = typer.Typer(
     help="Continual learning of blind image quality models by task-specific normalization.",
@@ -25,7 +25,7 @@ SeedOption = Annotated[
     int, typer.Option(help="Seed of everything random; draws the images of mini tasks, too.")
 ]
 DataRoot = Annotated[
-    Path, typer.Option(help="Folder of datasets, one folder with a labels.csv each.")
+    Path, typer.Option(help="Folder of datasets, one folder each (see: tsniqa data list).")
 ]
 ResultsDir = Annotated[Path, typer.Option(help="Folder that receives run records.")]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")]
@@ -34,6 +34,12 @@ ModelFolder = Annotated[Path, typer.Option(help="Folder of a saved model: <recor
 DATA_ROOT = Path("data/raw")
 RECORDS = Path(".runs/records")
 PUBLISHED = Path("results/records")
+
+
+def located(path: Path) -> Path:
+    """Resolve a path: the options' defaults count from the checkout, others from here."""
+    default = path in (DATA_ROOT, RECORDS, PUBLISHED)
+    return resolve(path) if default else Path.cwd() / path.expanduser()
 
 
 @app.command()
@@ -51,6 +57,13 @@ def run(
     device: Device = "auto",
     data_root: DataRoot = DATA_ROOT,
     results_dir: ResultsDir = RECORDS,
+    splits_from: Annotated[
+        Path | None, typer.Option(help="Folder of published split files to use instead of --split.")
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="PATH=VALUE: change one value of the preset; repeatable."),
+    ] = None,
     page: Annotated[bool, typer.Option(help="Also execute the notebook as a page.")] = True,
 ) -> None:
     """Learn a task order with a strategy, and execute the notebook 03_continual_run on it.
@@ -59,15 +72,18 @@ def run(
     """
     from tsniqa import study
     from tsniqa.pages import Page, execute
-    from tsniqa.parameters import run_config
+    from tsniqa.parameters import overrides, run_config
 
-    config = run_config(preset, strategy, order, seed, split, backbone)
-    record = study.run(config, resolve(data_root), resolve(results_dir), device)
+    splits = None if splits_from is None else str(located(splits_from))
+    changes = overrides(change or [])
+    config = run_config(preset, strategy, order, seed, split, backbone, changes, splits)
+    record = study.run(config, located(data_root), located(results_dir), device)
     typer.echo(f"record: {record.folder}")
     if page:
-        parameters = config.model_dump(mode="json", exclude={"overrides"})
-        parameters |= {"backbone": backbone or "", "device": device}
-        parameters |= {"data_root": str(data_root), "results_dir": str(results_dir)}
+        parameters = config.model_dump(mode="json")
+        parameters |= {"backbone": backbone or "", "splits_from": splits or "", "device": device}
+        folders = {"data_root": data_root, "results_dir": results_dir}
+        parameters |= {name: str(located(path)) for name, path in folders.items()}
         name = f"own-{record.description.run_id}"
         path = execute(Page(name=name, notebook="03_continual_run", parameters=parameters))
         typer.echo(f"page: {path} (make book adds it under 'Your own runs')")
@@ -102,7 +118,7 @@ def score(
 
     for image in images:
         decode(image)  # refuse a broken file before any row is printed
-    loaded = TSNIQA.load(resolve(model), find_device(device))
+    loaded = TSNIQA.load(located(model), find_device(device))
     batch = ImageSet(images, loaded.shorter_side)
     scores, weights = loaded.score_with_weights(batch, use)
     table = csv.writer(sys.stdout)
@@ -124,8 +140,8 @@ def add(
     """Add a rated dataset to a saved model as its next task; what it knows stays as it is."""
     from tsniqa.extension import extend
 
-    best = extend(resolve(model), task, resolve(out), preset, seed, resolve(data_root), device)
-    typer.echo(f"model: {resolve(out)} (validation SRCC on {task}: {best:.3f})")
+    best = extend(located(model), task, located(out), preset, seed, located(data_root), device)
+    typer.echo(f"model: {located(out)} (validation SRCC on {task}: {best:.3f})")
 
 
 @app.command()
@@ -142,10 +158,11 @@ def search(
     from tsniqa.search import load_search_plan
     from tsniqa.search import search as search_all
 
-    path = record or Path("results/searches") / f"{plan.stem}.json"
-    loaded = load_search_plan(resolve(plan))
-    search_all(loaded, resolve(data_root), resolve(path), resolve(".runs/features"))
-    typer.echo(f"search record: {resolve(path)}")
+    default = resolve("results/searches") / f"{plan.stem}.json"
+    path = default if record is None else located(record)
+    loaded = load_search_plan(located(plan))
+    search_all(loaded, located(data_root), path, resolve(".runs/features"))
+    typer.echo(f"search record: {path}")
 
 
 @app.command()
@@ -157,7 +174,7 @@ def bench(
     """Measure scoring and learning speed against the plain published way."""
     from tsniqa.bench import report
 
-    for line in report(None if model is None else resolve(model), resolve(RECORDS)):
+    for line in report(None if model is None else located(model), resolve(RECORDS)):
         typer.echo(line)
 
 
@@ -169,7 +186,7 @@ def compare_records(
     """Print how the records made here differ from the published ones of the same runs."""
     from tsniqa.comparison import compare
 
-    table = compare(resolve(results_dir), resolve(published))
+    table = compare(located(results_dir), located(published))
     if table.empty:
         typer.echo("no run here has a published record to compare with")
     else:
@@ -191,8 +208,71 @@ def list_names(data_root: DataRoot = DATA_ROOT) -> None:
     for name, strategy in STRATEGIES.items():
         typer.echo(f"  {name}: {sys.modules[strategy.__module__].__doc__.splitlines()[0]}")
     backbones = sorted(card.stem for card in shipped("backbones").glob("*.yml"))
-    typer.echo(f"tasks\n  {', '.join(task_names(resolve(data_root)))}")
+    typer.echo(f"tasks\n  {', '.join(task_names(located(data_root)))}")
     typer.echo(f"backbones\n  {', '.join(backbones)}")
+
+
+@data_app.command("list")
+def data_list(data_root: DataRoot = DATA_ROOT) -> None:
+    """Show every known dataset: what it is, its terms, how to get it, whether it is here."""
+    from tsniqa.datasets.overview import lines
+
+    for line in lines(located(data_root)):
+        typer.echo(line)
+
+
+@data_app.command("check")
+def data_check(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a dataset; left out, all that are there.")
+    ] = None,
+    root: Annotated[
+        Path, typer.Option(help="Folder of datasets, or the dataset's own folder.")
+    ] = DATA_ROOT,
+) -> None:
+    """Say what is missing, broken, unlabelled, duplicated or left over; exit 1 if it is wrong."""
+    from tsniqa.datasets.checking import check, find
+
+    reports = [check(source) for source in find(name, located(root))]
+    for report in reports:
+        for line in report.lines():
+            typer.echo(line)
+    if any(report.wrong for report in reports):
+        raise typer.Exit(1)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="Name of a dataset (see: tsniqa data list).")],
+    root: Annotated[Path, typer.Option(help="Folder of datasets that receives it.")] = DATA_ROOT,
+) -> None:
+    """Download a dataset that is open to everybody; an interrupted download is resumed."""
+    from tsniqa.datasets.cards import find_card
+    from tsniqa.datasets.download import fetch
+
+    for path in fetch(find_card(name), located(root)):
+        typer.echo(path)
+
+
+@data_app.command("prepare")
+def data_prepare(
+    source: Annotated[Path, typer.Argument(help="A dataset's folder, in any known layout.")],
+    out: Annotated[Path, typer.Option(help="Folder of datasets; receives a folder a task.")],
+    preset: Annotated[str, typer.Option(help="Preset that says how large images are kept.")] = (
+        "open"
+    ),
+) -> None:
+    """Bring a dataset into the generic layout and decode its images on all cores.
+
+    An interrupted call loses nothing: the next one continues where it was.
+    """
+    from tsniqa.datasets.preparing import prepare_folder
+    from tsniqa.decoded import DecodedCache
+    from tsniqa.presets import load_preset
+
+    cache = DecodedCache(cache_folder("decoded"), load_preset(preset).shorter_side)
+    for folder in prepare_folder(located(source), located(out), cache):
+        typer.echo(folder)
 
 
 @data_app.command("make")
@@ -201,11 +281,10 @@ def data_make(
     seed: SeedOption = 0,
 ) -> None:
     """Make the images and simulated labels of mini tasks; those that exist are kept."""
-    from tsniqa.datasets import mini_cache
     from tsniqa.synthetic.benchmark import make_task
 
     for name in names:
-        typer.echo(make_task(name, seed, mini_cache()))
+        typer.echo(make_task(name, seed, cache_folder("mini")))
 
 
 def main() -> None:

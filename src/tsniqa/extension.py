@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from tsniqa.datasets import load_task
+from tsniqa.decoded import DecodedCache, decode_tasks
 from tsniqa.errors import ConfigError
+from tsniqa.locations import cache_folder
 from tsniqa.model import TSNIQA
 from tsniqa.planning import find_device, reproducible
 from tsniqa.presets import load_preset
@@ -54,7 +56,11 @@ def extend(
     gate = GateOptions(
         clusters=model.gate.clusters, n_init=model.gate.n_init, temperature=model.gate.temperature
     )
-    setting = Setting(model.backbone, chosen.schedule, gate, seed, model.shorter_side)
+    decoded = DecodedCache(cache_folder("decoded"), model.shorter_side)
+    decode_tasks([task], decoded)
+    setting = Setting(
+        model.backbone, chosen.schedule, gate, seed, model.shorter_side, decoded=decoded
+    )
     strategy = TSN(setting)
     strategy.load_state(model.state())
     with reproducible(chosen.threads):

@@ -10,6 +10,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as transforms
 
 from tsniqa.errors import DataError
+
+if TYPE_CHECKING:
+    from tsniqa.decoded import DecodedCache
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -99,20 +103,30 @@ def fit_shorter_side(image: np.ndarray, limit: int | None) -> np.ndarray:
 
 
 class ImageSet:
-    """A list of images that are decoded when first asked for and then kept in memory as uint8.
+    """A list of images that are decoded when first asked for and then kept as uint8.
 
     Args:
         paths: The image files, in order.
         shorter_side: Limit given to :func:`fit_shorter_side`; None keeps the stored sizes.
         memory_limit: Bytes of decoded pixels to keep. Images beyond it are decoded at every access,
             so that a large dataset is slow rather than fatal.
+        cache: Decoded images on disk at the same ``shorter_side``; they are then read from there,
+            and none is kept in memory.
+        root: Folder that the files must not leave, see :func:`decode`.
     """
 
     def __init__(
-        self, paths: Sequence[Path], shorter_side: int | None, memory_limit: int = 4 * 2**30
+        self,
+        paths: Sequence[Path],
+        shorter_side: int | None,
+        memory_limit: int = 4 * 2**30,
+        cache: "DecodedCache | None" = None,
+        root: Path | None = None,
     ) -> None:
         self.paths = [Path(path) for path in paths]
         self.shorter_side = shorter_side
+        self.cache = cache
+        self.root = root
         self.memory_limit = memory_limit
         self._decoded: dict[int, torch.Tensor] = {}
         self._bytes = 0
@@ -122,16 +136,20 @@ class ImageSet:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        """Return image ``index`` as uint8 [3, H, W]; the cached tensor itself, so do not change it.
+        """Return image ``index`` as uint8 [3, H, W].
+
+        Do not change it: it may be the one that is kept.
 
         Raises:
             DataError: The image cannot be decoded (see :func:`decode`).
             IndexError: There is no such image.
         """
         position = range(len(self.paths))[index]
+        if self.cache is not None:
+            return self.cache.load(self.paths[position], self.root)
         if position in self._decoded:
             return self._decoded[position]
-        pixels = fit_shorter_side(decode(self.paths[position]), self.shorter_side)
+        pixels = fit_shorter_side(decode(self.paths[position], self.root), self.shorter_side)
         image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
         if self._bytes + image.nbytes <= self.memory_limit:
             self._decoded[position] = image

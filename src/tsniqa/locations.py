@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+CACHE_VARIABLE = "TSNIQA_CACHE"
+"""Environment variable naming the folder where images made or decoded here are kept."""
+
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
 
@@ -29,11 +32,26 @@ def resolve(path: str | os.PathLike[str]) -> Path:
     return (project_root() / Path(path).expanduser()).resolve()
 
 
+def cache_folder(kind: str) -> Path:
+    """Return a folder for what can be made again.
+
+    Args:
+        kind: ``"mini"`` (the mini benchmark) or ``"decoded"`` (decoded images).
+
+    Returns:
+        ``$TSNIQA_CACHE/<kind>``, else ``.runs/<kind>`` in the checkout, or in the current folder
+        for an installed package.
+    """
+    chosen = os.environ.get(CACHE_VARIABLE)
+    parent = Path(chosen).expanduser() if chosen else project_root() / ".runs"
+    return parent / kind
+
+
 def shipped(folder: str) -> Path:
     """Return the folder of files the project ships.
 
     Args:
-        folder: ``"presets"`` or ``"backbones"``.
+        folder: ``"presets"``, ``"backbones"`` or ``"datasets"``.
     """
     installed = _PACKAGE / "_data" / folder
     return installed if installed.is_dir() else _CHECKOUT / "data" / folder

@@ -56,9 +56,8 @@ class Page(BaseModel):
             strategies, given.get("seeds", [given.get("seed", 0)])
         ):
             options = {"preset": given.get("preset", "mini"), "strategy": strategy, "seed": seed}
-            options |= {
-                key: given[key] for key in ("split", "backbone", "data_root") if key in given
-            }
+            others = ("split", "splits_from", "backbone", "data_root")
+            options |= {key: given[key] for key in others if key in given}
             if given.get("task_order"):
                 options["order"] = ",".join(given["task_order"])
             name = "_".join(str(value) for value in options.values())

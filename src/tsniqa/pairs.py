@@ -50,20 +50,20 @@ def in_batch_epoch(
 
 
 def drawn_epoch(
-    mos: Sequence[Tensor], batch: int, pairs: int, generator: torch.Generator
+    mos: Sequence[Tensor], batch: int, pairs: Sequence[int], generator: torch.Generator
 ) -> Iterator[PairBatch]:
     """Draw pairs of images one by one, as the paper's protocol does; ties count as p = 1.
 
     Args:
         mos: One float tensor [n] a source.
         batch: Pairs a batch, so 2 x batch images.
-        pairs: Pairs an epoch and source.
+        pairs: Pairs an epoch, one number a source.
         generator: A CPU generator.
     """
     plans = [
         (source, size)
-        for source in range(len(mos))
-        for size in [batch] * (pairs // batch) + [pairs % batch] * (pairs % batch > 0)
+        for source, count in enumerate(pairs)
+        for size in [batch] * (count // batch) + [count % batch] * (count % batch > 0)
     ]
     for position in torch.randperm(len(plans), generator=generator).tolist():
         source, size = plans[position]

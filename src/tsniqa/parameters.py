@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from tsniqa.errors import ConfigError, unknown_name
@@ -36,6 +37,7 @@ def run_config(
     split: str = "given",
     backbone: str | None = None,
     overrides: dict[str, Any] | None = None,
+    splits_from: str | None = None,
 ) -> RunConfig:
     """Turn notebook parameters into a run configuration.
 
@@ -47,6 +49,7 @@ def run_config(
         split: ``"given"`` or ``"0"`` to ``"9"``.
         backbone: Name or path of a backbone card; None or an empty string is the preset's.
         overrides: New preset values by dotted path.
+        splits_from: Folder of published split files; None or an empty string is none.
 
     Raises:
         ConfigError: A value has the wrong type.
@@ -62,8 +65,35 @@ def run_config(
             split=str(split),
             backbone=backbone or None,
             overrides=overrides or {},
+            splits_from=splits_from or None,
         )
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"parameter {field}: {first['msg']}; correct its value") from error
+
+
+def overrides(changes: Sequence[str]) -> dict[str, Any]:
+    """Parse changes of a preset as the command line takes them.
+
+    Args:
+        changes: ``"path=value"`` each, for instance ``"schedule.head.epochs=2"``; values are YAML.
+
+    Returns:
+        Values by dotted path.
+
+    Raises:
+        ConfigError: One has no ``=``, or its value is no YAML.
+    """
+    parsed = {}
+    for change in changes:
+        path, equals, value = change.partition("=")
+        try:
+            parsed[path.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
+        if not (equals and path.strip()):
+            raise ConfigError(
+                f"'{change}' is no change of a preset; write for instance schedule.head.epochs=2"
+            )
+    return parsed

@@ -17,8 +17,10 @@ from tsniqa.backbone import (
     load_backbone,
     load_card,
 )
-from tsniqa.datasets import load_task, task_names
-from tsniqa.errors import ConfigError, unknown_name
+from tsniqa.datasets import load_task
+from tsniqa.decoded import DecodedCache
+from tsniqa.errors import ConfigError
+from tsniqa.locations import cache_folder, resolve
 from tsniqa.memory import keep_freed_memory
 from tsniqa.presets import Preset, load_preset
 from tsniqa.records import RESULTS_VERSION, RunConfig
@@ -38,6 +40,7 @@ class Plan:
     strategy: Strategy
     tasks: list[Task]
     fingerprints: dict[str, str]
+    decoded: DecodedCache
 
     @property
     def run_id(self) -> str:
@@ -73,31 +76,37 @@ def prepare(
     Raises:
         ConfigError: A name is unknown, the order is empty or repeats a task, there is no such
             device.
-        DataError: A task's images or labels are unusable.
+        DataError: A task's labels are unusable, or an image is missing.
         WeightsError: The backbone's weights are unusable.
     """
     preset = load_preset(config.preset, config.overrides)
     find_strategy(config.strategy)
     order = list(preset.tasks if config.task_order is None else config.task_order)
     check_order(order)
-    known = task_names(data_root)
-    for name in order:
-        if name not in known:
-            raise unknown_name("task", name, known)
     card = load_card(config.backbone or preset.backbone)
-    tasks = [load_task(name, data_root, config.seed, config.split) for name in order]
+    splits_from = None if config.splits_from is None else resolve(config.splits_from)
+    tasks = [load_task(name, data_root, config.seed, config.split, splits_from) for name in order]
     for task in tasks:
         check_task(task)
+        for step in (preset.schedule.head, preset.schedule.normalization, preset.schedule.full):
+            step.pairs_of(task.name)
     backbone = load_backbone(card, find_device(device))
+    decoded = DecodedCache(cache_folder("decoded"), preset.shorter_side)
     setting = Setting(
-        backbone, preset.schedule, preset.gate, config.seed, preset.shorter_side, cache
+        backbone,
+        preset.schedule,
+        preset.gate,
+        config.seed,
+        preset.shorter_side,
+        feature_cache=cache,
+        decoded=decoded,
     )
     fingerprints = {
         "backbone": fingerprint(dict(backbone.network.state_dict())),
         "filters before": backbone.filters_fingerprint(),
     }
     strategy = find_strategy(config.strategy)(setting)
-    return Plan(config, preset, card, setting, strategy, tasks, fingerprints)
+    return Plan(config, preset, card, setting, strategy, tasks, fingerprints, decoded)
 
 
 def check_order(order: list[str]) -> None:

@@ -61,7 +61,8 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
         return Preset.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        # A place within a union also names the member that was tried, with a space in it.
+        field = ".".join(str(part) for part in first["loc"] if " " not in str(part))
         raise ConfigError(f"preset '{name}': {field}: {first['msg']}; correct the value") from error
 
 

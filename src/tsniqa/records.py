@@ -39,6 +39,7 @@ class RunConfig(BaseModel):
         split: ``"given"`` (the table's column) or ``"0"`` to ``"9"`` (a seeded 70/10/20 split).
         backbone: Name or path of a backbone card; None is the preset's.
         overrides: New preset values by dotted path.
+        splits_from: Folder of published split files that replace the split, or None.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +51,7 @@ class RunConfig(BaseModel):
     split: str = "given"
     backbone: str | None = None
     overrides: dict[str, Any] = {}
+    splits_from: str | None = None
 
 
 class TaskInfo(BaseModel):

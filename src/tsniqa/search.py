@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tsniqa.decoded import decode_tasks
 from tsniqa.errors import ConfigError, RecordError
 from tsniqa.planning import prepare, reproducible
 from tsniqa.records import RunConfig
@@ -164,6 +165,7 @@ def _try(plan: SearchPlan, candidate: Candidate, task: str, data_root: Path, cac
         overrides=candidate.overrides,
     )
     prepared = prepare(config, data_root, cache=cache)
+    decode_tasks(prepared.tasks, prepared.decoded)
     start = time.perf_counter()
     with reproducible(prepared.preset.threads):
         history = prepared.strategy.learn(prepared.tasks[0], []).history

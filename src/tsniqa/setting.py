@@ -5,13 +5,15 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Discriminator, PositiveFloat, PositiveInt, Tag
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from tsniqa.backbone import COMPUTED_FIELDS, Backbone, Features, fingerprint
+from tsniqa.decoded import DecodedCache
 from tsniqa.images import ImageSet
 from tsniqa.inference import image_features
 from tsniqa.seeds import derive_seed
@@ -33,14 +35,18 @@ class Schedule(BaseModel):
     """How a task is learned.
 
     Attributes:
-        head: Step one, for every strategy.
+        head: Step one, for every strategy; with the fields of an :class:`ImageStep` it learns on
+            crops instead of on features computed once.
         normalization: Step two where normalization alone is trained.
         full: Step two where the whole network is trained.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    head: HeadStep
+    head: Annotated[
+        Annotated[ImageStep, Tag("on crops")] | Annotated[HeadStep, Tag("on features")],
+        Discriminator(lambda step: "on crops" if "crop" in dict(step) else "on features"),
+    ]
     normalization: ImageStep
     full: ImageStep
 
@@ -56,6 +62,8 @@ class Setting:
         seed: The run's seed.
         shorter_side: Larger images are resized to this shorter side, or None.
         feature_cache: Folder that keeps reference features, or None.
+        decoded: Decoded images on disk, or None to decode into memory. Simulated tasks that this
+            package makes are small and always decoded into memory.
     """
 
     backbone: Backbone
@@ -64,6 +72,7 @@ class Setting:
     seed: int
     shorter_side: int | None = None
     feature_cache: Path | None = None
+    decoded: DecodedCache | None = None
     _images: dict[tuple[str, str], LabelledImages] = field(default_factory=dict)
 
     def seed_for(self, *names: str) -> int:
@@ -71,12 +80,13 @@ class Setting:
         return derive_seed(self.seed, *names)
 
     def images(self, task: Task, part: str) -> LabelledImages:
-        """Return a part (train, val or test) of a task; its decoded images stay in memory."""
+        """Return a part (train, val or test) of a task."""
         key = (task.fingerprint(), part)
         if key not in self._images:
-            images = ImageSet(task.paths(part), self.shorter_side)
+            cache = None if task.made_here else self.decoded
+            images = ImageSet(task.paths(part), self.shorter_side, cache=cache, root=task.root)
             mos = torch.tensor(task.mos(part), dtype=torch.float32)
-            self._images[key] = LabelledImages(images, mos)
+            self._images[key] = LabelledImages(images, mos, task.name)
         return self._images[key]
 
     def reference_features(self, task: Task, part: str) -> Features:

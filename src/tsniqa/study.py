@@ -6,16 +6,21 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
 from tsniqa import tables
+from tsniqa.decoded import decode_tasks
+from tsniqa.estimate import announcement
 from tsniqa.images import ImageSet
 from tsniqa.locations import project_root
 from tsniqa.planning import Plan, prepare, reproducible
@@ -36,7 +41,9 @@ log = logging.getLogger("tsniqa")
 def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "auto") -> RunRecord:
     """Run a configuration, or return its record if it is already there.
 
+    Every image is decoded before the first task is learned, so that a broken one costs no epoch.
     An interrupted run continues after its last finished task; the record appears at once, whole.
+    A second process that is given the same run waits for the first.
 
     Args:
         config: What to run.
@@ -54,8 +61,30 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
     folder = results_dir / plan.run_id
     if (folder / "record.json").is_file():
         return RunRecord.load(folder)
-    with reproducible(plan.preset.threads):
-        return _Run(plan, folder).finish()
+    with _turn(folder):
+        if (folder / "record.json").is_file():  # the other process has finished it
+            return RunRecord.load(folder)
+        decode_tasks(plan.tasks, plan.decoded)
+        with reproducible(plan.preset.threads):
+            log.info("%s", announcement(plan))
+            return _Run(plan, folder).finish()
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Hold a run's lock, so that two processes do not write the same steps."""
+    locks = folder.parents[1] / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{folder.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("%s: another process is computing this run; waiting for it", folder.name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Run:

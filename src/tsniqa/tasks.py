@@ -6,12 +6,13 @@ sees tasks only. Nothing here decodes an image.
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tsniqa.digests import file_digest
 from tsniqa.errors import DataError, unknown_name
 from tsniqa.seeds import generator
 
@@ -58,6 +59,11 @@ class Task:
     description: str = ""
     recipe: str = ""
 
+    @property
+    def made_here(self) -> bool:
+        """True for a task that this package draws from a recipe."""
+        return self.simulated and bool(self.recipe)
+
     def part(self, part: str) -> pd.DataFrame:
         """Return the rows of one part, in table order, indexed from 0.
 
@@ -91,11 +97,10 @@ class Task:
     @cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        made_here = self.simulated and self.recipe
-        digest.update(f"{self.name}\x1f{self.recipe if made_here else ''}\n".encode())
+        digest.update(f"{self.name}\x1f{self.recipe if self.made_here else ''}\n".encode())
         for row in self.table.itertuples(index=False):
             fields = [row.image, row.split]
-            if not made_here:
+            if not self.made_here:
                 fields += [
                     repr(float(row.mos)),
                     repr(float(row.std)),
@@ -106,22 +111,10 @@ class Task:
 
     def _image_digest(self, image: str) -> str:
         """Return the sha256 of an image file's bytes."""
-        path = Path(self.root) / image
         try:
-            status = path.stat()
+            return file_digest(Path(self.root) / image)
         except OSError:
             raise _missing_image(self, image) from None
-        return _file_digest(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=100_000)
-def _file_digest(path: Path, size: int, modified: int) -> str:
-    """Hash a file; size and time are in the key, so that a changed file is hashed again.
-
-    Cached outside the task because a re-split makes a new task of the same files.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _missing_image(task: Task, image: str) -> DataError:
@@ -159,13 +152,13 @@ def check_task(task: Task) -> None:
             f"{where}: the mos of image '{unusable.iloc[0]['image']}' is not a finite number;"
             " correct it or remove the row"
         )
-    _check_parts(task)
+    check_parts(task)
     for image in table["image"]:
         if not (Path(task.root) / image).is_file():
             raise _missing_image(task, image)
 
 
-def _check_parts(task: Task) -> None:
+def check_parts(task: Task) -> None:
     """Check that every part has enough images and labels that can be ranked."""
     if len(task.table) < SMALLEST_PART * len(PARTS):
         raise _too_few_images(task)
@@ -198,7 +191,8 @@ def resplit(task: Task, split: str) -> Task:
     The protocol is the paper's (Zhang et al., TIP 2024). Whole reference groups are shuffled by a
     seed derived from the task's name and the split, then cut where the numbers of images come
     nearest to the shares; several shuffles are tried until they are as near as whole images allow.
-    The result depends on names only, not on the order of rows.
+    Byte-identical images count as the same content whatever their references are. The result
+    depends on names and duplicates only, not on the order of rows.
 
     Args:
         task: The task.
@@ -218,15 +212,35 @@ def resplit(task: Task, split: str) -> Task:
         return task
     if len(task.table) < SMALLEST_PART * len(PARTS):
         raise _too_few_images(task)
-    counts = task.table["reference"].value_counts().sort_index()
+    content = _content(task)
+    counts = content.value_counts().sort_index()
     if len(counts) < len(PARTS):
         raise DataError(
             f"task '{task.name}': {len(counts)} reference(s) cannot fill train, val and test"
             " without sharing content; correct the reference column"
         )
     parts = _assign_parts(counts, generator(int(split), task.name, "split"))
-    table = task.table.assign(split=task.table["reference"].map(parts))
-    return replace(task, table=table)
+    return replace(task, table=task.table.assign(split=content.map(parts)))
+
+
+def _content(task: Task) -> pd.Series:
+    """Name the content of every row: its reference, joined with those that share an image."""
+    references = task.table["reference"].astype(str)
+    names = dict.fromkeys(references)
+    parent = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    first: dict[str, str] = {}
+    for image, reference in zip(task.table["image"], references, strict=True):
+        path = Path(task.root) / image
+        if path.is_file():  # a missing one is for check_task to report
+            a, b = root(first.setdefault(file_digest(path), reference)), root(reference)
+            parent[max(a, b)] = min(a, b)
+    return references.map(root)
 
 
 def _assign_parts(counts: pd.Series, random: np.random.Generator) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Learning in two steps: the head alone on fixed features, then head and network on images.
+"""Learning in two steps: the head alone, then head and network on images.
 
 As in the paper, the head is warmed up with everything else fixed; then head and
 normalization are trained together. Both minimise the fidelity loss on pairs of one task.
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 
 from tsniqa.backbone import Backbone
+from tsniqa.errors import ConfigError
 from tsniqa.fidelity import fidelity_loss, thurstone
 from tsniqa.heads import LinearHead
 from tsniqa.images import ImageSet, random_crop
@@ -33,7 +34,8 @@ class HeadStep(BaseModel):
         learning_rate: Adam's initial rate.
         weight_decay: Adam's L2 penalty.
         decay_every: The rate is divided by 10 after every so many epochs.
-        pairs: Pairs to draw an epoch; None compares all images within each batch.
+        pairs: Pairs to draw an epoch, one number or a number a task; None compares all images
+            within each batch.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,11 +45,26 @@ class HeadStep(BaseModel):
     learning_rate: PositiveFloat
     weight_decay: float = 5e-4
     decay_every: PositiveInt
-    pairs: PositiveInt | None = None
+    pairs: PositiveInt | dict[str, PositiveInt] | None = None
+
+    def pairs_of(self, task: str) -> int | None:
+        """Return the number of pairs to draw an epoch from a task.
+
+        Raises:
+            ConfigError: ``pairs`` gives a number a task, and none for this one.
+        """
+        if not isinstance(self.pairs, dict):
+            return self.pairs
+        if task not in self.pairs:
+            raise ConfigError(
+                f"the schedule's pairs name no number for task '{task}' (only for"
+                f" {', '.join(self.pairs)}); add it, or give one number for all tasks"
+            )
+        return self.pairs[task]
 
 
 class ImageStep(HeadStep):
-    """Step two: head and part of the network, on augmented crops.
+    """Learning on augmented crops: step two, and where a schedule says so also step one.
 
     Attributes:
         head_learning_rate: Adam's initial rate for the head; ``learning_rate`` is the network's.
@@ -77,17 +94,47 @@ class Epoch(BaseModel):
 
 
 class LabelledFeatures(NamedTuple):
-    """Features [n, C] of a task's images and their mean opinion scores [n]."""
+    """Features [n, C] of a task's images, their mean opinion scores [n], and the task's name."""
 
     features: Tensor
     mos: Tensor
+    task: str = ""
 
 
 class LabelledImages(NamedTuple):
-    """A task's images and their mean opinion scores [n]."""
+    """A task's images, their mean opinion scores [n], and the task's name."""
 
     images: ImageSet
     mos: Tensor
+    task: str = ""
+
+
+def warm_up(
+    backbone: Backbone,
+    head: LinearHead,
+    images: Sequence[Sequence[LabelledImages]],
+    features: Callable[[], Sequence[Sequence[LabelledFeatures]]],
+    step: HeadStep,
+    seed: int,
+) -> list[Epoch]:
+    """Do step one: on features computed once, or on crops if the schedule gives their size.
+
+    Args:
+        backbone: Unchanged.
+        head: Changed in place.
+        images: Training and validation images, one entry a task each.
+        features: Computes training and validation features, one entry a task each.
+        step: The schedule; an :class:`ImageStep` (the paper's way) learns on crops.
+        seed: Everything random comes from it.
+
+    Returns:
+        The history of epochs.
+    """
+    if isinstance(step, ImageStep):
+        train, validation = images
+        return learn_images(backbone, head, [], train, validation, step, seed, name="head")
+    train, validation = features()
+    return learn_head(head, train, validation, step, seed)
 
 
 def learn_head(
@@ -118,8 +165,7 @@ def learn_head(
             return _mean_srcc([(head.score(v.features), v.mos) for v in validation])
 
     groups = [{"params": list(head.parameters()), "lr": step.learning_rate}]
-    mos = [entry.mos for entry in train]
-    return _learn("head", step, groups, mos, seed, scores, validate, [head])
+    return _learn("head", step, groups, train, seed, scores, validate, [head])
 
 
 def learn_images(
@@ -130,6 +176,7 @@ def learn_images(
     validation: Sequence[LabelledImages],
     step: ImageStep,
     seed: int,
+    name: Literal["head", "images"] = "images",
 ) -> list[Epoch]:
     """Train a head and some parameters of the network; leave both at their best validation SRCC.
 
@@ -137,11 +184,13 @@ def learn_images(
         backbone: Changed in place: the given parameters, and running statistics if the step says
             so. On return it is in evaluation mode with every parameter frozen.
         head: Changed in place; on the CPU before and after.
-        parameters: The network's parameters to train: normalization for TSN, all for fine-tuning.
+        parameters: The network's parameters to train: normalization for TSN, all for fine-tuning,
+            none for step one.
         train: One entry a task; pairs never cross tasks.
         validation: One entry a task; the mean of their SRCC is what counts.
         step: The schedule.
         seed: Everything random comes from it.
+        name: What the history calls these epochs.
 
     Returns:
         The history of epochs.
@@ -175,9 +224,8 @@ def learn_images(
         parameter.requires_grad_(True)
     head.to(device)
     try:
-        mos = [entry.mos for entry in train]
         modules = [backbone.network, head]
-        return _learn("images", step, groups, mos, seed, scores, validate, modules)
+        return _learn(name, step, groups, train, seed, scores, validate, modules)
     finally:
         backbone.eval().requires_grad_(False)
         head.cpu()
@@ -187,7 +235,7 @@ def _learn(
     name: Literal["head", "images"],
     step: HeadStep,
     groups: list[dict],
-    mos: list[Tensor],
+    train: Sequence[LabelledFeatures] | Sequence[LabelledImages],
     seed: int,
     scores: Callable[[PairBatch], Tensor],
     validate: Callable[[], float],
@@ -201,7 +249,7 @@ def _learn(
     best, states = history[0].validation_srcc, _snapshot(modules)
     for number in range(1, step.epochs + 1):
         start = time.perf_counter()
-        loss = _run_epoch(_batches(mos, step, generator), scores, optimizer)
+        loss = _run_epoch(_batches(train, step, generator), scores, optimizer)
         decay.step()
         quality = validate()
         if quality > best or (np.isnan(best) and not np.isnan(quality)):
@@ -215,10 +263,16 @@ def _learn(
     return history
 
 
-def _batches(mos: list[Tensor], step: HeadStep, generator: torch.Generator) -> Iterator[PairBatch]:
+def _batches(
+    train: Sequence[LabelledFeatures] | Sequence[LabelledImages],
+    step: HeadStep,
+    generator: torch.Generator,
+) -> Iterator[PairBatch]:
+    mos = [entry.mos for entry in train]
     if step.pairs is None:
         return in_batch_epoch(mos, step.batch, generator)
-    return drawn_epoch(mos, step.batch, step.pairs, generator)
+    pairs = [step.pairs_of(entry.task) or 0 for entry in train]
+    return drawn_epoch(mos, step.batch, pairs, generator)
 
 
 def _run_epoch(

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import tsniqa.synthetic
-from tsniqa import datasets
-from tsniqa.datasets import labels_csv, load_task, mini_cache, task_names
+from tsniqa.datasets import labels_csv, load_task, task_names
 from tsniqa.errors import ConfigError, DataError
+from tsniqa.locations import CACHE_VARIABLE, cache_folder
 from tsniqa.tasks import check_task
 
 TWELVE = "image,mos\n" + "".join(f"{i:02d}.png,{i}\n" for i in range(12))
@@ -190,17 +190,17 @@ def benchmark(monkeypatch, tmp_path):
 
 class TestByName:
     def test_mini_tasks_are_made_from_the_seed_in_the_cache(self, benchmark, monkeypatch, tmp_path):
-        monkeypatch.setenv(datasets.CACHE_VARIABLE, str(tmp_path / "cache"))
+        monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
         task = load_task("mini-bid", tmp_path / "no-such-root", seed=3)
         assert task.name == "mini-bid"
         assert task.simulated
-        assert benchmark.asked == [("mini-bid", 3, tmp_path / "cache")]
+        assert benchmark.asked == [("mini-bid", 3, tmp_path / "cache" / "mini")]
         other = load_task("mini-bid", tmp_path, seed=4)
         assert other.fingerprint() != task.fingerprint()
 
     def test_the_cache_lies_in_an_ignored_folder_by_default(self, monkeypatch):
-        monkeypatch.delenv(datasets.CACHE_VARIABLE, raising=False)
-        assert mini_cache().parts[-2:] == (".runs", "mini")
+        monkeypatch.delenv(CACHE_VARIABLE, raising=False)
+        assert cache_folder("mini").parts[-2:] == (".runs", "mini")
 
     def test_a_folder_with_labels_is_a_task(self, benchmark, tmp_path):
         made = folder(tmp_path, TWELVE)
@@ -219,7 +219,7 @@ class TestByName:
         text = "image,mos\n" + "".join(f"{i:02d}.png,{i}\n" for i in range(30))
         made = folder(tmp_path, text)
         for i in range(30):
-            (made / f"{i:02d}.png").write_bytes(b"bytes")
+            (made / f"{i:02d}.png").write_bytes(bytes([i]))
         check_task(load_task("mine", tmp_path, 0))
 
     def test_an_unknown_name_lists_every_valid_one(self, benchmark, tmp_path):

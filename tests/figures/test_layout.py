@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tsniqa.figures.layout import ROLE_BACKGROUNDS, role_note, shown_comparison, shown_table
+from tsniqa.figures.layout import ROLE_BACKGROUNDS, linked, role_note, shown_comparison, shown_table
 from tsniqa.ways import ROLES, UPPER, comparison_table
 
 
@@ -40,3 +40,12 @@ def test_bounds_are_tinted_and_the_best_of_the_others_stands_out(finished):
 
 def test_every_role_is_explained():
     assert all(f"**{role}**: " in role_note() for role in ROLES)
+
+
+def test_texts_become_links_and_stay_texts():
+    table = pd.DataFrame({"name": ["a&b", ""], "n": [1, 2]})
+    shown = linked(table, "name", {"a&b": "https://x.org/?a=1&b=2"})
+    assert list(shown["name"]) == ['<a href="https://x.org/?a=1&amp;b=2">a&amp;b</a>', ""]
+    addresses = pd.DataFrame({"source": ["https://x.org"]})
+    assert linked(addresses, "source")["source"][0] == '<a href="https://x.org">https://x.org</a>'
+    assert list(table["name"]) == ["a&b", ""]

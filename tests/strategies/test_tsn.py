@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tsniqa.datasets import mini_cache
-from tsniqa.locations import shipped
+from tsniqa.locations import cache_folder, shipped
 from tsniqa.planning import prepare
 from tsniqa.records import RunConfig
 
@@ -150,7 +149,7 @@ def test_three_mini_tasks_in_two_orders_on_the_mini_backbone(tmp_path):
         before = plan.strategy.filters_fingerprint()
         outcomes.append(outcome(learn(plan)))
         assert plan.strategy.filters_fingerprint() == before
-    assert mini_cache().is_dir()
+    assert cache_folder("mini").is_dir()
     assert_bitwise_equal(*outcomes)
 
 

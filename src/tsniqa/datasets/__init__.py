@@ -1,39 +1,41 @@
 """Where tasks come from: the simulated mini benchmark, or folders under a data root.
 
-A reader a file; each turns one layout into a :class:`tsniqa.tasks.Task`.
+A reader a file; each turns one layout into the table of a :class:`tsniqa.tasks.Task`, and
+:mod:`tsniqa.datasets.catalogue` finds out which one a folder needs.
 """
 
-import os
 from pathlib import Path
 
-from tsniqa.datasets import labels_csv
-from tsniqa.errors import ConfigError, unknown_name
-from tsniqa.locations import project_root
+from tsniqa.errors import ConfigError, DataError, unknown_name
+from tsniqa.locations import cache_folder
 from tsniqa.tasks import Task, resplit
 
-CACHE_VARIABLE = "TSNIQA_CACHE"
-"""Environment variable naming the folder where the mini benchmark is kept between runs."""
 
-
-def load_task(name: str, data_root: Path, seed: int, split: str = "given") -> Task:
+def load_task(
+    name: str, data_root: Path, seed: int, split: str = "given", splits_from: Path | None = None
+) -> Task:
     """Load a task by name.
 
-    A mini task is made on first use and kept (see :func:`mini_cache`); any other name is a folder
-    under ``data_root`` in the generic layout (:mod:`tsniqa.datasets.labels_csv`).
+    A mini task is made on first use and kept in :func:`tsniqa.locations.cache_folder`; any other
+    name is a dataset under ``data_root``, see :func:`tsniqa.datasets.catalogue.locate`.
 
     Args:
         name: One of :func:`task_names`.
         data_root: Folder that holds one folder a dataset.
         seed: Seed of the run; a mini task is drawn from it, a dataset of images ignores it.
-        split: ``"given"``, or ``"0"`` to ``"9"`` for a re-split by reference.
+        split: ``"given"``, or ``"0"`` to ``"9"`` for a re-split by reference. Where nobody gave a
+            split, ``"given"`` is split 0.
+        splits_from: Folder of published split files (:mod:`tsniqa.datasets.splits`) whose split
+            replaces it, or None.
 
     Returns:
         The task, not yet checked (see :func:`tsniqa.tasks.check_task`).
 
     Raises:
-        ConfigError: Unknown name or split, or a name that is a path.
-        DataError: The folder's table cannot be used.
+        ConfigError: Unknown name or split, a name that is a path, or both kinds of split.
+        DataError: The dataset's table cannot be used, or it is catalogued and not there.
     """
+    from tsniqa.datasets import catalogue, labels_csv, splits
     from tsniqa.synthetic import benchmark
 
     if not name.strip() or name in (".", "..") or "/" in name or "\\" in name:
@@ -41,35 +43,55 @@ def load_task(name: str, data_root: Path, seed: int, split: str = "given") -> Ta
             f"task name '{name}' must be the plain name of a folder under {data_root}, not a path"
         )
     if name in benchmark.MINI_TASKS:
-        folder = benchmark.make_task(name, seed, mini_cache())
-    elif (Path(data_root) / name / labels_csv.LABELS).is_file():
-        folder = Path(data_root) / name
+        task = labels_csv.read(name, benchmark.make_task(name, seed, cache_folder("mini")))
+    elif source := catalogue.locate(name, data_root):
+        task = catalogue.read(source)
+        if (task.table["split"] == "").all():
+            task = resplit(task, "0")
     else:
-        raise unknown_name("task", name, task_names(data_root))
-    return resplit(labels_csv.read(name, folder), split)
+        raise not_found(name, data_root)
+    if splits_from is None:
+        return resplit(task, split)
+    if split != "given":
+        raise ConfigError(
+            f"split '{split}' and the split files in {splits_from} exclude each other; give one"
+        )
+    return splits.import_split(task, splits_from)
+
+
+def not_found(name: str, data_root: Path) -> ConfigError | DataError:
+    """Build the error for a dataset that is not there, to be raised by the caller.
+
+    Args:
+        name: What was asked for.
+        data_root: Where it was looked for.
+
+    Returns:
+        For a catalogued dataset, where it is expected and how to get it; else the names there are.
+    """
+    from tsniqa.datasets.cards import load_cards
+
+    card = load_cards().get(name)
+    if card is None:
+        return unknown_name("task", name, task_names(data_root))
+    return DataError(
+        f"dataset '{name}' is not under {data_root}: neither a folder '{name}' nor"
+        f" {' or '.join(repr(folder) for folder in card.folders)} with {' or '.join(card.markers)}"
+        f" in it; {card.how}"
+    )
 
 
 def task_names(data_root: Path) -> list[str]:
-    """List the names that :func:`load_task` knows: mini tasks, then the folders with labels.
+    """List the tasks that are there: mini tasks, then the datasets under a data root.
 
     Args:
         data_root: Folder that holds one folder a dataset; it need not exist.
 
     Returns:
-        The mini tasks in the benchmark's order, then the folders in name order.
+        The mini tasks in the benchmark's order, then the datasets, catalogued ones first.
     """
+    from tsniqa.datasets import catalogue
     from tsniqa.synthetic import benchmark
 
-    found = sorted(path.parent.name for path in Path(data_root).glob(f"*/{labels_csv.LABELS}"))
+    found = [source.name for source in catalogue.sources(data_root)]
     return [*benchmark.MINI_TASKS, *(name for name in found if name not in benchmark.MINI_TASKS)]
-
-
-def mini_cache() -> Path:
-    """Return the folder of the mini benchmark: ``$TSNIQA_CACHE``, else ``.runs/mini``.
-
-    The latter lies in the checkout, or in the current folder for an installed package.
-    """
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    return project_root() / ".runs" / "mini"

@@ -45,20 +45,41 @@ def read(name: str, root: Path) -> Task:
             number; a path is absolute or leaves the folder; an image is listed twice;
             ``dataset.yml`` is malformed.
     """
+    task, defects = inspect(name, root)
+    if defects:
+        raise DataError(defects[0])
+    return resplit(task, "0") if (task.table["split"] == "").all() else task
+
+
+def inspect(name: str, root: Path) -> tuple[Task, list[str]]:
+    """Read a dataset in the generic layout and list every row that cannot be used.
+
+    Args:
+        name: The task's name.
+        root: The folder.
+
+    Returns:
+        The task without the rows whose image cannot be named or is listed twice, with NaN where a
+        number cannot be read and an empty ``split`` where the table has none; and one line a
+        defect.
+
+    Raises:
+        DataError: The table as a whole cannot be read, or ``dataset.yml`` is malformed.
+    """
     root = Path(root)
+    defects: list[str] = []
     raw = _read_rows(root / LABELS)
-    table = pd.DataFrame(index=raw.index)
-    table["image"] = [_image_name(text, row, root / LABELS) for row, text in raw["image"].items()]
-    _refuse_duplicates(table["image"], root / LABELS)
-    table["mos"] = _numbers(raw, "mos", root / LABELS)
-    table["std"] = _numbers(raw, "std", root / LABELS) if "std" in raw else np.nan
+    images = _images(raw, root / LABELS, defects)
+    raw = raw.loc[images.index]
+    table = pd.DataFrame({"image": images})
+    table["mos"] = _numbers(raw, "mos", root / LABELS, defects)
+    table["std"] = _numbers(raw, "std", root / LABELS, defects) if "std" in raw else np.nan
     table["split"] = raw.get("split", "")
     reference = raw.get("reference", pd.Series("", index=raw.index))
     table["reference"] = reference.where(reference != "", table["image"])
     table = table[list(COLUMNS)].sort_values("image", ignore_index=True)
     mos_range = (float(table["mos"].min()), float(table["mos"].max()))
-    task = Task(name=name, root=root, table=table, **_description(root, mos_range))
-    return task if "split" in raw else resplit(task, "0")
+    return Task(name=name, root=root, table=table, **_description(root, mos_range)), defects
 
 
 def _read_rows(path: Path) -> pd.DataFrame:
@@ -92,6 +113,25 @@ def _read_rows(path: Path) -> pd.DataFrame:
     return raw
 
 
+def _images(raw: pd.DataFrame, path: Path, defects: list[str]) -> pd.Series:
+    """Return the usable image names by row number; note the others."""
+    names: dict[int, str] = {}
+    first: dict[str, int] = {}
+    for row, text in raw["image"].items():
+        try:
+            name = _image_name(text, row, path)
+        except DataError as error:
+            defects.append(str(error))
+            continue
+        if name in first:
+            defects.append(
+                f"{path} row {row}: '{name}' is already in row {first[name]}; keep one of them"
+            )
+        else:
+            names[row], first[name] = name, row
+    return pd.Series(names, dtype="str")
+
+
 def _image_name(text: str, row: int, path: Path) -> str:
     """Normalise a relative image path and refuse one that leaves the folder."""
     if not text:
@@ -108,29 +148,19 @@ def _image_name(text: str, row: int, path: Path) -> str:
     return name
 
 
-def _refuse_duplicates(images: pd.Series, path: Path) -> None:
-    """Raise if an image is listed twice, naming both rows."""
-    repeated = images[images.duplicated()]
-    if len(repeated):
-        name, again = repeated.iloc[0], repeated.index[0]
-        first = images.index[images == name][0]
-        raise DataError(f"{path} row {again}: '{name}' is already in row {first}; keep one of them")
-
-
-def _numbers(raw: pd.DataFrame, column: str, path: Path) -> pd.Series:
+def _numbers(raw: pd.DataFrame, column: str, path: Path, defects: list[str]) -> pd.Series:
     """Parse a column of finite numbers; an empty ``std`` means that none was published."""
     values = pd.to_numeric(raw[column], errors="coerce").astype(np.float64)
     bad = ~np.isfinite(values)
     if column == "std":
         bad = (bad & (raw[column] != "")) | (values < 0)
-    if bad.any():
-        row = raw.index[bad][0]
-        need = "a finite number" if column == "mos" else "empty or a number from 0"
-        raise DataError(
+    need = "a finite number" if column == "mos" else "empty or a number from 0"
+    for row in raw.index[bad]:
+        defects.append(
             f"{path} row {row} ({raw['image'][row]}): {column} is '{raw[column][row]}',"
             f" it must be {need}; correct it or remove the row"
         )
-    return values
+    return values.where(~bad)
 
 
 def _description(root: Path, observed_range: tuple[float, float]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Tables as readers see them: three decimals, dashes for missing values, bounds set apart."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -33,6 +34,30 @@ def shown_table(
         ]
     )
     return styler if index else styler.hide(axis="index")
+
+
+def linked(
+    table: pd.DataFrame, column: str, addresses: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Turn the texts of one column into links.
+
+    Args:
+        table: Any table.
+        column: The column.
+        addresses: Address by text; by default the texts are addresses themselves. An empty text
+            stays empty.
+
+    Returns:
+        A copy whose column holds HTML.
+    """
+
+    def link(text: str) -> str:
+        if not text:
+            return ""
+        address = text if addresses is None else addresses[text]
+        return f'<a href="{escape(address)}">{escape(text)}</a>'
+
+    return table.assign(**{column: table[column].map(link)})
 
 
 def shown_comparison(table: pd.DataFrame, tasks: Sequence[str]) -> Styler:

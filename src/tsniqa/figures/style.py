@@ -21,6 +21,7 @@ WIDTH = 7.5
 """Width in inches that fills the text column of the book."""
 
 _KNOWN_TASKS = (
+    ("live-challenge", "live", "csiq", "bid", "koniq-10k", "kadid-10k"),
     ("mini-live", "mini-csiq", "mini-bid", "mini-clive", "mini-koniq", "mini-kadid"),
     (
         "live-challenge",

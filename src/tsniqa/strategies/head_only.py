@@ -44,5 +44,6 @@ class HeadOnly(TSN):
     def _trained(self) -> list[nn.Parameter]:
         return []
 
-    def _step_two(self) -> ImageStep | None:
+    def step_two(self) -> ImageStep | None:
+        """Return None: there is no step two."""
         return None

@@ -11,7 +11,7 @@ from torch import Tensor
 from tsniqa.images import ImageSet
 from tsniqa.setting import Setting
 from tsniqa.tasks import Task
-from tsniqa.training import Epoch
+from tsniqa.training import Epoch, ImageStep
 
 
 class Learned(NamedTuple):
@@ -55,6 +55,9 @@ class Strategy(Protocol):
 
     def __init__(self, setting: Setting) -> None:
         """Start with nothing learned."""
+
+    def step_two(self) -> ImageStep | None:
+        """Return the schedule of learning on images, or None where there is none."""
 
     @property
     def head_names(self) -> list[str]:

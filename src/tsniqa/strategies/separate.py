@@ -37,7 +37,8 @@ class Separate(TSN):
     def _trained(self) -> list[nn.Parameter]:
         return list(self.setting.backbone.network.parameters())
 
-    def _step_two(self) -> ImageStep | None:
+    def step_two(self) -> ImageStep | None:
+        """Return the schedule of the whole network."""
         return self.setting.schedule.full
 
     def save(self, folder: Path) -> None:

@@ -20,7 +20,7 @@ from tsniqa.inference import image_features
 from tsniqa.setting import Setting
 from tsniqa.strategies.protocol import Learned, ParameterCount
 from tsniqa.tasks import Task
-from tsniqa.training import LabelledFeatures, learn_head, learn_images
+from tsniqa.training import ImageStep, LabelledFeatures, learn_images, warm_up
 
 HEAD = "shared"
 
@@ -38,6 +38,10 @@ class Sequential:
         generator = torch.Generator().manual_seed(setting.seed_for(HEAD, "head"))
         self.head = LinearHead(setting.backbone.head_width, generator)
 
+    def step_two(self) -> ImageStep:
+        """Return the schedule of the whole network."""
+        return self.setting.schedule.full
+
     @property
     def head_names(self) -> list[str]:
         """The one head."""
@@ -50,8 +54,10 @@ class Sequential:
     def _features(self, task: Task, part: str, initial: bool) -> LabelledFeatures:
         images = self.setting.images(task, part)
         if initial:
-            return LabelledFeatures(self.setting.reference_features(task, part).head, images.mos)
-        return LabelledFeatures(image_features(self.backbone, images.images).head, images.mos)
+            features = self.setting.reference_features(task, part)
+        else:
+            features = image_features(self.backbone, images.images)
+        return LabelledFeatures(features.head, images.mos, task.name)
 
     def _fit(self, tasks: Sequence[Task], initial: bool) -> Learned:
         """Run both steps on the union of tasks; ``initial`` if the network is still untouched."""
@@ -59,12 +65,15 @@ class Sequential:
         train = [setting.images(task, "train") for task in tasks]
         validation = [setting.images(task, "val") for task in tasks]
         purpose = " ".join(task.name for task in tasks)
-        features = [
-            [self._features(task, part, initial) for task in tasks] for part in ("train", "val")
-        ]
+
+        def features() -> list[list[LabelledFeatures]]:
+            parts = ("train", "val")
+            return [[self._features(task, part, initial) for task in tasks] for part in parts]
+
         seed = setting.seed_for(purpose, "step one")
-        history = learn_head(self.head, *features, setting.schedule.head, seed)
-        step = setting.schedule.full
+        shown = (train, validation)
+        history = warm_up(self.backbone, self.head, shown, features, setting.schedule.head, seed)
+        step = self.step_two()
         if step.epochs:
             trained = list(self.backbone.network.parameters())
             seed = setting.seed_for(purpose, "step two")

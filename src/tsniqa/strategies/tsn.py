@@ -20,7 +20,7 @@ from tsniqa.normalization import NormalizationBank, affine_parameters
 from tsniqa.setting import Setting
 from tsniqa.strategies.protocol import Learned, ParameterCount
 from tsniqa.tasks import Task
-from tsniqa.training import ImageStep, LabelledFeatures, learn_head, learn_images
+from tsniqa.training import ImageStep, LabelledFeatures, learn_images, warm_up
 
 
 class TSN:
@@ -51,7 +51,7 @@ class TSN:
         """Return the parameters of the network that step two trains."""
         return affine_parameters(self.setting.backbone.network)
 
-    def _step_two(self) -> ImageStep | None:
+    def step_two(self) -> ImageStep | None:
         """Return the schedule of step two, or None if there is none."""
         return self.setting.schedule.normalization
 
@@ -68,19 +68,20 @@ class TSN:
         reference = {part: setting.reference_features(task, part) for part in parts}
         images = {part: setting.images(task, part) for part in parts}
         train, validation = (
-            LabelledFeatures(reference[part].head, images[part].mos) for part in parts
+            LabelledFeatures(reference[part].head, images[part].mos, task.name) for part in parts
         )
         generator = torch.Generator().manual_seed(setting.seed_for(task.name, "head"))
         head = LinearHead(backbone.head_width, generator)
         seed = setting.seed_for(task.name, "step one")
-        history = learn_head(head, [train], [validation], setting.schedule.head, seed)
+        shown = ([images["train"]], [images["val"]])
+        history = warm_up(
+            backbone, head, shown, lambda: ([train], [validation]), setting.schedule.head, seed
+        )
         features = reference["train"].head
-        step = self._step_two()
+        step = self.step_two()
         if step is not None and step.epochs:
             seed = setting.seed_for(task.name, "step two")
-            history += learn_images(
-                backbone, head, self._trained(), [images["train"]], [images["val"]], step, seed
-            )
+            history += learn_images(backbone, head, self._trained(), *shown, step, seed)
             features = image_features(backbone, images["train"].images).head
         gate_seed = setting.seed_for(task.name, "gate")
         self.model.add_task(task.name, head, features, reference["train"].gate, gate_seed)
@@ -103,7 +104,7 @@ class TSN:
         gate = max(
             sum(stage.size for stage in stages) for stages in self.model.gate.centroids_.values()
         )
-        trained = sum(p.numel() for p in self._trained()) if self._step_two() else 0
+        trained = sum(p.numel() for p in self._trained()) if self.step_two() else 0
         return ParameterCount(learnable_per_task=trained + head, stored_per_task=bank + head + gate)
 
     def filters_fingerprint(self) -> str:
