@@ -1,10 +1,13 @@
 """The study loop: records that are whole, runs that resume bit for bit, mistakes in one line."""
 
+import logging
 import math
 import shutil
+import threading
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from tsniqa import study, tables
@@ -400,3 +403,45 @@ def test_a_learning_rate_that_diverges_leaves_a_readable_record(world, tmp_path)
     stored = RunRecord.load(record.folder)
     assert np.array_equal(stored.scores, record.scores)
     assert math.isnan(stored.description.history["alpha"][-1].validation_srcc)
+
+
+def test_a_second_process_waits_for_the_first_and_takes_its_record(world, finished, tmp_path):
+    record = finished("head-only", ("alpha",))
+    results = tmp_path / "records"
+    run_id = record.description.run_id
+    (tmp_path / "locks").mkdir()
+    waiting = threading.Event()
+
+    class Listener(logging.Handler):
+        def emit(self, entry):
+            if "another process is computing this run" in entry.getMessage():
+                waiting.set()
+
+    listener, found = Listener(), []
+    logging.getLogger("tsniqa").addHandler(listener)
+    logging.getLogger("tsniqa").setLevel(logging.INFO)
+    second = threading.Thread(
+        target=lambda: found.append(world.run(results, "head-only", ("alpha",)))
+    )
+    try:
+        with FileLock(tmp_path / "locks" / f"{run_id}.lock"):
+            second.start()
+            assert waiting.wait(timeout=60)
+            shutil.copytree(record.folder, results / run_id)  # the first one finishes
+        second.join()
+    finally:
+        logging.getLogger("tsniqa").removeHandler(listener)
+        logging.getLogger("tsniqa").setLevel(logging.NOTSET)
+    assert found[0].folder == results / run_id
+    assert not (results / f"{run_id}.partial").exists()
+
+
+def test_every_image_is_decoded_before_the_first_task_is_learned(world, own, tmp_path, monkeypatch):
+    folder = own
+    last = sorted((folder / "images").iterdir())[-1]
+    last.write_bytes(last.read_bytes()[:60])
+    monkeypatch.setattr(
+        "tsniqa.strategies.tsn.TSN.learn", lambda *arguments: pytest.fail("learning began")
+    )
+    with pytest.raises(DataError, match=last.name):
+        study.run(world.config("tsn", (folder.name,)), folder.parent, tmp_path / "records", "cpu")

@@ -207,13 +207,15 @@ def decode_each(
         load(image)  # the result is not kept: thousands of images would not fit
 
     problems: dict[Path, DataError] = {}
+    if not images:
+        return problems
     every = 0.1 if sys.stderr.isatty() else 10.0  # seconds between lines of a log
     pool = ThreadPoolExecutor(workers or available_cores())
     try:
         waiting = {pool.submit(use, image): image for image in images}
         progress = tqdm(
             as_completed(waiting), total=len(images), desc="decoding", unit="image",
-            mininterval=every, disable=not images, dynamic_ncols=True,
+            mininterval=every, dynamic_ncols=True,
         )  # fmt: skip
         for future in progress:
             error = future.exception()

@@ -1,5 +1,6 @@
 """Checking a dataset on disk: everything that is wrong with it, not the first thing only."""
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,11 +39,12 @@ class Report:
         rated, good = self.images
         verdict = "nothing is wrong" if not self.wrong else f"{len(self.wrong)} wrong"
         source = self.source
+        lines = [f"wrong: {text}" for text in self.wrong] + [f"note: {text}" for text in self.notes]
         return [
             f"{source.name} ({source.layout} layout, {source.folder}):"
             f" {rated} rated images, {good} in order; {verdict}",
-            *(f"  wrong: {text}" for text in self.wrong),
-            *(f"  note: {text}" for text in self.notes),
+            # The heading names the folder once for all lines.
+            *("  " + line.replace(f"{source.folder}{os.sep}", "") for line in lines),
         ]
 
 
@@ -143,7 +145,7 @@ def _check_duplicates(task: Task, report: Report) -> None:
             same[file_digest(task.root / image)].append(image)
     for group in same.values():
         if len(group) > 1:
-            text = f"{task.root}: {', '.join(group)} are the same image"
+            text = f"{', '.join(group)} are the same image"
             if len({parts[image] for image in group}) > 1:
                 report.wrong.append(f"{text}, in more than one part of the split")
             else:
@@ -159,7 +161,7 @@ def _check_count(source: Source, rated: int, report: Report) -> None:
     if source.layout == "generic":
         report.notes.append(f"{text}: a part of the dataset")
     else:
-        report.wrong.append(f"{source.folder}: {text}; get the dataset again")
+        report.wrong.append(f"{text}; get the dataset again")
 
 
 def _note_extra(task: Task, report: Report) -> None:

@@ -40,8 +40,7 @@ def table(data_root: Path | None = None) -> pd.DataFrame:
 
 def _scale(card: DatasetCard) -> str:
     low, high = card.mos_range
-    turned = "; published lower-is-better, turned round here" if card.flipped else ""
-    return f"{low:g} to {high:g}, higher is better{turned}"
+    return f"{low:g} to {high:g}{' (turned round)' if card.flipped else ''}"
 
 
 def _size(megabytes: float | None) -> str:
@@ -83,7 +82,10 @@ def lines(data_root: Path) -> list[str]:
     Args:
         data_root: Where to look for the datasets.
     """
-    text = [f"looked for under {data_root}"]
+    text = [
+        f"looked for under {data_root}; on every scale higher is better ('turned round': the"
+        " authors publish it lower-is-better)"
+    ]
     for row in table(data_root).to_dict("records"):
         text += [
             "",
