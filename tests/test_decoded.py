@@ -105,8 +105,10 @@ class TestLoading:
         cache = DecodedCache(tmp_path / "cache", None)
         with pytest.raises(DataError, match=r"none\.png is missing; restore the file"):
             cache.load(tmp_path / "none.png")
-        with pytest.raises(DataError, match="lies outside"):
-            cache.load(paths[0], tmp_path / "elsewhere")
+        cache.load(paths[0])
+        for path in paths[:2]:  # stored or not
+            with pytest.raises(DataError, match="lies outside"):
+                cache.load(path, tmp_path / "elsewhere")
 
     def test_an_image_set_reads_from_it_and_keeps_nothing(self, tmp_path, paths, counted):
         cache = DecodedCache(tmp_path / "cache", None)
@@ -146,6 +148,20 @@ class TestLimit:
         cache = DecodedCache(tmp_path / "cache", None)
         cache.load(paths[0])
         assert stored(cache) == []
+
+    def test_a_disk_that_fills_up_while_writing_costs_nothing_but_the_cache(
+        self, tmp_path, paths, monkeypatch, caplog
+    ):
+        def full(file, pixels):
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(decoded.np, "save", full)
+        cache = DecodedCache(tmp_path / "cache", None)
+        images = [cache.load(path) for path in paths]
+        assert torch.equal(images[0], torch.from_numpy(decode(paths[0])).permute(2, 0, 1))
+        assert not [*cache.folder.glob("*/*.npy"), *cache.folder.glob("*/*.partial")]
+        assert caplog.text.count("cannot be written ([Errno 28] No space left on device)") == 1
 
     def test_half_written_files_of_a_killed_process_are_removed(self, tmp_path, paths):
         cache = DecodedCache(tmp_path / "cache", None)

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from tqdm import tqdm
 
 from tsniqa.digests import file_digest
 from tsniqa.errors import ConfigError, DataError
-from tsniqa.images import decode, fit_shorter_side
+from tsniqa.images import decode, fit_shorter_side, refuse_outside
 from tsniqa.tasks import Task
 
 log = logging.getLogger("tsniqa")
@@ -104,6 +105,7 @@ class DecodedCache:
         Raises:
             DataError: The image cannot be decoded.
         """
+        refuse_outside(image, root)
         path = self.path(image)
         try:
             return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
@@ -117,7 +119,16 @@ class DecodedCache:
         return torch.from_numpy(channels_first)
 
     def _store(self, path: Path, pixels: np.ndarray) -> None:
-        """Write one image unless the limit or the disk is reached."""
+        """Write one image unless the limit or the disk is reached, or the folder is read-only."""
+        partial = path.with_suffix(".partial")
+        try:
+            self._write(path, partial, pixels)
+        except OSError as error:
+            self._say_once("%s cannot be written (%s)", self.folder, error)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+    def _write(self, path: Path, partial: Path, pixels: np.ndarray) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         # Under a lock, so that two processes together keep within the limit. Threads take turns
         # before it: waiting for a file's lock means asking for it again and again.
@@ -126,10 +137,9 @@ class DecodedCache:
             size = pixels.nbytes + 128  # the header of an .npy file
             free = shutil.disk_usage(self.folder).free - DISK_RESERVE
             if used + size > self.limit or size > free:
-                self._say_full(used)
+                self._say_once("%s is full (%.1f GB)", self.folder, used / 1e9)
                 return
             path.parent.mkdir(exist_ok=True)
-            partial = path.with_suffix(".partial")
             with partial.open("wb") as file:
                 np.save(file, pixels)
             partial.replace(path)
@@ -145,13 +155,13 @@ class DecodedCache:
         self._counted = True
         return sum(entry.stat().st_size for entry in self.folder.glob("*/*.npy"))
 
-    def _say_full(self, used: int) -> None:
+    def _say_once(self, what: str, *values: object) -> None:
         if not self._said_full:
             self._said_full = True
             log.warning(
-                "the cache of decoded images %s is full (%.1f GB); further images are decoded at"
-                " every use. Empty the folder, free disk space or raise %s",
-                self.folder, used / 1e9, LIMIT_VARIABLE,
+                "the cache of decoded images " + what + "; further images are decoded at every use."
+                " Empty the folder, free disk space or change %s",
+                *values, LIMIT_VARIABLE,
             )  # fmt: skip
 
 

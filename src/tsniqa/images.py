@@ -45,8 +45,7 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
             without a known scale, or larger than Pillow's limit against decompression bombs.
     """
     path = Path(path)
-    if root is not None and not path.resolve().is_relative_to(Path(root).resolve()):
-        raise DataError(f"image {path} lies outside {root}; keep images inside the dataset folder")
+    refuse_outside(path, root)
     if not path.is_file():
         raise DataError(f"image {path} is missing; restore the file or remove its row")
     try:
@@ -66,6 +65,20 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
     except _BROKEN as error:
         reason = " ".join(str(error).split())
         raise DataError(f"image {path} is damaged ({reason}); replace the file") from None
+
+
+def refuse_outside(path: Path, root: Path | None) -> None:
+    """Refuse a file that lies outside a folder, symbolic links followed.
+
+    Args:
+        path: The file.
+        root: The folder, or None to allow any place.
+
+    Raises:
+        DataError: The file lies outside.
+    """
+    if root is not None and not path.resolve().is_relative_to(Path(root).resolve()):
+        raise DataError(f"image {path} lies outside {root}; keep images inside the dataset folder")
 
 
 def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
