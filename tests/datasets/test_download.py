@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 import requests
 from filelock import FileLock
+from pydantic import ValidationError
 
-from tsniqa.datasets import download
+from tsniqa.datasets import transfer
 from tsniqa.datasets.cards import DatasetCard
 from tsniqa.datasets.download import fetch
 from tsniqa.errors import DataError
@@ -191,6 +192,22 @@ class TestFetching:
         assert (tmp_path / "rated/images/b").read_bytes() == PICTURE
         assert names(tmp_path) == ["rated", "rated.zip"]
 
+    def test_an_archive_without_a_folder_of_its_own_gets_one(self, server, tmp_path):
+        made = card("rated.zip", url=server.url)
+        (download,) = made.downloads
+        made = made.model_copy(
+            update={"downloads": (download.model_copy(update={"into": "mine"}),)}
+        )
+        assert fetch(made, tmp_path) == [tmp_path / "mine" / "rated"]
+        assert names(tmp_path) == ["mine"]
+        assert names(tmp_path / "mine") == ["rated", "rated.zip"]
+
+    @pytest.mark.parametrize("into", ["..", "a/b", "/etc", "a\\b", "."])
+    def test_a_card_cannot_send_it_out_of_the_data_root(self, into):
+        download = {"url": "u", "file": "f", "source": "s", "into": into}
+        with pytest.raises(ValidationError, match="into"):
+            card(downloads=[download])
+
     def test_what_is_unpacked_is_not_fetched_again_even_without_the_archive(
         self, get, server, tmp_path
     ):
@@ -260,8 +277,7 @@ class TestFetching:
         with pytest.raises(DataError) as error:
             fetch(card(access="form"), tmp_path / "new")
         assert str(error.value) == (
-            "dataset 'rated' has no open download; ask for it at https://example.org/rated:"
-            " Fill in the form."
+            "dataset 'rated' has no open download; see https://example.org/rated: Fill in the form."
         )
         assert not (tmp_path / "new").exists()
 
@@ -277,7 +293,7 @@ class TestResuming:
         first, second = server.log
         assert first == ("/rated.zip", None, None)
         have = int(second[1].removeprefix("bytes=").removesuffix("-"))
-        assert 150_000 - download._CHUNK <= have <= 150_000
+        assert 150_000 - transfer._CHUNK <= have <= 150_000
         assert second[2] == '"one"'
         assert waits == [1.0]
         assert (tmp_path / "rated/images/b").read_bytes() == PICTURE
@@ -310,7 +326,7 @@ class TestResuming:
     def test_a_server_without_ranges_that_always_cuts_is_given_up(self, get, server):
         server.cuts, server.ranges = [150_000] * 20, False
         assert "the connection was cut" in refusal(get)
-        assert len(server.log) == 1 + download.ATTEMPTS
+        assert len(server.log) == 1 + transfer.ATTEMPTS
 
     @pytest.mark.parametrize("longer", [0, 5_000])
     def test_a_file_that_changed_meanwhile_is_not_joined(self, get, server, tmp_path, longer):
@@ -396,14 +412,14 @@ class TestResuming:
     def test_interrupting_keeps_the_part_and_leaves_no_file(
         self, get, server, tmp_path, monkeypatch
     ):
-        class Interrupted(download.tqdm):
+        class Interrupted(transfer.tqdm):
             def update(self, n=1):
                 super().update(n)
                 if self.n > 150_000:
                     raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr(download, "tqdm", Interrupted)
+            patched.setattr(transfer, "tqdm", Interrupted)
             with pytest.raises(KeyboardInterrupt):
                 get()
         assert names(tmp_path) == ["rated.zip.part", "rated.zip.part.json"]
@@ -446,7 +462,7 @@ class TestFailures:
         message = refusal(get)
         assert "the server answers 503 Service Unavailable; check the network" in message
         assert message.endswith("(nothing is kept)")
-        assert len(server.log) == download.ATTEMPTS
+        assert len(server.log) == transfer.ATTEMPTS
 
     def test_a_refused_connection(self, get, waits):
         with socket.socket() as free:
@@ -456,11 +472,11 @@ class TestFailures:
                 f"{url}/rated.zip: Connection refused; check the network and fetch again"
                 " (nothing is kept)"
             )
-        assert len(waits) == download.ATTEMPTS - 1
+        assert len(waits) == transfer.ATTEMPTS - 1
 
     def test_a_server_that_falls_silent(self, get, server, monkeypatch, tmp_path):
-        monkeypatch.setattr(download, "TIMEOUT", (5.0, 0.05))
-        monkeypatch.setattr(download, "ATTEMPTS", 1)
+        monkeypatch.setattr(transfer, "TIMEOUT", (5.0, 0.05))
+        monkeypatch.setattr(transfer, "ATTEMPTS", 1)
         server.cuts, server.hang = [150_000, 0], threading.Event()
         message = refusal(get)
         assert "no answer for 0.05 s; check the network and fetch again (0.1 MB are kept" in message

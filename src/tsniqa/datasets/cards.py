@@ -8,7 +8,7 @@ from functools import cache
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from tsniqa.errors import unknown_name
 from tsniqa.locations import shipped
@@ -29,6 +29,7 @@ class Download(_Part):
         file: Name to store it under.
         checksum: ``"sha256:..."`` or ``"md5:..."`` as published, or None where none is.
         size_mb: Size in megabytes (10^6 bytes) as published, or None.
+        into: Folder below the data root that receives it, where the archive has none of its own.
         source: Public address that states the URL (and the checksum, if there is one).
     """
 
@@ -36,6 +37,7 @@ class Download(_Part):
     file: str
     checksum: str | None = None
     size_mb: float | None = None
+    into: str = Field(default="", pattern=r"^[\w-]*$")
     source: str
 
 
