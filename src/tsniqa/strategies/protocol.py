@@ -10,8 +10,9 @@ from torch import Tensor
 
 from tsniqa.images import ImageSet
 from tsniqa.setting import Setting
+from tsniqa.steps import ImageStep
 from tsniqa.tasks import Task
-from tsniqa.training import Epoch, ImageStep
+from tsniqa.training import Epoch
 
 
 class Learned(NamedTuple):

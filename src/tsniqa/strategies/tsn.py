@@ -18,9 +18,10 @@ from tsniqa.inference import image_features
 from tsniqa.model import TSNIQA
 from tsniqa.normalization import NormalizationBank, affine_parameters
 from tsniqa.setting import Setting
+from tsniqa.steps import ImageStep
 from tsniqa.strategies.protocol import Learned, ParameterCount
 from tsniqa.tasks import Task
-from tsniqa.training import ImageStep, LabelledFeatures, learn_images, warm_up
+from tsniqa.training import LabelledFeatures, learn_images, warm_up
 
 
 class TSN:
