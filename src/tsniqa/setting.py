@@ -63,8 +63,8 @@ class Setting:
         seed: The run's seed.
         shorter_side: Larger images are resized to this shorter side, or None.
         strategy_weight: The strategy's one main weight, or None for its published default.
-        importance: Which importance of parameters EWC, SI and MAS accumulate: as their papers derive
-            it, or as the authors of the predecessor's released code do.
+        importance: Which importance of parameters EWC, SI and MAS accumulate: as their papers
+            derive it, or as the authors of the predecessor's released code do.
         feature_cache: Folder that keeps reference features, or None.
         decoded: Decoded images on disk, or None to decode into memory. Simulated tasks that this
             package makes are small and always decoded into memory.

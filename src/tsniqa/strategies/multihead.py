@@ -42,6 +42,7 @@ class MultiHead:
     name: ClassVar[str] = "multihead"
     all_at_once: ClassVar[bool] = False
     gated: ClassVar[bool] = True
+    drifting: ClassVar[bool] = True
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

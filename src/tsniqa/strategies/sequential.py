@@ -32,6 +32,7 @@ class Sequential:
     name: ClassVar[str] = "sequential"
     all_at_once: ClassVar[bool] = False
     gated: ClassVar[bool] = False
+    drifting: ClassVar[bool] = True
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

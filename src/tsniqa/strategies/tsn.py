@@ -34,6 +34,7 @@ class TSN:
     name: ClassVar[str] = "tsn"
     all_at_once: ClassVar[bool] = False
     gated: ClassVar[bool] = True
+    drifting: ClassVar[bool] = False
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
