@@ -128,10 +128,10 @@ def learn_head(
 
     def validate() -> float:
         with torch.inference_mode():
-            return _mean_srcc([(head.score(v.features), v.mos) for v in validation])
+            return mean_srcc([(head.score(v.features), v.mos) for v in validation])
 
     groups = [{"params": list(head.parameters()), "lr": step.learning_rate}]
-    return _learn("head", step, groups, train, seed, loss, validate, [head])
+    return learn_epochs("head", step, groups, train, seed, loss, validate, [head])
 
 
 def learn_images(
@@ -184,7 +184,7 @@ def learn_images(
         backbone.eval()
         weights = [copy.deepcopy(head).cpu() for head in own[: len(validation)]]
         with torch.inference_mode():
-            return _mean_srcc(
+            return mean_srcc(
                 [
                     (weight.score(image_features(backbone, v.images).head), v.mos)
                     for weight, v in zip(weights, validation, strict=True)
@@ -202,7 +202,7 @@ def learn_images(
     after_step = None if extra is None else extra.after_step
     modules = [backbone.network, *trained]
     try:
-        return _learn(name, step, groups, train, seed, loss, validate, modules, after_step)
+        return learn_epochs(name, step, groups, train, seed, loss, validate, modules, after_step)
     finally:
         backbone.eval().requires_grad_(False)
         for head in trained:
@@ -220,7 +220,7 @@ def batch_loss(quality: Tensor, batch: PairBatch) -> Tensor:
     return fidelity_loss(probability, batch.target.to(quality.device)).mean()
 
 
-def _learn(
+def learn_epochs(
     name: Literal["head", "images"],
     step: HeadStep,
     groups: list[dict],
@@ -231,7 +231,22 @@ def _learn(
     modules: list[nn.Module],
     after_step: Callable[[], None] | None = None,
 ) -> list[Epoch]:
-    """Run the epochs of one step and restore the best state of the modules."""
+    """Run the epochs of one step and restore the best state of the modules.
+
+    Args:
+        name: What the history calls these epochs.
+        step: The schedule.
+        groups: Adam's parameter groups.
+        train: One entry a task.
+        seed: Order and composition of batches come from it.
+        loss: Computes the loss of a batch, with gradient.
+        validate: Computes the validation SRCC of the present state.
+        modules: Whose best state is restored.
+        after_step: Called after every step of the optimiser, or None.
+
+    Returns:
+        The history of epochs, the first being the state before any.
+    """
     optimizer = torch.optim.Adam(groups, weight_decay=step.weight_decay)
     decay = torch.optim.lr_scheduler.StepLR(optimizer, step.decay_every, gamma=0.1)
     generator = torch.Generator().manual_seed(seed)
@@ -286,8 +301,12 @@ def _run_epoch(
     return float(np.mean(losses)) if losses else float("nan")
 
 
-def _mean_srcc(results: list[tuple[Tensor, Tensor]]) -> float:
-    """Average the SRCC over tasks; NaN where learning has diverged to scores without value."""
+def mean_srcc(results: list[tuple[Tensor, Tensor]]) -> float:
+    """Average the SRCC over tasks; NaN where learning has diverged to scores without value.
+
+    Args:
+        results: Scores and opinion scores of every task.
+    """
     if not all(bool(scores.isfinite().all()) for scores, _ in results):
         return float("nan")
     return float(np.mean([srcc(scores.numpy(), mos.numpy()) for scores, mos in results]))
