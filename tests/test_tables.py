@@ -26,6 +26,8 @@ def slow_prediction(record, use, seen, task):
     for row in range(start, start + len(record.description.test_images[task])):
         score, offset = {}, {}
         for values, event in zip(record.scores, record.description.events, strict=True):
+            if record.description.drifting and event.step > len(seen) - 1:
+                continue  # what the heads say only later
             if event.head == "shared" and event.step == len(seen) - 1:
                 score["shared"] = float(values[row])
             elif event.head in seen:
@@ -49,6 +51,7 @@ def slow_prediction(record, use, seen, task):
                 "uniform": sum(score[t] for t in seen) / len(seen),
                 "latest": score[seen[-1]],
                 "oracle": score.get(task, math.nan),
+                "half": (score[seen[-1]] + sum(weight[t] * score[t] for t in sorted(seen))) / 2,
             }[use]
         )
     return np.array(predictions)
@@ -85,6 +88,32 @@ def test_matrices_of_a_shared_head_equal_a_slow_computation(finished):
     s, agreement = slow_matrices(record, "single", ORDER)
     np.testing.assert_allclose(tables.srcc_matrix(record, "single"), s, atol=1e-9)
     np.testing.assert_allclose(tables.agreement_matrix(record, "single"), agreement, atol=1e-9)
+
+
+@pytest.mark.parametrize("use", [*GATED, "half"])
+def test_matrices_of_drifting_heads_equal_a_slow_computation(finished, use):
+    record = finished("multihead", ORDER)
+    assert use in record.uses
+    s, agreement = slow_matrices(record, use, ORDER)
+    np.testing.assert_allclose(tables.srcc_matrix(record, use), s, atol=1e-9)
+    np.testing.assert_allclose(tables.agreement_matrix(record, use), agreement, atol=1e-9)
+    mos = record.mos
+    for task in ORDER:
+        rows = record.rows(task)
+        final = tables.predictions(record, use, ORDER)[task]
+        draws = [
+            spearmanr(final[i], mos[rows][i]).statistic for i in tables.resamples(record, task)
+        ]
+        np.testing.assert_allclose(tables.bootstrap(record, use, task), draws, atol=1e-6)
+
+
+def test_drifting_heads_have_no_other_order(finished):
+    record = finished("multihead", ORDER)
+    assert tables.states(record) == [ORDER[:1], ORDER[:2], ORDER]
+    assert tables.summary(record, "oracle")["mSI"] < 1
+    for use in ("oracle", "latest", "gated"):
+        with pytest.raises(ConfigError, match="in this order; it never was in the state after"):
+            tables.srcc_matrix(record, use, ORDER[::-1])
 
 
 @pytest.mark.parametrize("strategy", ["tsn", "separate"])

@@ -15,10 +15,9 @@ from tsniqa.images import ImageSet
 from tsniqa.inference import image_features
 from tsniqa.metrics import srcc
 from tsniqa.normalization import affine_parameters, normalization_layers
+from tsniqa.steps import HeadStep, ImageStep
 from tsniqa.training import (
     Epoch,
-    HeadStep,
-    ImageStep,
     LabelledFeatures,
     LabelledImages,
     learn_head,

@@ -11,7 +11,7 @@ from tsniqa.images import ImageSet
 from tsniqa.inference import BATCH
 from tsniqa.normalization import affine_parameters
 from tsniqa.planning import Plan
-from tsniqa.training import HeadStep, ImageStep
+from tsniqa.steps import HeadStep, ImageStep
 
 _SIDE = 224
 """Side in pixels of the square that the speed is measured on."""

@@ -11,6 +11,9 @@ MIXTURES = ("gated", "hard", "uniform", "centred")
 USES = ("gated", "latest", "oracle", "hard", "uniform", "centred")
 """All uses of several heads; a model with one shared head has only ``single``."""
 
+DRIFTING_USES = (*USES, "half")
+"""Uses where later tasks change what old heads say; ``half`` is the mean of latest and gated."""
+
 
 def mix(
     heads: np.ndarray,

@@ -35,7 +35,8 @@ def all_orders(record: RunRecord, use: str = "gated") -> pd.DataFrame:
     Raises:
         ConfigError: The strategy's results depend on the order, or there are too many tasks.
     """
-    if not record.description.gated or record.description.all_at_once:
+    kind = record.description
+    if not kind.gated or kind.all_at_once or kind.drifting:
         raise ConfigError(
             f"other orders do not follow from a run of '{record.config.strategy}', which has one "
             "shared head; use a strategy with one head a task, such as tsn"

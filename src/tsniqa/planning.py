@@ -28,6 +28,9 @@ from tsniqa.setting import Setting
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.tasks import Task, check_task
 
+IMPORTANCE_STRATEGIES = ("ewc", "si", "mas")
+"""Strategies that read the preset's ``importance``."""
+
 
 @dataclass
 class Plan:
@@ -49,7 +52,8 @@ class Plan:
         identity = {
             "config": self.config.model_dump(mode="json", include={"strategy", "seed", "split"}),
             "preset": self.preset.model_dump(
-                mode="json", exclude={"description", "tasks", "backbone"}
+                mode="json",
+                exclude={"description", "tasks", "backbone", "weights", "importance"},
             ),
             "card": self.card.model_dump(mode="json", include=COMPUTED_FIELDS),
             "backbone": self.fingerprints["backbone"],
@@ -57,6 +61,11 @@ class Plan:
             "order": [task.name for task in self.tasks],
             "version": RESULTS_VERSION,
         }
+        # Only what this strategy reads: another strategy's weight does not make another run.
+        if self.setting.strategy_weight is not None:
+            identity["weight"] = self.setting.strategy_weight
+        if self.preset.importance != "derived" and self.config.strategy in IMPORTANCE_STRATEGIES:
+            identity["importance"] = self.preset.importance
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         words = f"{self.preset.name}-{self.config.strategy}-seed{self.config.seed}"
         return f"{words}-{digest[:10]}"
@@ -98,6 +107,8 @@ def prepare(
         preset.gate,
         config.seed,
         preset.shorter_side,
+        strategy_weight=preset.weights.get(config.strategy),
+        importance=preset.importance,
         feature_cache=cache,
         decoded=decoded,
     )

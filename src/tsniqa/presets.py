@@ -1,9 +1,9 @@
 """Presets: everything a run needs but the strategy, the order and the seed, in one YAML file."""
 
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt, ValidationError
 
 from tsniqa.errors import ConfigError, unknown_name
 from tsniqa.locations import shipped
@@ -22,6 +22,9 @@ class Preset(BaseModel):
         shorter_side: Larger images are resized to this shorter side in pixels, or None.
         gate: Options of the gate.
         schedule: How a task is learned.
+        weights: The main weight of strategies that have one, by strategy; others take their
+            published default.
+        importance: See :class:`tsniqa.setting.Setting`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +37,8 @@ class Preset(BaseModel):
     shorter_side: PositiveInt | None
     gate: GateOptions
     schedule: Schedule
+    weights: dict[str, NonNegativeFloat] = {}
+    importance: Literal["derived", "released"] = "derived"
 
 
 def preset_names() -> list[str]:

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from tsniqa.backbone import BackboneCard
 from tsniqa.errors import RecordError
-from tsniqa.mixing import MIXTURES, USES
+from tsniqa.mixing import DRIFTING_USES, MIXTURES, USES
 from tsniqa.presets import Preset
 from tsniqa.strategies.protocol import ParameterCount
 from tsniqa.training import Epoch
@@ -82,7 +82,7 @@ class HeadEvent(BaseModel):
 
 
 class RecordDescription(BaseModel):
-    """The content of ``record.json``."""
+    """The content of ``record.json``; its flags are those of the strategy's protocol."""
 
     schema_version: Literal[1] = 1
     results_version: int
@@ -92,6 +92,7 @@ class RecordDescription(BaseModel):
     backbone: BackboneCard
     gated: bool
     all_at_once: bool
+    drifting: bool = False
     tasks: list[TaskInfo]
     test_images: dict[str, list[str]]
     events: list[HeadEvent]
@@ -152,12 +153,17 @@ class RunRecord:
     @property
     def uses(self) -> tuple[str, ...]:
         """Ways in which this strategy's heads can be used."""
-        return USES if self.description.gated else ("single",)
+        if not self.description.gated:
+            return ("single",)
+        return DRIFTING_USES if self.description.drifting else USES
 
     @property
     def mixtures(self) -> tuple[str, ...]:
-        """Uses that are tabulated; ``oracle`` and ``latest`` follow from sets of one task."""
-        return MIXTURES if self.description.gated else ("single",)
+        """Uses that are tabulated.
+
+        With heads that stay as they were, ``oracle`` and ``latest`` follow from sets of one task.
+        """
+        return self.uses if self.description.drifting or not self.description.gated else MIXTURES
 
     def rows(self, task: str) -> slice:
         """Return the rows of a task's test images."""

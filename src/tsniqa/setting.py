@@ -5,7 +5,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Discriminator, PositiveFloat, PositiveInt, Tag
@@ -17,8 +17,9 @@ from tsniqa.decoded import DecodedCache
 from tsniqa.images import ImageSet
 from tsniqa.inference import image_features
 from tsniqa.seeds import derive_seed
+from tsniqa.steps import HeadStep, ImageStep
 from tsniqa.tasks import Task
-from tsniqa.training import HeadStep, ImageStep, LabelledImages
+from tsniqa.training import LabelledImages
 
 
 class GateOptions(BaseModel):
@@ -61,6 +62,9 @@ class Setting:
         gate: The gate's options.
         seed: The run's seed.
         shorter_side: Larger images are resized to this shorter side, or None.
+        strategy_weight: The strategy's one main weight, or None for its published default.
+        importance: Which importance of parameters EWC, SI and MAS accumulate: as their papers
+            derive it, or as the authors of the predecessor's released code do.
         feature_cache: Folder that keeps reference features, or None.
         decoded: Decoded images on disk, or None to decode into memory. Simulated tasks that this
             package makes are small and always decoded into memory.
@@ -71,6 +75,8 @@ class Setting:
     gate: GateOptions
     seed: int
     shorter_side: int | None = None
+    strategy_weight: float | None = None
+    importance: Literal["derived", "released"] = "derived"
     feature_cache: Path | None = None
     decoded: DecodedCache | None = None
     _images: dict[tuple[str, str], LabelledImages] = field(default_factory=dict)

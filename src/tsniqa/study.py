@@ -196,6 +196,7 @@ class _Run:
             preset=plan.preset,
             backbone=plan.card.model_copy(update={"weights": Path(plan.card.weights).name}),
             gated=plan.strategy.gated,
+            drifting=plan.strategy.drifting,
             all_at_once=plan.strategy.all_at_once,
             tasks=[_task_info(task) for task in plan.tasks],
             test_images={

@@ -31,7 +31,7 @@ def states(record: RunRecord) -> list[Seen]:
     if record.description.all_at_once:
         return [tuple(order)]
     prefixes = [tuple(order[: step + 1]) for step in range(len(order))]
-    if not record.description.gated:
+    if not record.description.gated or record.description.drifting:
         return prefixes
     if len(order) > LARGEST_POWERSET:
         return [*((name,) for name in record.names), *prefixes[1:]]
@@ -58,21 +58,27 @@ def predictions(record: RunRecord, use: str, seen: Sequence[str]) -> dict[str, n
     if use == "single":
         scores = record.head("shared", _step(record, seen))
         return {task: scores[record.rows(task)] for task in record.names}
+    # A head that later tasks do not change says the same at every step from its own on.
+    step = _step(record, seen) if record.description.drifting else None
     if use == "oracle":
-        return {task: record.head(task)[record.rows(task)] for task in sorted(seen)}
+        return {task: record.head(task, step)[record.rows(task)] for task in sorted(seen)}
     if use == "latest":
-        scores = record.head(seen[-1])
+        scores = record.head(seen[-1], step)
         return {task: scores[record.rows(task)] for task in record.names}
     key = (use, frozenset(seen))
     if key not in record.cache:
-        mixed = _mixture(record, use, sorted(seen))
+        if use == "half":
+            mixed = (record.head(seen[-1], step) + _mixture(record, "gated", seen, step)) / 2
+        else:
+            mixed = _mixture(record, use, seen, step)
         record.cache[key] = {task: mixed[record.rows(task)] for task in record.names}
     return record.cache[key]
 
 
-def _mixture(record: RunRecord, use: str, seen: Sequence[str]) -> np.ndarray:
+def _mixture(record: RunRecord, use: str, seen: Sequence[str], step: int | None) -> np.ndarray:
+    seen = sorted(seen)
     columns = [record.names.index(task) for task in seen]
-    heads = np.stack([record.head(task) for task in seen], axis=1)
+    heads = np.stack([record.head(task, step) for task in seen], axis=1)
     offset = {event.head: event.offset for event in record.description.events}
     offsets = np.array([offset[task] for task in seen])
     temperature = record.description.preset.gate.temperature
@@ -111,6 +117,8 @@ def correlation_table(record: RunRecord, mos: np.ndarray) -> np.ndarray:
         for j, use in enumerate(record.mixtures):
             predicted = predictions(record, use, seen)
             for k, task in enumerate(record.names):
+                if task not in predicted:
+                    continue  # nobody is told a task that has no head yet
                 for m, measure in enumerate(MEASURES):
                     function = getattr(metrics, measure)
                     table[i, j, k, m] = function(predicted[task], mos[record.rows(task)])
@@ -136,7 +144,9 @@ def srcc(
         raise unknown_name("use", use, record.uses)
     if use == "single":
         _step(record, seen)
-    state = {"oracle": (task,), "latest": tuple(seen[-1:])}.get(use, tuple(seen))
+    state = tuple(seen)
+    if not record.description.drifting:
+        state = {"oracle": (task,), "latest": state[-1:]}.get(use, state)
     row = use if use in record.mixtures else "gated"
     index = {frozenset(known): i for i, known in enumerate(states(record))}
     if frozenset(state) not in index:
@@ -207,8 +217,9 @@ def summary(record: RunRecord, use: str, order: Sequence[str] | None = None) -> 
 
 
 def final_rows(record: RunRecord) -> list[str]:
-    """Name the rows of ``draws``: every mixture of all heads, then every single head."""
-    return [*record.mixtures, *(record.names if record.description.gated else [])]
+    """Name the rows of ``draws``: every tabulated use, then every head that stays as it is."""
+    stays = record.description.gated and not record.description.drifting
+    return [*record.mixtures, *(record.names if stays else [])]
 
 
 def bootstrap_table(record: RunRecord, mos: np.ndarray) -> np.ndarray:
@@ -241,7 +252,9 @@ def bootstrap(record: RunRecord, use: str, task: str) -> np.ndarray:
         raise unknown_name("use", use, record.uses)
     if record.draws is None:
         record.draws = bootstrap_table(record, record.mos)
-    row = {"oracle": task, "latest": record.order[-1]}.get(use, use)
+    row = use
+    if not record.description.drifting:
+        row = {"oracle": task, "latest": record.order[-1]}.get(use, use)
     return record.draws[final_rows(record).index(row), record.names.index(task)]
 
 

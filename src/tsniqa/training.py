@@ -7,15 +7,14 @@ normalization are trained together. Both minimise the fidelity loss on pairs of 
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from tsniqa.backbone import Backbone
-from tsniqa.errors import ConfigError
 from tsniqa.fidelity import fidelity_loss, thurstone
 from tsniqa.heads import LinearHead
 from tsniqa.images import ImageSet, random_crop
@@ -23,59 +22,7 @@ from tsniqa.inference import image_features
 from tsniqa.metrics import srcc
 from tsniqa.normalization import use_batch_statistics
 from tsniqa.pairs import PairBatch, drawn_epoch, in_batch_epoch
-
-
-class HeadStep(BaseModel):
-    """Step one: the head alone, on features computed once.
-
-    Attributes:
-        epochs: Passes over the training images (or drawn pairs).
-        batch: Images (or drawn pairs) a batch, at least 2: one image alone makes no pair.
-        learning_rate: Adam's initial rate.
-        weight_decay: Adam's L2 penalty.
-        decay_every: The rate is divided by 10 after every so many epochs.
-        pairs: Pairs to draw an epoch, one number or a number a task; None compares all images
-            within each batch.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    epochs: NonNegativeInt
-    batch: int = Field(ge=2)
-    learning_rate: PositiveFloat
-    weight_decay: float = 5e-4
-    decay_every: PositiveInt
-    pairs: PositiveInt | dict[str, PositiveInt] | None = None
-
-    def pairs_of(self, task: str) -> int | None:
-        """Return the number of pairs to draw an epoch from a task.
-
-        Raises:
-            ConfigError: ``pairs`` gives a number a task, and none for this one.
-        """
-        if not isinstance(self.pairs, dict):
-            return self.pairs
-        if task not in self.pairs:
-            raise ConfigError(
-                f"the schedule's pairs name no number for task '{task}' (only for"
-                f" {', '.join(self.pairs)}); add it, or give one number for all tasks"
-            )
-        return self.pairs[task]
-
-
-class ImageStep(HeadStep):
-    """Learning on augmented crops: step two, and where a schedule says so also step one.
-
-    Attributes:
-        head_learning_rate: Adam's initial rate for the head; ``learning_rate`` is the network's.
-        crop: Side of the square training crops in pixels.
-        statistics: ``"kept"`` leaves the running statistics of batch normalization as they are;
-            ``"batch"`` trains with batch statistics and so learns new ones (the paper's way).
-    """
-
-    head_learning_rate: PositiveFloat
-    crop: PositiveInt
-    statistics: Literal["kept", "batch"]
+from tsniqa.steps import HeadStep, ImageStep
 
 
 class Epoch(BaseModel):
@@ -107,6 +54,25 @@ class LabelledImages(NamedTuple):
     images: ImageSet
     mos: Tensor
     task: str = ""
+
+
+class ExtraLoss(Protocol):
+    """What a strategy adds to the loss of step two."""
+
+    def __call__(
+        self, batch: PairBatch, inputs: Tensor, features: Tensor, task_loss: Tensor
+    ) -> Tensor:
+        """Return what is added to one batch's loss.
+
+        Args:
+            batch: The pairs, positions within the batch.
+            inputs: The batch's preprocessed crops [B, 3, H, W].
+            features: The present network's features [B, C] of them, with gradient.
+            task_loss: The fidelity loss of the batch, with gradient.
+        """
+
+    def after_step(self) -> None:
+        """Do what has to follow the optimiser's step."""
 
 
 def warm_up(
@@ -157,40 +123,43 @@ def learn_head(
         The history of epochs.
     """
 
-    def scores(batch: PairBatch) -> Tensor:
-        return head(train[batch.source].features[batch.indices])
+    def loss(batch: PairBatch) -> Tensor:
+        return batch_loss(head(train[batch.source].features[batch.indices]), batch)
 
     def validate() -> float:
         with torch.inference_mode():
-            return _mean_srcc([(head.score(v.features), v.mos) for v in validation])
+            return mean_srcc([(head.score(v.features), v.mos) for v in validation])
 
     groups = [{"params": list(head.parameters()), "lr": step.learning_rate}]
-    return _learn("head", step, groups, train, seed, scores, validate, [head])
+    return learn_epochs("head", step, groups, train, seed, loss, validate, [head])
 
 
 def learn_images(
     backbone: Backbone,
-    head: LinearHead,
+    heads: LinearHead | Sequence[LinearHead],
     parameters: Sequence[nn.Parameter],
     train: Sequence[LabelledImages],
     validation: Sequence[LabelledImages],
     step: ImageStep,
     seed: int,
     name: Literal["head", "images"] = "images",
+    extra: ExtraLoss | None = None,
 ) -> list[Epoch]:
-    """Train a head and some parameters of the network; leave both at their best validation SRCC.
+    """Train heads and some parameters of the network; leave all at their best validation SRCC.
 
     Args:
         backbone: Changed in place: the given parameters, and running statistics if the step says
             so. On return it is in evaluation mode with every parameter frozen.
-        head: Changed in place; on the CPU before and after.
+        heads: Changed in place; on the CPU before and after. One for all tasks, or one for each
+            entry of ``train``.
         parameters: The network's parameters to train: normalization for TSN, all for fine-tuning,
             none for step one.
         train: One entry a task; pairs never cross tasks.
-        validation: One entry a task; the mean of their SRCC is what counts.
+        validation: One entry a task, the first tasks of ``train``.
         step: The schedule.
         seed: Everything random comes from it.
         name: What the history calls these epochs.
+        extra: Added to the loss of every batch, or None.
 
     Returns:
         The history of epochs.
@@ -198,50 +167,86 @@ def learn_images(
     device = backbone.device
     crops = torch.Generator().manual_seed(seed + 1)
     batch_statistics = step.statistics == "batch"
+    own = [heads] * len(train) if isinstance(heads, LinearHead) else list(heads)
+    trained = list(dict.fromkeys(own))
 
-    def scores(batch: PairBatch) -> Tensor:
+    def loss(batch: PairBatch) -> Tensor:
         images = train[batch.source].images
         cropped = [random_crop(images[i], step.crop, crops) for i in batch.indices.tolist()]
         inputs = backbone.preprocess(torch.stack(cropped))
         use_batch_statistics(backbone.network, batch_statistics)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            features = backbone.features(inputs).head
-        return head(features.float())
+            features = backbone.features(inputs).head.float()
+        task_loss = batch_loss(own[batch.source](features), batch)
+        return task_loss if extra is None else task_loss + extra(batch, inputs, features, task_loss)
 
     def validate() -> float:
         backbone.eval()
-        weight = copy.deepcopy(head).cpu()
+        weights = [copy.deepcopy(head).cpu() for head in own[: len(validation)]]
         with torch.inference_mode():
-            return _mean_srcc(
-                [(weight.score(image_features(backbone, v.images).head), v.mos) for v in validation]
+            return mean_srcc(
+                [
+                    (weight.score(image_features(backbone, v.images).head), v.mos)
+                    for weight, v in zip(weights, validation, strict=True)
+                ]
             )
 
     groups = [
         {"params": list(parameters), "lr": step.learning_rate},
-        {"params": list(head.parameters()), "lr": step.head_learning_rate},
+        {"params": [head.weight for head in trained], "lr": step.head_learning_rate},
     ]
     for parameter in parameters:
         parameter.requires_grad_(True)
-    head.to(device)
+    for head in trained:
+        head.to(device)
+    after_step = None if extra is None else extra.after_step
+    modules = [backbone.network, *trained]
     try:
-        modules = [backbone.network, head]
-        return _learn(name, step, groups, train, seed, scores, validate, modules)
+        return learn_epochs(name, step, groups, train, seed, loss, validate, modules, after_step)
     finally:
         backbone.eval().requires_grad_(False)
-        head.cpu()
+        for head in trained:
+            head.cpu()
 
 
-def _learn(
+def batch_loss(quality: Tensor, batch: PairBatch) -> Tensor:
+    """Return the mean fidelity loss of a batch's pairs.
+
+    Args:
+        quality: Learning-time quality [B] of the batch's images.
+        batch: The pairs.
+    """
+    probability = thurstone(quality[batch.first], quality[batch.second])
+    return fidelity_loss(probability, batch.target.to(quality.device)).mean()
+
+
+def learn_epochs(
     name: Literal["head", "images"],
     step: HeadStep,
     groups: list[dict],
     train: Sequence[LabelledFeatures] | Sequence[LabelledImages],
     seed: int,
-    scores: Callable[[PairBatch], Tensor],
+    loss: Callable[[PairBatch], Tensor],
     validate: Callable[[], float],
     modules: list[nn.Module],
+    after_step: Callable[[], None] | None = None,
 ) -> list[Epoch]:
-    """Run the epochs of one step and restore the best state of the modules."""
+    """Run the epochs of one step and restore the best state of the modules.
+
+    Args:
+        name: What the history calls these epochs.
+        step: The schedule.
+        groups: Adam's parameter groups.
+        train: One entry a task.
+        seed: Order and composition of batches come from it.
+        loss: Computes the loss of a batch, with gradient.
+        validate: Computes the validation SRCC of the present state.
+        modules: Whose best state is restored.
+        after_step: Called after every step of the optimiser, or None.
+
+    Returns:
+        The history of epochs, the first being the state before any.
+    """
     optimizer = torch.optim.Adam(groups, weight_decay=step.weight_decay)
     decay = torch.optim.lr_scheduler.StepLR(optimizer, step.decay_every, gamma=0.1)
     generator = torch.Generator().manual_seed(seed)
@@ -249,14 +254,14 @@ def _learn(
     best, states = history[0].validation_srcc, _snapshot(modules)
     for number in range(1, step.epochs + 1):
         start = time.perf_counter()
-        loss = _run_epoch(_batches(train, step, generator), scores, optimizer)
+        mean_loss = _run_epoch(_batches(train, step, generator), loss, optimizer, after_step)
         decay.step()
         quality = validate()
         if quality > best or (np.isnan(best) and not np.isnan(quality)):
             best, states = quality, _snapshot(modules)
         seconds = time.perf_counter() - start
         history.append(
-            Epoch(step=name, epoch=number, loss=loss, validation_srcc=quality, seconds=seconds)
+            Epoch(step=name, epoch=number, loss=mean_loss, validation_srcc=quality, seconds=seconds)
         )
     for module, state in zip(modules, states, strict=True):
         module.load_state_dict(state)
@@ -277,26 +282,31 @@ def _batches(
 
 def _run_epoch(
     batches: Iterator[PairBatch],
-    scores: Callable[[PairBatch], Tensor],
+    loss: Callable[[PairBatch], Tensor],
     optimizer: torch.optim.Optimizer,
+    after_step: Callable[[], None] | None,
 ) -> float:
     """Take one optimiser step a batch; return the mean loss over batches with any pair."""
     losses = []
     for batch in batches:
         if not len(batch.target):
             continue  # every pair was tied
-        quality = scores(batch)
-        probability = thurstone(quality[batch.first], quality[batch.second])
-        loss = fidelity_loss(probability, batch.target.to(quality.device)).mean()
+        value = loss(batch)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        value.backward()
         optimizer.step()
-        losses.append(loss.item())
+        if after_step is not None:
+            after_step()
+        losses.append(value.item())
     return float(np.mean(losses)) if losses else float("nan")
 
 
-def _mean_srcc(results: list[tuple[Tensor, Tensor]]) -> float:
-    """Average the SRCC over tasks; NaN where learning has diverged to scores without value."""
+def mean_srcc(results: list[tuple[Tensor, Tensor]]) -> float:
+    """Average the SRCC over tasks; NaN where learning has diverged to scores without value.
+
+    Args:
+        results: Scores and opinion scores of every task.
+    """
     if not all(bool(scores.isfinite().all()) for scores, _ in results):
         return float("nan")
     return float(np.mean([srcc(scores.numpy(), mos.numpy()) for scores, mos in results]))

@@ -33,14 +33,26 @@ _KNOWN_TASKS = (
     ),
 )
 
+_DARK: list[Colour] = [tuple(colour) for colour in sns.color_palette("dark", 10)]
+
 STRATEGY_COLOURS: dict[str, Colour] = {
     "tsn": PALETTE[0],
     "sequential": PALETTE[3],
     "head-only": PALETTE[1],
     "joint": PALETTE[2],
     "separate": PALETTE[4],
+    "tsn-shared-prefix": PALETTE[9],
+    "affine-only": _DARK[0],
+    "ridge": PALETTE[8],
+    "piggyback": PALETTE[5],
+    "multihead": _DARK[3],
+    "lwf": PALETTE[6],
+    "ewc": _DARK[6],
+    "si": _DARK[4],
+    "mas": _DARK[5],
+    "unique": _DARK[2],
 }
-"""One colour a strategy, the same on every page."""
+"""One colour a strategy, the same on every page; dark shades where ten hues do not suffice."""
 
 
 def use_style() -> None:

@@ -1,15 +1,31 @@
 """Ways to learn a sequence of tasks, one file each, all behind one protocol."""
 
 from tsniqa.errors import unknown_name
+from tsniqa.strategies.affine_only import AffineOnly
+from tsniqa.strategies.ewc import EWC
 from tsniqa.strategies.head_only import HeadOnly
 from tsniqa.strategies.joint import Joint
+from tsniqa.strategies.lwf import LwF
+from tsniqa.strategies.mas import MAS
+from tsniqa.strategies.multihead import MultiHead
+from tsniqa.strategies.piggyback import Piggyback
 from tsniqa.strategies.protocol import Learned, ParameterCount, Strategy
+from tsniqa.strategies.ridge import Ridge
 from tsniqa.strategies.separate import Separate
 from tsniqa.strategies.sequential import Sequential
+from tsniqa.strategies.si import SI
 from tsniqa.strategies.tsn import TSN
+from tsniqa.strategies.tsn_shared_prefix import TSNSharedPrefix
+from tsniqa.strategies.unique import Unique
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    strategy.name: strategy for strategy in (TSN, HeadOnly, Sequential, Joint, Separate)
+    strategy.name: strategy
+    for strategy in (
+        *(TSN, TSNSharedPrefix, AffineOnly, HeadOnly, Ridge, Piggyback),  # isolation
+        *(Sequential, MultiHead),  # no defence
+        *(LwF, EWC, SI, MAS),  # distillation and regularisation
+        *(Joint, Unique, Separate),  # bounds
+    )
 }
 """All strategies by name; a new one is one more file and one more name here."""
 

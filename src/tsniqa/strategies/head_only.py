@@ -15,8 +15,8 @@ from tsniqa.normalization import (
     copied,
     normalization_tensors,
 )
+from tsniqa.steps import ImageStep
 from tsniqa.strategies.tsn import TSN
-from tsniqa.training import ImageStep
 
 
 class NothingStored(NormalizationBank):

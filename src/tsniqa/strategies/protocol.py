@@ -10,8 +10,9 @@ from torch import Tensor
 
 from tsniqa.images import ImageSet
 from tsniqa.setting import Setting
+from tsniqa.steps import ImageStep
 from tsniqa.tasks import Task
-from tsniqa.training import Epoch, ImageStep
+from tsniqa.training import Epoch
 
 
 class Learned(NamedTuple):
@@ -47,11 +48,14 @@ class Strategy(Protocol):
         all_at_once: True if it is given all tasks together (``learn`` is then called once, with
             the last task, and all others as seen); it can then have only the last row of S.
         gated: True if it has one head a task, and a gate.
+        drifting: True if a later task changes what the heads of earlier ones say; what a subset or
+            another order of the tasks would give is then unknown.
     """
 
     name: ClassVar[str]
     all_at_once: ClassVar[bool]
     gated: ClassVar[bool]
+    drifting: ClassVar[bool]
 
     def __init__(self, setting: Setting) -> None:
         """Start with nothing learned."""

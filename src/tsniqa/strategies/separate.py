@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tsniqa.normalization import NormalizationBank, NormalizationState
+from tsniqa.steps import ImageStep
 from tsniqa.strategies.tsn import TSN
-from tsniqa.training import ImageStep
 
 
 class NetworkBank(NormalizationBank):

@@ -18,9 +18,10 @@ from tsniqa.heads import LinearHead
 from tsniqa.images import ImageSet
 from tsniqa.inference import image_features
 from tsniqa.setting import Setting
+from tsniqa.steps import ImageStep
 from tsniqa.strategies.protocol import Learned, ParameterCount
 from tsniqa.tasks import Task
-from tsniqa.training import ImageStep, LabelledFeatures, learn_images, warm_up
+from tsniqa.training import LabelledFeatures, learn_images, warm_up
 
 HEAD = "shared"
 
@@ -31,6 +32,7 @@ class Sequential:
     name: ClassVar[str] = "sequential"
     all_at_once: ClassVar[bool] = False
     gated: ClassVar[bool] = False
+    drifting: ClassVar[bool] = True
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

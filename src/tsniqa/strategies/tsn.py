@@ -18,9 +18,10 @@ from tsniqa.inference import image_features
 from tsniqa.model import TSNIQA
 from tsniqa.normalization import NormalizationBank, affine_parameters
 from tsniqa.setting import Setting
+from tsniqa.steps import ImageStep
 from tsniqa.strategies.protocol import Learned, ParameterCount
 from tsniqa.tasks import Task
-from tsniqa.training import ImageStep, LabelledFeatures, learn_images, warm_up
+from tsniqa.training import LabelledFeatures, learn_images, warm_up
 
 
 class TSN:
@@ -33,6 +34,7 @@ class TSN:
     name: ClassVar[str] = "tsn"
     all_at_once: ClassVar[bool] = False
     gated: ClassVar[bool] = True
+    drifting: ClassVar[bool] = False
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

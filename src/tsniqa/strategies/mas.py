@@ -1,0 +1,62 @@
+"""MAS: memory aware synapses, by how much the output moves with a parameter.
+
+Sources: Aljundi et al., ECCV 2018 (arXiv 1711.09601); as a rival of multi-head learning in Zhang
+et al., IEEE TPAMI 2023 (arXiv 2102.09717), whose released code the importance "released" and the
+weight follow (the pairs of one epoch stand for its list of all training pairs). No opinion score
+enters either importance.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from tsniqa.fidelity import thurstone
+from tsniqa.heads import LinearHead
+from tsniqa.strategies.importance import Regularized, image_gradients, mean_of, pair_gradients
+from tsniqa.tasks import Task
+
+WEIGHT = 10.0
+"""Published for the importance "released"."""
+
+
+class MAS(Regularized):
+    """Hold parameters by the mean magnitude of the gradient of the squared output.
+
+    ``setting.importance`` chooses the output: ``"derived"`` the quality of an image by its task's
+    head, whose squared L2 norm the paper differentiates; ``"released"`` the probability that the
+    first image of a pair is better, squared.
+    """
+
+    name: ClassVar[str] = "mas"
+    published_weight: ClassVar[float] = WEIGHT
+
+    def importance_of(self, task: Task, head: LinearHead) -> Tensor:
+        """Return the mean over images, or over pairs, of the gradient's magnitude [P]."""
+        kinds = {"derived": self._derived, "released": self._released}
+        return kinds[self.setting.importance](task, head)
+
+    def _derived(self, task: Task, head: LinearHead) -> Tensor:
+        """Visit every training image once; the gradient of q^2 is 2 q grad q."""
+        train = self.setting.images(task, "train")
+        crops = torch.Generator().manual_seed(self.setting.seed_for(task.name, "importance"))
+        crop, everyone = self.step_two().crop, range(len(train.images))
+        visited = image_gradients(self.backbone, head, train, everyone, crop, crops)
+        return mean_of((2 * (q * gradient).abs() for q, gradient in visited), self.importance)
+
+    def _released(self, task: Task, head: LinearHead) -> Tensor:
+        """Visit the pairs of one epoch."""
+        gradients = pair_gradients(
+            self.backbone,
+            head,
+            self.setting.images(task, "train"),
+            self.step_two(),
+            self.setting.seed_for(task.name, "importance"),
+            squared_probability,
+        )
+        return mean_of((gradient.abs() for gradient in gradients), self.importance)
+
+
+def squared_probability(difference: Tensor, target: Tensor) -> Tensor:
+    """Squared probability that the first image is better; the judgement is not looked at."""
+    return thurstone(difference, torch.zeros_like(difference)) ** 2
