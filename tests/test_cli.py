@@ -28,7 +28,10 @@ def tsniqa(monkeypatch, capsys):
         (["run", "--order", ""], "the task order is empty"),
         (["run", "--order", "mini-bid,mini-bid"], "names mini-bid twice"),
         (["run", "--preset", "minni"], "valid presets: mini, open, paper, smoke"),
-        (["run", "--strategy", "tsm"], "valid strategies: head-only, joint, separate"),
+        (
+            ["run", "--strategy", "tsm"],
+            "valid strategies: affine-only, ewc, head-only, joint, lwf, mas,",
+        ),
         (["run", "--device", "abacus"], "no device 'abacus' here"),
         (["run", "--backbone", "vgg"], "valid backbones: mini,"),
         (["page", "nothing"], "unknown page 'nothing'"),

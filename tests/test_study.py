@@ -266,7 +266,7 @@ def failing(world, tmp_path, data_root=None, **fields):
         ({"order": ("beta", "alpha", "beta")}, "the task order names beta twice"),
         ({"order": ("../alpha",)}, "task name '../alpha' must be the plain name of a folder"),
         ({"preset": "smok"}, "unknown preset 'smok'; did you mean 'smoke'?"),
-        ({"strategy": "ewc"}, "unknown strategy 'ewc'"),
+        ({"strategy": "ewk"}, "unknown strategy 'ewk'; did you mean 'ewc'?"),
         ({"backbone": "mobilenet"}, "unknown backbone 'mobilenet'; did you mean 'mobilenetv2'?"),
         ({"backbone": "nowhere/card.yml"}, "no backbone card at"),
         ({"split": "10"}, "unknown split '10'"),

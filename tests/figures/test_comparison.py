@@ -31,7 +31,9 @@ def test_strategies_keep_their_colours_and_new_ones_get_free_ones():
     colours = figures.strategy_colours(["tsn", "zeta", "eta"])
     assert colours["tsn"] == STRATEGY_COLOURS["tsn"]
     assert colours["eta"] != colours["zeta"]
-    assert not {colours["eta"], colours["zeta"]} & set(STRATEGY_COLOURS.values())
+    assert colours["tsn"] not in (colours["eta"], colours["zeta"])
+    every = figures.strategy_colours([*STRATEGY_COLOURS, "zeta"])
+    assert {name: every[name] for name in STRATEGY_COLOURS} == STRATEGY_COLOURS
 
 
 def test_matrices_of_all_main_ways_stand_side_by_side(runs):

@@ -24,11 +24,12 @@ from tsniqa.ways import COMPARED, LOWER, MEAN, Difference, Runs, Way, all_measur
 
 
 def strategy_colours(names: Sequence[str]) -> dict[str, Colour]:
-    """Give every strategy its colour; unknown ones take free colours in name order."""
-    free = [colour for colour in PALETTE if colour not in STRATEGY_COLOURS.values()]
-    others = sorted(set(names) - set(STRATEGY_COLOURS))
+    """Give every strategy its colour; unknown ones take, in name order, what those shown leave."""
+    fixed = {name: STRATEGY_COLOURS[name] for name in names if name in STRATEGY_COLOURS}
+    free = [colour for colour in PALETTE if colour not in fixed.values()] or PALETTE
+    others = sorted(set(names) - set(fixed))
     given = {name: free[position % len(free)] for position, name in enumerate(others)}
-    return {name: (STRATEGY_COLOURS | given)[name] for name in names}
+    return {name: (fixed | given)[name] for name in names}
 
 
 def side_by_side(runs: Runs, shown: Sequence[Way]) -> Figure:
