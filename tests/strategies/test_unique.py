@@ -12,7 +12,7 @@ from scipy.stats import norm
 from tsniqa.fidelity import in_batch_pairs
 from tsniqa.metrics import srcc
 from tsniqa.pairs import PairBatch
-from tsniqa.strategies.unique import MARGIN, Opinions, Unique, opinions_of, unique_loss
+from tsniqa.strategies.unique import MARGIN, RATE, Opinions, Unique, opinions_of, unique_loss
 
 LONGER = {"schedule.head.epochs": 8, "schedule.full.epochs": 6, "schedule.full.decay_every": 20}
 
@@ -121,6 +121,15 @@ def test_the_order_of_tasks_does_not_matter_and_all_parts_learn(world, on_crops)
     assert result.offsets == {"shared": 0.0}
     network = plan.setting.backbone
     assert network.filters_fingerprint() == plan.fingerprints["filters before"]
+
+
+def test_the_uncertainty_learns_at_its_own_rate_whatever_the_heads_is(world):
+    plan, strategy, _ = learned(world)
+    start = Unique(plan.setting)
+    moved = (strategy.uncertainty.weight - start.uncertainty.weight).abs().max()
+    updates = 8 * 2 * 2 + 6 * 2 * 3  # epochs x tasks x batches, in both steps
+    assert 0 < moved <= 2 * updates * RATE  # one of Adam's updates is about its rate
+    assert (strategy.head.weight - start.head.weight).abs().max() > 10 * moved
 
 
 def test_scores_are_the_means_with_a_weight_of_unit_length(world):

@@ -2,7 +2,7 @@
 
 Source: Zhang, Ma, Zhai and Yang, *Uncertainty-Aware Blind Image Quality Assessment in the
 Laboratory and Wild*, IEEE TIP 30, 2021 (arXiv 2005.13983), with the values of the authors' released
-code. The strongest joint rival: where others learn which of two images is better, it learns how
+code. A joint rival: where others learn which of two images is better, it learns how
 probably, from the standard deviations of the opinion scores, and predicts how sure it is. Network,
 pooling, batches and schedule are the setting's, as for every strategy: one linear map of the pooled
 feature stands in for the code's bilinear pooling, and pairs with equal scores are left out where
@@ -37,6 +37,13 @@ WEIGHT = 1.0
 
 MARGIN = 0.025
 """By how much two predicted standard deviations shall differ where the human ones do."""
+
+RATE = 1e-4
+"""Adam's initial rate for the uncertainty (the released code's, for everything).
+
+The schedules' rates of a head may be thousands of times larger. At such a rate the hinge drives all
+deviations to 0 together, and every preference, right or wrong, becomes certain.
+"""
 
 UNPUBLISHED = 0.5 / 4
 """Standard deviation where a dataset gives none: half a point on a scale from 1 to 5, as a share of
@@ -148,8 +155,11 @@ class Unique(Joint):
 
         modules = [backbone.network, self.head.to(device), self.uncertainty.to(device)]
         rate = step.head_learning_rate if on_crops else step.learning_rate
-        added = [*self.head.parameters(), *self.uncertainty.parameters()]
-        groups = [{"params": network, "lr": step.learning_rate}, {"params": added, "lr": rate}]
+        groups = [
+            {"params": network, "lr": step.learning_rate},
+            {"params": list(self.head.parameters()), "lr": rate},
+            {"params": list(self.uncertainty.parameters()), "lr": RATE},
+        ]
         for parameter in network:
             parameter.requires_grad_(True)
         try:
