@@ -18,7 +18,7 @@ def learned(world):
 
 def test_counts_add_up_to_the_network_and_the_cost_of_a_task(learned):
     model, backbone = learned.strategy.model, learned.setting.backbone
-    centroids = anatomy.centroid_numbers(model.gate, "alpha")
+    centroids = model.gate.stored("alpha")
     table = anatomy.parameter_counts(backbone, "kept", centroids)
     in_network = table.drop(["head", "gate: centroids"])["numbers"].sum()
     state = backbone.network.state_dict()
@@ -33,7 +33,7 @@ def test_centroids_are_counted_over_both_stages(learned):
     clusters, widths = 5, (24, 32)
     gate = learned.strategy.model.gate
     assert isinstance(learned.setting.gate, GateOptions)
-    assert anatomy.centroid_numbers(gate, "alpha") == clusters * sum(widths)
+    assert gate.stored("alpha") == clusters * sum(widths)
 
 
 def test_running_statistics_say_whether_they_are_a_tasks_own(learned):

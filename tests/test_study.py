@@ -174,6 +174,17 @@ def test_identity_is_what_determines_results_and_nothing_else(world, tmp_path, d
     assert prepare(config, moved, "cpu").run_id != identity
 
 
+def test_a_strategys_own_weight_and_the_importance_are_part_of_its_runs_identity(world):
+    plain = world.plan("lwf")
+    weighted = world.plan("lwf", overrides={"weights": {"lwf": 3.0, "ewc": 5.0}})
+    assert weighted.setting.strategy_weight == 3.0
+    assert weighted.run_id != plain.run_id
+    assert world.plan("lwf", overrides={"weights": {"ewc": 5.0}}).run_id == plain.run_id
+    released = world.plan("ewc", overrides={"importance": "released"})
+    assert released.setting.importance == "released"
+    assert released.run_id != world.plan("ewc").run_id
+
+
 def test_an_order_or_value_that_the_preset_has_already_is_the_same_run(world):
     spelled = world.overrides | {"tasks": ["alpha", "beta"]}
     implicit = world.plan(order=None, overrides=spelled)

@@ -45,6 +45,7 @@ def reseeded(record, seed, shift=0.0):
 
 def test_bounds_are_told_apart_from_what_competes():
     assert Way("joint", "single").role == UPPER
+    assert Way("unique", "single").role == UPPER
     assert Way("separate", "oracle").role == UPPER
     assert Way("tsn", "oracle").role == TOLD
     assert Way("separate", "gated").role == COMPARED

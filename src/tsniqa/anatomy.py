@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from tsniqa.backbone import Backbone
-from tsniqa.gating import KMeansGate
 from tsniqa.images import ImageSet
 from tsniqa.inference import image_features
 from tsniqa.model import TSNIQA
@@ -20,7 +19,7 @@ def parameter_counts(backbone: Backbone, statistics: str, centroids: int) -> pd.
     Args:
         backbone: The frozen network.
         statistics: ``"kept"`` or ``"batch"``: whether running statistics are a task's own.
-        centroids: Numbers that a task's centroids take, see :func:`centroid_numbers`.
+        centroids: Numbers that a task's centroids take, see :meth:`tsniqa.gating.KMeansGate.stored`.
 
     Returns:
         One row a kind that the network has: ``layers`` (tensors), ``numbers``, ``held`` (once for
@@ -56,11 +55,6 @@ def _running_statistics(backbone: Backbone) -> list[Tensor]:
     parameters = {id(parameter) for parameter in affine_parameters(backbone.network)}
     live = normalization_tensors(backbone.network)
     return [tensor for tensor in live.values() if id(tensor) not in parameters]
-
-
-def centroid_numbers(gate: KMeansGate, task: str) -> int:
-    """Return how many numbers the centroids of a task take."""
-    return sum(stage.size for stage in gate.centroids_[task])
 
 
 def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> pd.DataFrame:

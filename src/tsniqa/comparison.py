@@ -90,6 +90,7 @@ def published_like(
         "strategy": config.strategy,
         "split": config.split,
         "overrides": config.overrides,
+        "splits_from": config.splits_from,
         "task_order": record.order,
     }
     return sorted(
@@ -115,12 +116,12 @@ def published_runs(
 
     Returns:
         By strategy (``tsn`` first, then by name), one record in the preset's own task order without
-        overrides, of the experiment of the ``tsn`` record.
+        overrides or imported splits, of the experiment of the ``tsn`` record.
 
     Raises:
         RecordError: There is no record of ``tsn``; the message has the command that makes it.
     """
-    wanted = {"preset": preset, "seed": seed, "split": split, "overrides": {}}
+    wanted = {"preset": preset, "seed": seed, "split": split, "overrides": {}, "splits_from": None}
     found = {
         record.config.strategy: record
         for record in find_records(results_dir, **wanted)

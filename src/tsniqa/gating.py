@@ -114,6 +114,10 @@ class KMeansGate:
         """Return the weights [N, T] of the heads for images' features (tasks in name order)."""
         return softmin_weights(self.distances(features), self.temperature)
 
+    def stored(self, task: str) -> int:
+        """Return how many numbers a task's centroids are."""
+        return sum(stage.size for stage in self.centroids_[task])
+
     def state(self) -> dict[str, np.ndarray]:
         """Return all centroids by ``<task>/<stage>``, for storage."""
         return {

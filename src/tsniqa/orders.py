@@ -38,8 +38,8 @@ def all_orders(record: RunRecord, use: str = "gated") -> pd.DataFrame:
     kind = record.description
     if not kind.gated or kind.all_at_once or kind.drifting:
         raise ConfigError(
-            f"other orders do not follow from a run of '{record.config.strategy}', which has one "
-            "shared head; use a strategy with one head a task, such as tsn"
+            f"other orders do not follow from a run of '{record.config.strategy}', where a task is "
+            "not learned apart from the others; use a strategy that does so, such as tsn"
         )
     if len(record.names) > tables.LARGEST_POWERSET:
         raise ConfigError(

@@ -28,9 +28,6 @@ from tsniqa.setting import Setting
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.tasks import Task, check_task
 
-IMPORTANCE_STRATEGIES = ("ewc", "si", "mas")
-"""Strategies that read the preset's ``importance``."""
-
 
 @dataclass
 class Plan:
@@ -61,10 +58,10 @@ class Plan:
             "order": [task.name for task in self.tasks],
             "version": RESULTS_VERSION,
         }
-        # Only what this strategy reads: another strategy's weight does not make another run.
+        # Of the weights this strategy's alone; what is as by default leaves the identity as it was.
         if self.setting.strategy_weight is not None:
             identity["weight"] = self.setting.strategy_weight
-        if self.preset.importance != "derived" and self.config.strategy in IMPORTANCE_STRATEGIES:
+        if self.preset.importance != "derived":
             identity["importance"] = self.preset.importance
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         words = f"{self.preset.name}-{self.config.strategy}-seed{self.config.seed}"

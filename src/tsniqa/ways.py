@@ -16,6 +16,7 @@ from tsniqa.comparison import minutes
 from tsniqa.metrics import paired_interval
 from tsniqa.mixing import USES
 from tsniqa.records import RunRecord
+from tsniqa.strategies import STRATEGIES
 
 Runs = Mapping[str, Sequence[RunRecord]]
 
@@ -44,7 +45,8 @@ class Way(NamedTuple):
     @property
     def role(self) -> str:
         """One of :data:`ROLES`."""
-        if self.strategy == "joint" or self == ("separate", "oracle"):
+        known = STRATEGIES.get(self.strategy)
+        if (known and known.all_at_once) or self == ("separate", "oracle"):
             return UPPER
         if self.use == "oracle":
             return TOLD

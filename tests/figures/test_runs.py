@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 
 from tsniqa import metrics, run_tables, tables
 from tsniqa.figures import runs as figures
+from tsniqa.mixing import DRIFTING_USES
 
 
 def texts(axes):
@@ -91,3 +92,14 @@ def test_example_images_carry_their_places(world, finished):
     assert [one.get_title() for one in axes] == [one.what for one in found["beta"]]
     first = found["beta"][0]
     assert f"predicted 1\nopinion {first.opinion} of {first.count}" == axes[0].get_xlabel()
+
+
+def test_every_use_of_heads_has_a_style_of_its_own():
+    assert set(figures.USE_STYLES) == {*DRIFTING_USES, "single"}
+    shown = [figures.USE_STYLES[use] for use in DRIFTING_USES]
+    assert len(set(shown)) == len(shown)
+
+
+def test_heads_that_drift_are_drawn_in_every_use(finished):
+    left, _ = figures.plasticity_and_stability(finished("multihead")).axes
+    assert len(left.lines) == len(DRIFTING_USES)

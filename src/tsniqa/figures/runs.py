@@ -36,6 +36,7 @@ USE_STYLES: dict[str, tuple[Colour, str, str]] = {
     "hard": (PALETTE[1], "^", "-."),
     "uniform": (PALETTE[4], "v", ":"),
     "latest": (PALETTE[3], "X", "--"),
+    "half": (PALETTE[5], "P", "-."),
     "single": (PALETTE[0], "o", "-"),
 }
 """Colour, marker and line style of every use of heads: told apart without colour, too."""

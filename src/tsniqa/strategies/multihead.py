@@ -23,6 +23,7 @@ from tsniqa.inference import image_features
 from tsniqa.setting import Setting
 from tsniqa.steps import ImageStep
 from tsniqa.strategies.protocol import Learned, ParameterCount
+from tsniqa.strategies.states import network_state, part_of
 from tsniqa.tasks import Task
 from tsniqa.training import ExtraLoss, LabelledFeatures, LabelledImages, learn_images, warm_up
 
@@ -148,7 +149,7 @@ class MultiHead:
         """Count trained values, and what a task adds: its head and its centroids."""
         network = sum(parameter.numel() for parameter in self.backbone.network.parameters())
         head = self.backbone.head_width
-        gate = max(sum(stage.size for stage in stages) for stages in self.gate.centroids_.values())
+        gate = max(map(self.gate.stored, self.heads_))
         return ParameterCount(learnable_per_task=network + head, stored_per_task=head + gate)
 
     def filters_fingerprint(self) -> str:
@@ -157,9 +158,7 @@ class MultiHead:
 
     def state(self) -> dict[str, Tensor]:
         """Return the network, heads, offsets and centroids."""
-        network = self.backbone.network.state_dict()
-        # The network is kept in channels-last memory, which safetensors does not take.
-        state = {f"network/{name}": value.cpu().contiguous() for name, value in network.items()}
+        state = network_state(self.backbone)
         state |= {f"head/{name}": head.weight.detach() for name, head in self.heads_.items()}
         state |= {
             f"offset/{name}": torch.tensor(value, dtype=torch.float64)
@@ -181,9 +180,3 @@ class MultiHead:
         """Write everything learned as one safetensors file."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.state(), folder / f"{self.name}.safetensors")
-
-
-def part_of(state: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
-    """Return the entries ``<kind>/<name>`` of a state, by name."""
-    prefix = f"{kind}/"
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

@@ -140,9 +140,7 @@ class Piggyback(TSN):
         bank, task = self.model.bank, self.model.tasks[0]
         masks = sum(weight.numel() for weight in bank.initial.values())
         head = self.model.heads[task].weight.numel()
-        gate = max(
-            sum(stage.size for stage in stages) for stages in self.model.gate.centroids_.values()
-        )
+        gate = max(map(self.model.gate.stored, self.model.tasks))
         return ParameterCount(
             learnable_per_task=masks + head, stored_per_task=-(-masks // 32) + head + gate
         )

@@ -29,8 +29,8 @@ from tsniqa.images import ImageSet
 from tsniqa.inference import image_features
 from tsniqa.metrics import srcc
 from tsniqa.setting import Setting
-from tsniqa.strategies.multihead import part_of
 from tsniqa.strategies.protocol import Learned, ParameterCount
+from tsniqa.strategies.states import part_of
 from tsniqa.tasks import Task
 from tsniqa.training import Epoch
 
@@ -112,7 +112,7 @@ class Ridge:
     def parameters(self) -> ParameterCount:
         """Count weights and bias of a head, and its task's centroids."""
         head = next(iter(self.heads_.values())).weight.numel() + 1
-        gate = max(sum(stage.size for stage in stages) for stages in self.gate.centroids_.values())
+        gate = max(map(self.gate.stored, self.heads_))
         return ParameterCount(learnable_per_task=head, stored_per_task=head + gate)
 
     def filters_fingerprint(self) -> str:

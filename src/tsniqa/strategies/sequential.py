@@ -20,6 +20,7 @@ from tsniqa.inference import image_features
 from tsniqa.setting import Setting
 from tsniqa.steps import ImageStep
 from tsniqa.strategies.protocol import Learned, ParameterCount
+from tsniqa.strategies.states import network_state, part_of
 from tsniqa.tasks import Task
 from tsniqa.training import LabelledFeatures, learn_images, warm_up
 
@@ -106,16 +107,11 @@ class Sequential:
 
     def state(self) -> dict[str, Tensor]:
         """Return the network and the head."""
-        network = self.backbone.network.state_dict()
-        # The network is kept in channels-last memory, which safetensors does not take.
-        state = {f"network/{name}": value.cpu().contiguous() for name, value in network.items()}
-        return {**state, "head": self.head.weight.detach()}
+        return network_state(self.backbone) | {"head": self.head.weight.detach()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Replace network and head by what :meth:`state` returned."""
-        prefix = "network/"
-        network = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        self.backbone.network.load_state_dict(network)
+        self.backbone.network.load_state_dict(part_of(state, "network"))
         self.head.load_state_dict({"weight": state["head"]})
 
     def save(self, folder: Path) -> None:

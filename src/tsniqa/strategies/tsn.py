@@ -103,9 +103,7 @@ class TSN:
         task = self.model.tasks[0]
         head = self.model.heads[task].weight.numel()
         bank = sum(value.numel() for value in self.model.bank.states[task].values())
-        gate = max(
-            sum(stage.size for stage in stages) for stages in self.model.gate.centroids_.values()
-        )
+        gate = max(map(self.model.gate.stored, self.model.tasks))
         trained = sum(p.numel() for p in self._trained()) if self.step_two() else 0
         return ParameterCount(learnable_per_task=trained + head, stored_per_task=bank + head + gate)
 

@@ -26,9 +26,9 @@ from tsniqa.pairs import PairBatch
 from tsniqa.setting import Setting
 from tsniqa.steps import HeadStep, ImageStep
 from tsniqa.strategies.joint import Joint
-from tsniqa.strategies.multihead import part_of
 from tsniqa.strategies.protocol import Learned, ParameterCount
 from tsniqa.strategies.sequential import HEAD
+from tsniqa.strategies.states import part_of
 from tsniqa.tasks import Task
 from tsniqa.training import Epoch, learn_epochs, mean_srcc
 
