@@ -19,7 +19,7 @@ def parameter_counts(backbone: Backbone, statistics: str, centroids: int) -> pd.
     Args:
         backbone: The frozen network.
         statistics: ``"kept"`` or ``"batch"``: whether running statistics are a task's own.
-        centroids: Numbers that a task's centroids take, see :meth:`tsniqa.gating.KMeansGate.stored`.
+        centroids: What :meth:`tsniqa.gating.KMeansGate.stored` gives for a task.
 
     Returns:
         One row a kind that the network has: ``layers`` (tensors), ``numbers``, ``held`` (once for
