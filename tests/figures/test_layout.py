@@ -3,7 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from tsniqa.figures.layout import ROLE_BACKGROUNDS, linked, role_note, shown_comparison, shown_table
+from tsniqa.figures.layout import (
+    ROLE_BACKGROUNDS,
+    as_link,
+    role_note,
+    shown_comparison,
+    shown_table,
+)
 from tsniqa.ways import ROLES, UPPER, comparison_table
 
 
@@ -42,10 +48,19 @@ def test_every_role_is_explained():
     assert all(f"**{role}**: " in role_note() for role in ROLES)
 
 
-def test_texts_become_links_and_stay_texts():
-    table = pd.DataFrame({"name": ["a&b", ""], "n": [1, 2]})
-    shown = linked(table, "name", {"a&b": "https://x.org/?a=1&b=2"})
-    assert list(shown["name"]) == ['<a href="https://x.org/?a=1&amp;b=2">a&amp;b</a>', ""]
-    addresses = pd.DataFrame({"source": ["https://x.org"]})
-    assert linked(addresses, "source")["source"][0] == '<a href="https://x.org">https://x.org</a>'
-    assert list(table["name"]) == ["a&b", ""]
+def test_texts_are_shown_as_they_are():
+    html = shown_table(pd.DataFrame({"file": ["img<i>.bmp & more"], "n": [1]})).to_html()
+    assert "img&lt;i&gt;.bmp &amp; more" in html
+
+
+def test_texts_become_links():
+    table = pd.DataFrame({"name": ["a&b", ""]})
+    html = shown_table(table, {"name": as_link({"a&b": "https://x.org/?a=1&b=2"})}).to_html()
+    assert '<a href="https://x.org/?a=1&amp;b=2">a&amp;b</a>' in html
+    assert html.count("<a ") == 1
+
+
+def test_of_an_address_the_beginning_is_shown():
+    address = "https://github.com/owner/name/blob/0123456789/long/path.m"
+    assert as_link()(address) == f'<a href="{address}">github.com/owner/name</a>'
+    assert as_link()("https://x.org") == '<a href="https://x.org">x.org</a>'

@@ -1,7 +1,7 @@
 """Tables as readers see them: three decimals, dashes for missing values, bounds set apart."""
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from html import escape, unescape
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -13,20 +13,24 @@ ROLE_BACKGROUNDS = {UPPER: "rgba(2, 115, 178, 0.16)", "task is told": "rgba(2, 1
 
 
 def shown_table(
-    table: pd.DataFrame, formats: Mapping[str, str] | None = None, index: bool = True
+    table: pd.DataFrame,
+    formats: Mapping[str, str | Callable[[str], str]] | None = None,
+    index: bool = True,
 ) -> Styler:
-    """Lay a table out.
+    """Lay a table out; its texts are shown as they are, whatever HTML would make of them.
 
     Args:
         table: Any table.
-        formats: Format strings of columns that are not to have three decimals.
+        formats: Formats of columns that are not to have three decimals: a format string, or a
+            function that returns HTML.
         index: Whether row names are shown.
 
     Returns:
         A styler, which a notebook shows as HTML.
     """
     chosen = {column: "{:.3f}" for column in table.select_dtypes("float").columns}
-    styler = table.style.format({**chosen, **(formats or {})}, na_rep="–")
+    texts = dict.fromkeys(table.columns.difference(table.select_dtypes("number").columns))
+    styler = table.style.format({**texts, **chosen, **(formats or {})}, na_rep="–", escape="html")
     styler = styler.set_table_styles(
         [
             {"selector": "th", "props": "text-align: left"},
@@ -36,28 +40,23 @@ def shown_table(
     return styler if index else styler.hide(axis="index")
 
 
-def linked(
-    table: pd.DataFrame, column: str, addresses: Mapping[str, str] | None = None
-) -> pd.DataFrame:
-    """Turn the texts of one column into links.
+def as_link(addresses: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    """Make a format for :func:`shown_table` that turns a column's texts into links.
 
     Args:
-        table: Any table.
-        column: The column.
-        addresses: Address by text; by default the texts are addresses themselves. An empty text
-            stays empty.
-
-    Returns:
-        A copy whose column holds HTML.
+        addresses: Address by text. By default the texts are addresses themselves, and only the
+            beginning of one is shown. An empty text stays empty.
     """
 
     def link(text: str) -> str:
         if not text:
             return ""
+        text = unescape(text)  # pandas escapes a text before any format
         address = text if addresses is None else addresses[text]
-        return f'<a href="{escape(address)}">{escape(text)}</a>'
+        shown = "/".join(text.split("/")[2:5]) if addresses is None else text
+        return f'<a href="{escape(address)}">{escape(shown)}</a>'
 
-    return table.assign(**{column: table[column].map(link)})
+    return link
 
 
 def shown_comparison(table: pd.DataFrame, tasks: Sequence[str]) -> Styler:
