@@ -51,6 +51,11 @@ STRATEGY_COLOURS: dict[str, Colour] = {
     "si": _DARK[4],
     "mas": _DARK[5],
     "unique": _DARK[2],
+    "replay-shared": PALETTE[7],
+    "replay-multihead": _DARK[7],
+    "icarl-v1": _DARK[8],
+    "icarl-v2": _DARK[9],
+    "gdumb": _DARK[1],
 }
 """One colour a strategy, the same on every page; dark shades where ten hues do not suffice."""
 

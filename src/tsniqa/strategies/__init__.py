@@ -3,13 +3,18 @@
 from tsniqa.errors import unknown_name
 from tsniqa.strategies.affine_only import AffineOnly
 from tsniqa.strategies.ewc import EWC
+from tsniqa.strategies.gdumb import GDumb
 from tsniqa.strategies.head_only import HeadOnly
+from tsniqa.strategies.icarl_v1 import ICaRLv1
+from tsniqa.strategies.icarl_v2 import ICaRLv2
 from tsniqa.strategies.joint import Joint
 from tsniqa.strategies.lwf import LwF
 from tsniqa.strategies.mas import MAS
 from tsniqa.strategies.multihead import MultiHead
 from tsniqa.strategies.piggyback import Piggyback
 from tsniqa.strategies.protocol import Learned, ParameterCount, Strategy
+from tsniqa.strategies.replay_multihead import ReplayMultiHead
+from tsniqa.strategies.replay_shared import ReplayShared
 from tsniqa.strategies.ridge import Ridge
 from tsniqa.strategies.separate import Separate
 from tsniqa.strategies.sequential import Sequential
@@ -24,6 +29,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         *(TSN, TSNSharedPrefix, AffineOnly, HeadOnly, Ridge, Piggyback),  # isolation
         *(Sequential, MultiHead),  # no defence
         *(LwF, EWC, SI, MAS),  # distillation and regularisation
+        *(ReplayShared, ReplayMultiHead, ICaRLv1, ICaRLv2, GDumb),  # replay
         *(Joint, Unique, Separate),  # bounds
     )
 }

@@ -1,0 +1,29 @@
+"""GDumb: after every task forget the network, and learn anew from a balanced memory alone.
+
+Source: Prabhu, Torr and Dokania, ECCV 2020; for quality, the released code of *Continual Learning
+for Blind Image Quality Assessment* (Zhang et al., IEEE TPAMI 2023, arXiv 2102.09717). Meant as a
+question to methods that replay: what do they gain over their memory? It is joint learning on
+the memory of all tasks so far (:mod:`tsniqa.strategies.memory`), the new one included, and on tasks
+that all fit it is joint learning. As in the released code the best epoch is that of the
+largest mean validation SRCC over all tasks so far; their validation images are not counted in the
+budget.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from tsniqa.strategies.memory import remembered
+from tsniqa.strategies.protocol import Learned
+from tsniqa.strategies.sequential import Sequential
+from tsniqa.tasks import Task
+
+
+class GDumb(Sequential):
+    """Fit the initial network and one head to the memory, after every task."""
+
+    name: ClassVar[str] = "gdumb"
+
+    def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
+        """Start over from the initial network; what came out of earlier tasks does not matter."""
+        super().__init__(self.setting)
+        return self._fit(remembered(self.setting, [*seen, task]), initial=True)

@@ -1,0 +1,86 @@
+"""The memory of replay: which training images of earlier tasks may still be learned from.
+
+Source: the released code of *Continual Learning for Blind Image Quality Assessment* (Zhang et al.,
+IEEE TPAMI 2023, arXiv 2102.09717): 1,000 images in all, drawn at random, everything as long as it
+fits, then an even share for every task so far. There the old images are shuffled again at every
+new task; here every task has one shuffled list, drawn from the seed and its name, and a smaller
+share is a shorter start of it. So what is remembered depends on which tasks were seen, not on
+their order, an image once forgotten never comes back, and nothing has to be stored to resume. And
+there a task smaller than its share leaves room unused, which here the others take.
+
+With T large tasks each keeps 1000 / T images: 1,000, 500, 333, 250, 200, 166. Where all training
+images fit, all are remembered: so it is for six tasks of 160 images (960), as the mini benchmark
+has; replay then forgets no image at all, and says nothing of how small a memory may be.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tsniqa.setting import Setting
+from tsniqa.tasks import Task
+from tsniqa.training import LabelledImages
+
+BUDGET = 1000
+"""Images remembered in all; the released code's."""
+
+
+def shares(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
+    """Divide a budget of images evenly.
+
+    Args:
+        sizes: How many images each task has.
+        budget: The most images in all.
+
+    Returns:
+        How many images each task keeps. Tasks that do not keep all of theirs differ by one image
+        at most, and the larger have it. One more task never raises the share of another.
+    """
+    kept: dict[str, int] = {}
+    # From the smallest on, so that what a small task leaves is there for the larger ones.
+    for position, name in enumerate(sorted(sizes, key=lambda name: (sizes[name], name))):
+        kept[name] = min(sizes[name], (budget - sum(kept.values())) // (len(sizes) - position))
+    return kept
+
+
+def remembered(setting: Setting, tasks: Sequence[Task]) -> list[Task]:
+    """Return tasks, in name order, of whose training parts only the memory is left.
+
+    Args:
+        setting: Gives the seed.
+        tasks: All tasks seen so far, in any order.
+    """
+    kept = shares({task.name: len(task.part("train")) for task in tasks}, BUDGET)
+    by_name = sorted(tasks, key=lambda task: task.name)
+    return [_shortened(task, kept[task.name], setting) for task in by_name]
+
+
+def _shortened(task: Task, count: int, setting: Setting) -> Task:
+    """Keep so many training images, in table order, and everything else."""
+    train = np.flatnonzero(task.table["split"] == "train")
+    if count == len(train):
+        return task
+    shuffled = np.random.default_rng(setting.seed_for(task.name, "memory")).permutation(train)
+    left = np.setdiff1d(np.arange(len(task.table)), shuffled[count:])
+    return replace(task, table=task.table.iloc[left].reset_index(drop=True))
+
+
+def memories(setting: Setting, task: Task, seen: Sequence[Task]) -> dict[str, LabelledImages]:
+    """Return what is remembered of the seen tasks while the next one is learned.
+
+    Args:
+        setting: Gives the seed and the images.
+        task: The task being learned.
+        seen: The tasks before it, among which the budget is divided.
+
+    Returns:
+        Images and labels by name of the task they are remembered from, in name order. They go
+        under the new task's name: where a schedule counts pairs a task, as many are drawn from
+        every memory as from the new task, since it is by its batches that the released code
+        replays.
+    """
+    return {
+        old.name: setting.images(old, "train")._replace(task=task.name)
+        for old in remembered(setting, seen)
+    }

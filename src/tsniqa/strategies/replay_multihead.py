@@ -1,0 +1,28 @@
+"""Multi-head replay: multi-head fine-tuning in which old heads go on learning from a memory.
+
+The baseline MH-CL-Replay of the released code of *Continual Learning for Blind Image Quality
+Assessment* (Zhang et al., IEEE TPAMI 2023, arXiv 2102.09717). Step two learns the new task and
+the labelled memory of every old one (:mod:`tsniqa.strategies.memory`), each with its own head and
+without weights between them. There every step sums the losses of one batch of each; here batches
+of one task each take turns. The best epoch is the new task's, in both.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from tsniqa.heads import LinearHead
+from tsniqa.strategies.memory import memories
+from tsniqa.strategies.multihead import MultiHead
+from tsniqa.tasks import Task
+from tsniqa.training import LabelledImages
+
+
+class ReplayMultiHead(MultiHead):
+    """Multi-head fine-tuning with a memory for every old head."""
+
+    name: ClassVar[str] = "replay-multihead"
+
+    def replayed(self, task: Task, seen: Sequence[Task]) -> list[tuple[LabelledImages, LinearHead]]:
+        """Return the memory of every seen task with the task's own head."""
+        of_each = memories(self.setting, task, seen)
+        return [(labelled, self.heads_[name]) for name, labelled in of_each.items()]

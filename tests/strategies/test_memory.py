@@ -1,0 +1,143 @@
+"""The memory of replay: never above its budget, balanced, and independent of the tasks' order."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tsniqa.strategies import memory
+from tsniqa.strategies.memory import BUDGET, memories, remembered, shares
+
+SIZES = st.dictionaries(
+    st.text("abcdef", min_size=1, max_size=3), st.integers(1, 60), min_size=1, max_size=8
+)
+BUDGETS = st.integers(0, 200)
+
+
+@given(SIZES, BUDGETS)
+def test_the_budget_is_never_exceeded_nor_wasted(sizes, budget):
+    kept = shares(sizes, budget)
+    assert kept.keys() == sizes.keys()
+    assert all(0 <= kept[name] <= sizes[name] for name in sizes)
+    assert sum(kept.values()) == min(budget, sum(sizes.values()))
+
+
+@given(SIZES, BUDGETS)
+def test_what_does_not_fit_is_balanced_within_one_image(sizes, budget):
+    kept = shares(sizes, budget)
+    short = [kept[name] for name in sizes if kept[name] < sizes[name]]
+    if short:
+        assert max(short) - min(short) <= 1
+        assert max(kept.values()) <= min(short) + 1
+
+
+@given(SIZES, BUDGETS, st.randoms(use_true_random=False))
+def test_shares_do_not_depend_on_order(sizes, budget, random):
+    names = list(sizes)
+    random.shuffle(names)
+    assert shares({name: sizes[name] for name in names}, budget) == shares(sizes, budget)
+
+
+@given(SIZES, BUDGETS, st.integers(1, 60))
+def test_one_more_task_never_brings_back_what_was_forgotten(sizes, budget, size):
+    before, after = shares(sizes, budget), shares(sizes | {"another": size}, budget)
+    assert all(after[name] <= before[name] for name in sizes)
+
+
+def test_large_tasks_keep_the_shares_that_are_documented():
+    large = [
+        shares({str(task): 10**5 for task in range(1, tasks + 1)}, 1000) for tasks in (1, 3, 6)
+    ]
+    assert [sorted(kept.values()) for kept in large] == [
+        [1000],
+        [333, 333, 334],
+        [166, 166, 167, 167, 167, 167],
+    ]
+    assert shares({str(task): 160 for task in range(6)}, BUDGET) == {
+        str(task): 160 for task in range(6)
+    }
+
+
+def train_images(task):
+    return set(task.part("train")["image"])
+
+
+@pytest.fixture
+def tight(monkeypatch):
+    """A budget of 20 images: of the tests' tasks (16 images each) one fits, two do not."""
+    monkeypatch.setattr(memory, "BUDGET", 20)
+
+
+def test_what_all_fits_is_remembered_whole(world):
+    plan = world.plan("multihead")
+    assert remembered(plan.setting, plan.tasks) == plan.tasks
+    shown = memories(plan.setting, plan.tasks[2], plan.tasks[:2])["alpha"]
+    assert shown.images is plan.setting.images(plan.tasks[0], "train").images
+
+
+def test_the_memory_is_the_same_in_every_order(world, tight):
+    plan = world.plan("multihead")
+    first = remembered(plan.setting, plan.tasks)
+    assert [len(train_images(task)) for task in first] == [6, 7, 7]
+    for order in permutations(plan.tasks):
+        again = remembered(plan.setting, order)
+        assert [task.name for task in again] == ["alpha", "beta", "gamma"]
+        assert all(a.table.equals(b.table) for a, b in zip(first, again, strict=True))
+
+
+def test_a_smaller_share_is_part_of_the_larger(world, tight):
+    plan = world.plan("multihead", ("beta", "gamma", "alpha"))
+    larger = set()
+    for seen in (1, 2, 3):
+        beta = next(t for t in remembered(plan.setting, plan.tasks[:seen]) if t.name == "beta")
+        kept = train_images(beta)
+        assert not larger or kept < larger
+        larger = kept
+    assert len(larger) == 7
+
+
+def test_another_seed_and_another_task_remember_other_images(world, tight):
+    plan, other = world.plan("multihead"), world.plan("multihead", seed=1)
+    mine = [train_images(task) for task in remembered(plan.setting, plan.tasks)]
+    assert mine != [train_images(task) for task in remembered(other.setting, other.tasks)]
+    assert mine[1] != mine[2]  # the tests' tasks name their images alike
+
+
+def test_only_training_images_are_forgotten(world, tight):
+    plan = world.plan("multihead")
+    for short, whole in zip(remembered(plan.setting, plan.tasks), plan.tasks, strict=True):
+        assert short.name == whole.name
+        assert train_images(short) < train_images(whole)
+        for part in ("val", "test"):
+            assert short.part(part).equals(whole.part(part))
+
+
+def test_memories_show_the_images_with_their_labels(world, tight):
+    plan = world.plan("multihead")
+    new, seen = plan.tasks[0], plan.tasks[1:]
+    shown = memories(plan.setting, new, seen[::-1])
+    assert list(shown) == ["beta", "gamma"]
+    for task in seen:
+        images, mos, _ = shown[task.name]
+        labels = dict(zip(task.paths("train"), task.mos("train").astype(np.float32), strict=True))
+        assert len(images) == len(mos) == 10
+        assert [labels[path] for path in images.paths] == mos.tolist()
+        whole = plan.setting.images(task, "train").images
+        position = whole.paths.index(images.paths[3])
+        assert images[3].equal(whole[position])
+        assert images.root == whole.root
+        assert images.cache is whole.cache
+
+
+def test_a_schedule_that_counts_pairs_draws_a_memory_as_often_as_the_new_task(world, tight):
+    pairs = {"alpha": 9, "beta": 50, "gamma": 70}
+    plan = world.plan("multihead", overrides={"schedule.full.pairs": pairs})
+    shown = memories(plan.setting, plan.tasks[0], plan.tasks[1:])
+    assert {plan.preset.schedule.full.pairs_of(own.task) for own in shown.values()} == {9}
+
+
+def test_the_first_task_has_no_memory(world):
+    plan = world.plan("multihead")
+    assert memories(plan.setting, plan.tasks[0], []) == {}
