@@ -8,8 +8,17 @@ from typing import Annotated
 
 import typer
 
+from tsniqa.cli_data import data_app
+from tsniqa.cli_options import (
+    DATA_ROOT,
+    PUBLISHED,
+    RECORDS,
+    DataRoot,
+    SeedOption,
+    located,
+)
 from tsniqa.errors import TsniqaError
-from tsniqa.locations import cache_folder, resolve
+from tsniqa.locations import resolve
 
 app = typer.Typer(
     help="Continual learning of blind image quality models by task-specific normalization.",
@@ -17,29 +26,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-data_app = typer.Typer(help="Datasets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 PresetOption = Annotated[str, typer.Option(help="Name of a preset (see: tsniqa list).")]
-SeedOption = Annotated[
-    int, typer.Option(help="Seed of everything random; draws the images of mini tasks, too.")
-]
-DataRoot = Annotated[
-    Path, typer.Option(help="Folder of datasets, one folder each (see: tsniqa data list).")
-]
 ResultsDir = Annotated[Path, typer.Option(help="Folder that receives run records.")]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")]
 ModelFolder = Annotated[Path, typer.Option(help="Folder of a saved model: <record>/model.")]
-
-DATA_ROOT = Path("data/raw")
-RECORDS = Path(".runs/records")
-PUBLISHED = Path("results/records")
-
-
-def located(path: Path) -> Path:
-    """Resolve a path: the options' defaults count from the checkout, others from here."""
-    default = path in (DATA_ROOT, RECORDS, PUBLISHED)
-    return resolve(path) if default else Path.cwd() / path.expanduser()
 
 
 @app.command()
@@ -165,6 +157,27 @@ def search(
     typer.echo(f"search record: {path}")
 
 
+@app.command("search-weights")
+def search_weights(
+    plan: Annotated[
+        Path, typer.Argument(help="A weight-search file, such as data/searches/mini-weights.yml.")
+    ],
+    data_root: DataRoot = DATA_ROOT,
+    record: Annotated[
+        Path | None, typer.Option(help="Search record; default results/searches/<name>.json.")
+    ] = None,
+) -> None:
+    """Try the weights of a weight-search file on validation images; finished trials are kept."""
+    from tsniqa.weight_search import load_weight_plan
+    from tsniqa.weight_search import search_weights as search_all
+
+    default = resolve("results/searches") / f"{plan.stem}.json"
+    path = default if record is None else located(record)
+    loaded = load_weight_plan(located(plan))
+    search_all(loaded, located(data_root), path, resolve(".runs/features"))
+    typer.echo(f"search record: {path}")
+
+
 @app.command()
 def bench(
     model: Annotated[
@@ -210,81 +223,6 @@ def list_names(data_root: DataRoot = DATA_ROOT) -> None:
     backbones = sorted(card.stem for card in shipped("backbones").glob("*.yml"))
     typer.echo(f"tasks\n  {', '.join(task_names(located(data_root)))}")
     typer.echo(f"backbones\n  {', '.join(backbones)}")
-
-
-@data_app.command("list")
-def data_list(data_root: DataRoot = DATA_ROOT) -> None:
-    """Show every known dataset: what it is, its terms, how to get it, whether it is here."""
-    from tsniqa.datasets.overview import lines
-
-    for line in lines(located(data_root)):
-        typer.echo(line)
-
-
-@data_app.command("check")
-def data_check(
-    name: Annotated[
-        str | None, typer.Argument(help="Name of a dataset; left out, all that are there.")
-    ] = None,
-    root: Annotated[
-        Path, typer.Option(help="Folder of datasets, or the dataset's own folder.")
-    ] = DATA_ROOT,
-) -> None:
-    """Say what is missing, broken, unlabelled, duplicated or left over; exit 1 if it is wrong."""
-    from tsniqa.datasets.checking import check, find
-
-    reports = [check(source) for source in find(name, located(root))]
-    for report in reports:
-        for line in report.lines():
-            typer.echo(line)
-    if any(report.wrong for report in reports):
-        raise typer.Exit(1)
-
-
-@data_app.command("fetch")
-def data_fetch(
-    name: Annotated[str, typer.Argument(help="Name of a dataset (see: tsniqa data list).")],
-    root: Annotated[Path, typer.Option(help="Folder of datasets that receives it.")] = DATA_ROOT,
-) -> None:
-    """Download a dataset that is open to everybody; an interrupted download is resumed."""
-    from tsniqa.datasets.cards import find_card
-    from tsniqa.datasets.download import fetch
-
-    for path in fetch(find_card(name), located(root)):
-        typer.echo(path)
-
-
-@data_app.command("prepare")
-def data_prepare(
-    source: Annotated[Path, typer.Argument(help="A dataset's folder, in any known layout.")],
-    out: Annotated[Path, typer.Option(help="Folder of datasets; receives a folder a task.")],
-    preset: Annotated[str, typer.Option(help="Preset that says how large images are kept.")] = (
-        "open"
-    ),
-) -> None:
-    """Bring a dataset into the generic layout and decode its images on all cores.
-
-    An interrupted call loses nothing: the next one continues where it was.
-    """
-    from tsniqa.datasets.preparing import prepare_folder
-    from tsniqa.decoded import DecodedCache
-    from tsniqa.presets import load_preset
-
-    cache = DecodedCache(cache_folder("decoded"), load_preset(preset).shorter_side)
-    for folder in prepare_folder(located(source), located(out), cache):
-        typer.echo(folder)
-
-
-@data_app.command("make")
-def data_make(
-    names: Annotated[list[str], typer.Argument(help="Names of mini tasks.")],
-    seed: SeedOption = 0,
-) -> None:
-    """Make the images and simulated labels of mini tasks; those that exist are kept."""
-    from tsniqa.synthetic.benchmark import make_task
-
-    for name in names:
-        typer.echo(make_task(name, seed, cache_folder("mini")))
 
 
 def main() -> None:

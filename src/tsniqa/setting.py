@@ -85,6 +85,10 @@ class Setting:
         """Derive the seed of one purpose from the run's seed (never from a position)."""
         return derive_seed(self.seed, *names)
 
+    def weight_or(self, default: float) -> float:
+        """Return the strategy's main weight, or its default where this setting gives none."""
+        return default if self.strategy_weight is None else self.strategy_weight
+
     def images(self, task: Task, part: str) -> LabelledImages:
         """Return a part (train, val or test) of a task."""
         key = (task.fingerprint(), part)

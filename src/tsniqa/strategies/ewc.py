@@ -34,7 +34,7 @@ class EWC(Regularized):
     """
 
     name: ClassVar[str] = "ewc"
-    published_weight: ClassVar[float] = WEIGHT
+    default_weight: ClassVar[float | None] = WEIGHT
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the mean over pairs of the squared gradient [P]."""

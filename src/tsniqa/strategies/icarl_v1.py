@@ -102,6 +102,7 @@ class ICaRLv1(LwF):
     """Multi-head fine-tuning that distils every old head on the memory of its task."""
 
     name: ClassVar[str] = "icarl-v1"
+    default_weight: ClassVar[float | None] = WEIGHT
 
     def extra_loss(self, task: Task, seen: Sequence[Task], head: LinearHead) -> ExtraLoss | None:
         """Return the distillation of the old heads; the first task has none."""
@@ -112,8 +113,7 @@ class ICaRLv1(LwF):
         memory = memories(self.setting, task, seen)
         seed = self.setting.seed_for(task.name, "replay")
         replay = Replay(list(memory.values()), self.step_two(), seed)
-        given = self.setting.strategy_weight
-        weight = WEIGHT if given is None else given
+        weight = self.setting.weight_or(self.default_weight)
         return ReplayDistillation(
             self.backbone, [self.heads_[name] for name in memory], replay, weight
         )

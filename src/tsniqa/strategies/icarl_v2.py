@@ -59,6 +59,7 @@ class ICaRLv2(ICaRLv1):
     """The first variant whose new head learns from all memories, too."""
 
     name: ClassVar[str] = "icarl-v2"
+    main_use: ClassVar[str] = "half"
 
     def extra_loss(self, task: Task, seen: Sequence[Task], head: LinearHead) -> ExtraLoss | None:
         """Return distillation and rehearsal; the first task has none."""

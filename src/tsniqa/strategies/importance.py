@@ -15,7 +15,6 @@ network's own order of parameters.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -64,16 +63,12 @@ class Regularized(MultiHead):
     """Multi-head fine-tuning held back by an importance of parameters.
 
     Attributes:
-        published_weight: The weight used where the setting gives none.
         importance: Omega [P], zeros before the first task.
     """
 
-    published_weight: ClassVar[float]
-
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        given = setting.strategy_weight
-        self.weight = self.published_weight if given is None else given
+        self.weight = setting.weight_or(self.default_weight)
         self.importance = torch.zeros_like(flat(self.backbone.network.parameters()))
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:

@@ -84,6 +84,7 @@ class LwF(MultiHead):
     """Multi-head fine-tuning that distils the old heads on the new task's images."""
 
     name: ClassVar[str] = "lwf"
+    default_weight: ClassVar[float | None] = WEIGHT
 
     def _old(self) -> list[LinearHead]:
         """Return the old heads in name order, since a stored state may not keep theirs."""
@@ -106,6 +107,5 @@ class LwF(MultiHead):
         """Return the distillation of the old heads; the first task has none."""
         if not self.heads_:
             return None
-        given = self.setting.strategy_weight
-        weight = WEIGHT if given is None else given
+        weight = self.setting.weight_or(self.default_weight)
         return Distillation(self.backbone, self._old(), weight)

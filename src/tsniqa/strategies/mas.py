@@ -29,7 +29,7 @@ class MAS(Regularized):
     """
 
     name: ClassVar[str] = "mas"
-    published_weight: ClassVar[float] = WEIGHT
+    default_weight: ClassVar[float | None] = WEIGHT
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the mean over images, or over pairs, of the gradient's magnitude [P]."""

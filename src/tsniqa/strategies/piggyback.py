@@ -118,6 +118,7 @@ class Piggyback(TSN):
     """Learn a mask over the frozen filters, and a head, for every task."""
 
     name: ClassVar[str] = "piggyback"
+    default_weight: ClassVar[float | None] = WEIGHT
 
     def _bank(self) -> MaskBank:
         return MaskBank(self.setting.backbone.network)
@@ -131,8 +132,7 @@ class Piggyback(TSN):
         The weight decay is the released code's 0: Adam would let even a slight pull towards 0
         overcome the masks' tiny gradients, and prune whatever matters little.
         """
-        weight = self.setting.strategy_weight
-        own = {"learning_rate": WEIGHT if weight is None else weight, "weight_decay": 0.0}
+        own = {"learning_rate": self.setting.weight_or(self.default_weight), "weight_decay": 0.0}
         return self.setting.schedule.full.model_copy(update=own | {"statistics": "kept"})
 
     def parameters(self) -> ParameterCount:

@@ -50,12 +50,16 @@ class Strategy(Protocol):
         gated: True if it has one head a task, and a gate.
         drifting: True if a later task changes what the heads of earlier ones say; what a subset or
             another order of the tasks would give is then unknown.
+        main_use: How its source uses its heads: ``gated``, ``half``, ``oracle`` or ``single``.
+        default_weight: Its one main weight where the setting gives none; None if it has none.
     """
 
     name: ClassVar[str]
     all_at_once: ClassVar[bool]
     gated: ClassVar[bool]
     drifting: ClassVar[bool]
+    main_use: ClassVar[str]
+    default_weight: ClassVar[float | None]
 
     def __init__(self, setting: Setting) -> None:
         """Start with nothing learned."""

@@ -69,6 +69,8 @@ class Ridge:
     all_at_once: ClassVar[bool] = False
     gated: ClassVar[bool] = True
     drifting: ClassVar[bool] = False
+    main_use: ClassVar[str] = "gated"
+    default_weight: ClassVar[float | None] = None
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

@@ -30,6 +30,7 @@ class Separate(TSN):
     """Fine-tune the whole network for every task, from the initial one."""
 
     name: ClassVar[str] = "separate"
+    main_use: ClassVar[str] = "oracle"
 
     def _bank(self) -> NormalizationBank:
         return NetworkBank(self.setting.backbone.network)

@@ -34,6 +34,8 @@ class Sequential:
     all_at_once: ClassVar[bool] = False
     gated: ClassVar[bool] = False
     drifting: ClassVar[bool] = True
+    main_use: ClassVar[str] = "single"
+    default_weight: ClassVar[float | None] = None
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

@@ -100,7 +100,7 @@ class SI(Regularized):
     """
 
     name: ClassVar[str] = "si"
-    published_weight: ClassVar[float] = WEIGHT
+    default_weight: ClassVar[float | None] = WEIGHT
     path: PathIntegral | None = None
 
     def extra_loss(self, task: Task, seen: Sequence[Task], head: LinearHead) -> ExtraLoss:

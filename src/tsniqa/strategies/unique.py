@@ -83,6 +83,7 @@ class Unique(Joint):
     """
 
     name: ClassVar[str] = "unique"
+    default_weight: ClassVar[float | None] = WEIGHT
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -135,7 +136,7 @@ class Unique(Joint):
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 return backbone.features(inputs).head.float()
 
-        weight = WEIGHT if setting.strategy_weight is None else setting.strategy_weight
+        weight = setting.weight_or(self.default_weight)
 
         def loss(batch: PairBatch) -> Tensor:
             seen = features(batch)
