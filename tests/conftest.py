@@ -1,7 +1,7 @@
 """What the tests share: a tiny backbone with fixed random weights, and tiny learnable tasks."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter
 
-from tsniqa import extension, planning, study
+from tsniqa import extension, planning, study, tables
 from tsniqa.backbone import Backbone, load_backbone, load_card
 from tsniqa.datasets import load_task
 from tsniqa.planning import Plan, prepare
@@ -168,3 +168,35 @@ def dataset():
 def card():
     """The function that writes a backbone card and its weights."""
     return write_card
+
+
+@pytest.fixture(scope="session")
+def reseeded():
+    """Copy a record under another seed, its correlations and draws shifted."""
+
+    def copy(record, seed, shift=0.0):
+        tables.bootstrap(record, record.uses[0], record.order[0])  # fills draws
+        config = record.config.model_copy(update={"seed": seed})
+        return replace(
+            record,
+            description=record.description.model_copy(update={"config": config}),
+            correlations=record.correlations + shift,
+            draws=record.draws + np.float32(shift),
+            cache={},
+        )
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def publish():
+    """Publish a record under its own name, with some fields of its description changed."""
+
+    def write(record, folder, **description):
+        target = folder / record.description.run_id
+        target.mkdir(parents=True)
+        changed = record.description.model_copy(update=description)
+        replace(record, description=changed).save(target)
+        return target
+
+    return write

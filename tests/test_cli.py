@@ -30,7 +30,7 @@ def tsniqa(monkeypatch, capsys):
         (["run", "--preset", "minni"], "valid presets: mini, open, paper, smoke"),
         (
             ["run", "--strategy", "tsm"],
-            "valid strategies: affine-only, ewc, head-only,",
+            "valid strategies: affine-only, ewc, gdumb, head-only,",
         ),
         (["run", "--device", "abacus"], "no device 'abacus' here"),
         (["run", "--backbone", "vgg"], "valid backbones: mini,"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tsniqa import tables, verdicts
+from tsniqa.differences import MEAN, Difference
 from tsniqa.verdicts import (
     NOT_RUN,
     count_sentence,
@@ -17,7 +18,6 @@ from tsniqa.verdicts import (
     sequential_forgets,
     verdict_table,
 )
-from tsniqa.ways import MEAN, Difference
 
 
 @pytest.fixture

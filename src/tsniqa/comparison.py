@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from tsniqa.errors import RecordError
-from tsniqa.records import RunRecord, find_records, iterate_records
+from tsniqa.presets import load_preset
+from tsniqa.records import RunRecord, find_records
+from tsniqa.strategies import STRATEGIES
 
 COMPARED = ("scores", "gate distances", "SRCC")
 """What :func:`compare` takes the largest absolute difference of."""
@@ -70,71 +72,77 @@ def _largest_difference(
     return float(differences.max(initial=0.0))
 
 
-def published_like(
-    here: Sequence[RunRecord], published_dir: Path, seeds: Sequence[int]
-) -> list[RunRecord]:
-    """Find published records of the same experiment with other seeds.
-
-    Args:
-        here: Records made here, which differ in their seeds alone; at least one.
-        published_dir: Folder of published records; it need not exist.
-        seeds: Wanted seeds; those of ``here`` are left out, so that no run counts twice.
-
-    Returns:
-        Records that agree in everything that determines results but the seed (strategy, order,
-        split, overrides, preset values, backbone weights, code version), by seed.
-    """
-    record, config = here[0], here[0].config
-    present = {one.config.seed for one in here}
-    same = {
-        "strategy": config.strategy,
-        "split": config.split,
-        "overrides": config.overrides,
-        "splits_from": config.splits_from,
-        "task_order": record.order,
-    }
-    return sorted(
-        (
-            other
-            for other in find_records(published_dir, **same)
-            if other.config.seed in set(seeds) - present and _same_experiment(record, other)
-        ),
-        key=lambda other: other.config.seed,
-    )
-
-
 def published_runs(
-    results_dir: Path, preset: str, seed: int, split: str = "given"
+    results_dir: Path,
+    preset: str,
+    seeds: Sequence[int],
+    split: str = "given",
+    like: RunRecord | None = None,
 ) -> dict[str, list[RunRecord]]:
     """Find the published records of one experiment, every strategy's.
 
     Args:
-        results_dir: Folder of published records.
+        results_dir: Folder of published records; it need not exist.
         preset: Name of the preset.
-        seed: Seed of the runs.
+        seeds: Wanted seeds.
         split: Split of the runs.
+        like: A record whose order, overrides, preset values, backbone and code version the others
+            must share (a strategy's own weight is the checkout's preset's). None is the first
+            record of ``tsn`` without overrides or imported splits, in the preset's own order.
 
     Returns:
-        By strategy (``tsn`` first, then by name), one record in the preset's own task order without
-        overrides or imported splits, of the experiment of the ``tsn`` record.
+        By strategy (those that are registered first), its records by seed. Nothing is returned
+        where there is nothing to be like.
+    """
+    wanted = {"preset": preset, "split": split, "splits_from": None}
+    found = [
+        record for record in find_records(results_dir, **wanted) if record.config.seed in set(seeds)
+    ]
+    like = like or next((record for record in found if _is_plain_tsn(record)), None)
+    names = [*STRATEGIES, *sorted({record.config.strategy for record in found} - set(STRATEGIES))]
+    runs = {
+        name: sorted(
+            (
+                record
+                for record in found
+                if record.config.strategy == name and like and _same_experiment(like, record)
+            ),
+            key=lambda record: record.config.seed,
+        )
+        for name in names
+    }
+    return {name: records for name, records in runs.items() if records}
+
+
+def require(
+    runs: Mapping[str, Sequence[RunRecord]], strategy: str, preset: str, seed: int, split: str
+) -> RunRecord:
+    """Return the first record of a strategy.
 
     Raises:
-        RecordError: There is no record of ``tsn``; the message has the command that makes it.
+        RecordError: There is none; the message has the command that makes it.
     """
-    wanted = {"preset": preset, "seed": seed, "split": split, "overrides": {}, "splits_from": None}
-    found = {
-        record.config.strategy: record
-        for record in find_records(results_dir, **wanted)
-        if record.order == list(record.description.preset.tasks)
-    }
-    if "tsn" not in found:
-        raise RecordError(
-            f"no record of tsn on preset '{preset}', seed {seed}, split '{split}' in {results_dir};"
-            f" make it with: tsniqa run --no-page --preset {preset} --strategy tsn --seed {seed} "
-            f"--split {split} --data-root DIR --results-dir {results_dir}"
-        )
-    names = sorted(found, key=lambda name: (name != "tsn", name))
-    return {name: [found[name]] for name in names if _same_experiment(found["tsn"], found[name])}
+    if runs.get(strategy):
+        return runs[strategy][0]
+    raise RecordError(
+        f"no published record of {strategy} on preset '{preset}', seed {seed}, split '{split}'; "
+        f"make it with: tsniqa run --no-page --preset {preset} --strategy {strategy} --seed {seed} "
+        f"--split {split} --data-root DIR --results-dir DIR"
+    )
+
+
+def joined(
+    here: Mapping[str, Sequence[RunRecord]], published: Mapping[str, Sequence[RunRecord]]
+) -> dict[str, list[RunRecord]]:
+    """Put records made here and published ones together; a run that both have counts once."""
+    runs = {}
+    for name in dict.fromkeys([*here, *published]):
+        own = list(here.get(name, ()))
+        seeds = {record.config.seed for record in own}
+        runs[name] = own + [
+            record for record in published.get(name, ()) if record.config.seed not in seeds
+        ]
+    return runs
 
 
 def origin_table(
@@ -144,62 +152,51 @@ def origin_table(
 
     Args:
         here: Records by strategy.
-        published: The same.
+        published: The same; a seed that was run here is not counted as read.
 
     Returns:
-        Columns ``strategy``, ``computed here (seeds)``, ``read from published records (seeds)``; a
-        dash for none.
+        One row for every registered strategy and every other that has records: ``strategy``,
+        ``computed here (seeds)``, ``read from published records (seeds)``; a dash for none, and
+        ``not run`` where there are neither.
     """
-    rows = [(name, _seeds(here[name]), _seeds(published.get(name, ()))) for name in here]
+    rows = []
+    for name in dict.fromkeys([*STRATEGIES, *here, *published]):
+        own = [record.config.seed for record in here.get(name, ())]
+        seeds = {record.config.seed for record in published.get(name, ())}
+        read = sorted(seeds - set(own))
+        rows.append((name, _seeds(own), _seeds(read) if own or read else "not run"))
     columns = ["strategy", "computed here (seeds)", "read from published records (seeds)"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _seeds(records: Sequence[RunRecord]) -> str:
-    return ", ".join(str(record.config.seed) for record in records) or "–"
+def _seeds(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds)) or "–"
+
+
+def _is_plain_tsn(record: RunRecord) -> bool:
+    config = record.config
+    in_order = record.order == list(record.description.preset.tasks)
+    return config.strategy == "tsn" and not config.overrides and in_order
 
 
 def _same_experiment(first: RunRecord, second: RunRecord) -> bool:
-    return _experiment(first) == _experiment(second)
+    return _experiment(first) == _experiment(second) and _weight_is_current(second)
 
 
 def _experiment(record: RunRecord) -> tuple[object, ...]:
     description = record.description
-    preset = description.preset.model_dump(exclude={"description", "backbone"})
-    return preset, description.fingerprints["backbone"], description.results_version
+    # Weights belong to single strategies; a strategy's own is compared with the preset's.
+    left_out = {"description", "backbone", "weights"}
+    preset = description.preset.model_dump(exclude=left_out)
+    overrides = {k: v for k, v in record.config.overrides.items() if k != "weights"}
+    backbone = description.fingerprints["backbone"]
+    return preset, overrides, record.order, backbone, description.results_version
 
 
-def run_overview(results_dir: Path) -> pd.DataFrame:
-    """List all records of a folder.
-
-    Args:
-        results_dir: Folder of record folders; it need not exist.
-
-    Returns:
-        One row a record, in folder-name order: ``run``, ``preset``, ``strategy``, ``seed``,
-        ``split``, ``tasks`` (how many), ``learning`` and ``scoring`` (minutes), ``filters`` (of the
-        reference network at the end: bitwise as at the start, or not), ``device``, ``commit``.
-    """
-    rows = []
-    for record in iterate_records(results_dir):
-        description, config = record.description, record.config
-        rows.append(
-            {
-                "run": description.run_id,
-                "preset": config.preset,
-                "strategy": config.strategy,
-                "seed": config.seed,
-                "split": config.split,
-                "tasks": len(record.order),
-                "learning": minutes(record, "learning"),
-                "scoring": minutes(record, "scoring"),
-                "filters": "unchanged" if filters_unchanged(record) else "changed",
-                "device": description.device,
-                "commit": (description.commit or "unknown")[:10],
-            }
-        )
-    columns = "run preset strategy seed split tasks learning scoring filters device commit"
-    return pd.DataFrame(rows, columns=columns.split())
+def _weight_is_current(record: RunRecord) -> bool:
+    name = record.config.strategy
+    present = load_preset(record.config.preset).weights.get(name)
+    return record.description.preset.weights.get(name) == present
 
 
 def minutes(record: RunRecord, kind: str) -> float:
@@ -218,46 +215,15 @@ def minutes(record: RunRecord, kind: str) -> float:
     return sum(seconds) / 60
 
 
-def filters_unchanged(record: RunRecord) -> bool:
-    """Tell whether the backbone's filters after the run are bitwise those before it."""
-    fingerprints = record.description.fingerprints
-    return fingerprints["filters before"] == fingerprints["filters after"]
+def image_milliseconds(record: RunRecord) -> float:
+    """Return the time to score one image with all heads of the final model, in milliseconds.
 
-
-def fingerprint_table(*results_dirs: Path) -> pd.DataFrame:
-    """List what the records of some folders were made from.
-
-    Returns:
-        One row for every distinct backbone and every distinct task data: ``kind``, ``name``,
-        ``seed`` (of the draw of simulated images; empty for images that no seed changes),
-        ``split``, ``fingerprint`` (sha256, hex) and ``records`` (how many used it).
+    Heads that stay as they were are scored once each, after their own task, and their times add up;
+    where later tasks change them, all are scored together after the last. The gate's own pass over
+    the image, and what another size of batch would make of it, are not in it.
     """
-    rows = []
-    for record in (record for folder in results_dirs for record in iterate_records(folder)):
-        description = record.description
-        backbone = description.fingerprints["backbone"]
-        rows.append(("backbone", description.backbone.model, "", "", backbone))
-        for task in description.tasks:
-            seed = str(record.config.seed) if task.simulated else ""
-            rows.append(("task", task.name, seed, record.config.split, task.fingerprint))
-    columns = ["kind", "name", "seed", "split", "fingerprint"]
-    counted = pd.DataFrame(rows, columns=columns).groupby(columns).size()
-    return counted.rename("records").reset_index()
-
-
-def version_table(*results_dirs: Path) -> pd.DataFrame:
-    """List the library versions that records were made with.
-
-    Returns:
-        One row a library, one column for every distinct set of versions with its number of
-        records.
-    """
-    sets: dict[tuple[tuple[str, str], ...], int] = {}
-    for record in (record for folder in results_dirs for record in iterate_records(folder)):
-        key = tuple(record.description.versions.items())
-        sets[key] = sets.get(key, 0) + 1
-    columns = {
-        f"set {number} ({count} record{'s' * (count > 1)})": dict(key)
-        for number, (key, count) in enumerate(sets.items(), start=1)
-    }
-    return pd.DataFrame(columns)
+    timings = record.description.timings
+    seconds = [value for name, value in timings.items() if name.startswith("scoring ")]
+    images = sum(len(names) for names in record.description.test_images.values())
+    total = seconds[-1] if record.description.drifting else sum(seconds)
+    return 1000 * total / images

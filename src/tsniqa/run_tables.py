@@ -188,13 +188,16 @@ def filters_note(record: RunRecord) -> str:
     return note
 
 
-def step_two_note(records: Sequence[RunRecord]) -> str:
+def step_two_note(records: Sequence[RunRecord]) -> str | None:
     """Say how often step two reached a better validation SRCC than the state it began with.
 
     Where it did not, that state was kept, so the task has learned a head and nothing else.
 
     Args:
-        records: Runs of one strategy that has a second step.
+        records: Runs of one strategy.
+
+    Returns:
+        A sentence in Markdown; None if the strategy has no second step, or there are no runs.
     """
     gains = []
     for record in records:
@@ -202,6 +205,8 @@ def step_two_note(records: Sequence[RunRecord]) -> str:
             values = [epoch.validation_srcc for epoch in history if epoch.step == "images"]
             if len(values) > 1:
                 gains.append(np.nanmax(values[1:]) - values[0])
+    if not gains:
+        return None
     better = sum(gain > 0 for gain in gains)
     note = (
         f"`{records[0].config.strategy}`: the second step improved the validation SRCC of {better} "

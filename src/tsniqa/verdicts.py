@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from tsniqa import tables
+from tsniqa.differences import MEAN, Difference, differences
 from tsniqa.records import RunRecord
-from tsniqa.ways import MEAN, Difference, Runs, Way, differences
+from tsniqa.ways import Runs, Way
 
 NEAR = 0.05
 """Two mean SRCC are called near if the whole interval of their difference lies within this."""

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from tsniqa import tables
-from tsniqa.comparison import minutes
-from tsniqa.metrics import paired_interval
-from tsniqa.mixing import USES
+from tsniqa.comparison import image_milliseconds, minutes
+from tsniqa.mixing import DRIFTING_USES
 from tsniqa.records import RunRecord
-from tsniqa.strategies import STRATEGIES
+from tsniqa.strategies import FAMILIES, STRATEGIES
 
 Runs = Mapping[str, Sequence[RunRecord]]
 
@@ -26,9 +26,6 @@ ROLES = (UPPER, TOLD, COMPARED, LOWER)
 
 SUMMARY = ("mean SRCC", "weighted SRCC", "mPI", "mSI", "mPSI", "mSRCC", "MPSR")
 """Columns of :func:`measures` that summarise all tasks."""
-
-MEAN = "mean over tasks"
-"""What :func:`differences` calls the mean of all tasks' SRCC."""
 
 
 class Way(NamedTuple):
@@ -43,6 +40,14 @@ class Way(NamedTuple):
         return self.strategy if self.use == "single" else f"{self.strategy} {self.use}"
 
     @property
+    def family(self) -> str:
+        """One of :data:`tsniqa.strategies.FAMILIES`; a strategy that is in none is ``other``."""
+        for family, members in FAMILIES.items():
+            if self.strategy in {member.name for member in members}:
+                return family
+        return "other"
+
+    @property
     def role(self) -> str:
         """One of :data:`ROLES`."""
         known = STRATEGIES.get(self.strategy)
@@ -50,29 +55,37 @@ class Way(NamedTuple):
             return UPPER
         if self.use == "oracle":
             return TOLD
-        return LOWER if self.strategy == "sequential" else COMPARED
+        return LOWER if self.family == "no defence" else COMPARED
 
 
 def ways(runs: Runs) -> list[Way]:
-    """List the ways a comparison shows, by role: all of ``tsn``, gate and oracle of the others."""
-    found = []
-    for strategy, records in runs.items():
-        if not records:
-            continue
-        shown = USES if strategy == "tsn" else ("single", "gated", "oracle")
-        found += [Way(strategy, use) for use in shown if use in records[0].uses]
+    """List every way to use every strategy, by role, then as :data:`STRATEGIES` are listed."""
+    found = [Way(strategy, use) for strategy in _listed(runs) for use in runs[strategy][0].uses]
     return sorted(found, key=lambda way: ROLES.index(way.role))
 
 
 def main_ways(runs: Runs) -> list[Way]:
-    """List the few ways that figures show: each strategy as it is meant, and TSN's oracle."""
+    """List the few ways that figures show: each strategy as it is meant, and TSN's oracle.
+
+    A strategy that is not registered is meant as the first use of its record.
+    """
     return [
         way
         for way in ways(runs)
-        if way.role in (UPPER, LOWER)
-        or way == ("tsn", "oracle")
-        or (way.use in ("gated", "single") and way.strategy != "separate")
+        if way == ("tsn", "oracle") or way.use == main_use(way.strategy, runs)
     ]
+
+
+def main_use(strategy: str, runs: Runs) -> str:
+    """Return how the source of a strategy uses its heads."""
+    known = STRATEGIES.get(strategy)
+    return known.main_use if known else runs[strategy][0].uses[0]
+
+
+def _listed(runs: Runs) -> list[str]:
+    """Return the strategies that have records; registered ones first, in their order."""
+    names = [*STRATEGIES, *sorted(set(runs) - set(STRATEGIES))]
+    return [name for name in names if runs.get(name)]
 
 
 def measures(record: RunRecord, use: str) -> dict[str, float]:
@@ -88,8 +101,12 @@ def measures(record: RunRecord, use: str) -> dict[str, float]:
     }
 
 
-def all_measures(runs: Runs) -> pd.DataFrame:
+def all_measures(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataFrame:
     """Measure every way and seed.
+
+    Args:
+        runs: Records by strategy.
+        shown: Only these ways; None is all.
 
     Returns:
         One row for each way and seed: ``way`` (its label), ``strategy``, ``use``, ``role``,
@@ -104,172 +121,124 @@ def all_measures(runs: Runs) -> pd.DataFrame:
             "seed": record.config.seed,
             **measures(record, way.use),
         }
-        for way in ways(runs)
+        for way in (ways(runs) if shown is None else shown)
         for record in runs[way.strategy]
     )
 
 
-def comparison_table(runs: Runs) -> pd.DataFrame:
+def comparison_table(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataFrame:
     """Average every way over its seeds.
 
+    Args:
+        runs: Records by strategy.
+        shown: Only these ways, in this order; None is all.
+
     Returns:
-        One row a way, indexed by label, in the order of :func:`ways`: ``role``, final SRCC of every
-        task, :data:`SUMMARY`, ``seeds`` (how many), ``learnable`` and ``stored`` (parameters a
-        task), ``learning`` (minutes for all tasks).
+        One row a way, indexed by label: ``role``, final SRCC of every task, :data:`SUMMARY` with
+        ``±`` after the mean SRCC (half-width of the 95% t interval over seeds; NaN for one seed),
+        ``seeds`` (how many), ``learnable`` and ``stored`` (parameters a task), ``learning``
+        (minutes for all tasks) and ``scoring`` (milliseconds an image, all heads).
     """
-    table = all_measures(runs)
-    numbers = table.columns.drop(["way", "strategy", "use", "role", "seed"])
+    shown = ways(runs) if shown is None else shown
+    table = all_measures(runs, shown)
     groups = table.groupby("way", sort=False)
-    means = groups[list(numbers)].agg(lambda values: values.mean(skipna=False))
+    means = groups[_numbers(table)].agg(lambda values: values.mean(skipna=False))
     means.insert(0, "role", groups["role"].first())
+    spread = groups["mean SRCC"].agg(half_width)
+    means.insert(means.columns.get_loc("mean SRCC") + 1, "±", spread)
     means["seeds"] = groups.size()
-    records = {way.label: runs[way.strategy] for way in ways(runs)}
+    records = {way.label: runs[way.strategy] for way in shown}
     counts = {label: those[0].description.parameters for label, those in records.items()}
     means["learnable"] = [counts[label].learnable_per_task for label in means.index]
     means["stored"] = [counts[label].stored_per_task for label in means.index]
-    means["learning"] = [
-        float(np.mean([minutes(record, "learning") for record in records[label]]))
-        for label in means.index
-    ]
+    for name, of_record in (
+        ("learning", lambda record: minutes(record, "learning")),
+        ("scoring", image_milliseconds),
+    ):
+        means[name] = [
+            float(np.mean([of_record(record) for record in records[label]]))
+            for label in means.index
+        ]
     return means
 
 
-def range_table(runs: Runs) -> pd.DataFrame:
-    """Show how far seeds spread: ``lowest to highest`` of every column of :func:`measures`."""
-    table = all_measures(runs)
-    numbers = table.columns.drop(["way", "strategy", "use", "role", "seed"])
-    return table.groupby("way", sort=False)[list(numbers)].agg(_range)
+def half_width(values: pd.Series, level: float = 0.95) -> float:
+    """Return the half-width of Student's t interval for a mean; NaN for fewer than two values."""
+    if len(values) < 2 or values.isna().any():
+        return float("nan")
+    quantile = stats.t.ppf((1 + level) / 2, len(values) - 1)
+    return float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def _range(values: pd.Series) -> str:
+def spread_table(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataFrame:
+    """Show how far seeds spread: ``mean ± half-width`` of every column of :func:`measures`.
+
+    The half-width is that of the 95% t interval over seeds; with one seed the value stands alone.
+    """
+    table = all_measures(runs, shown)
+    return table.groupby("way", sort=False)[_numbers(table)].agg(_spread)
+
+
+def _numbers(table: pd.DataFrame) -> list[str]:
+    return list(table.columns.drop(["way", "strategy", "use", "role", "seed"]))
+
+
+def _spread(values: pd.Series) -> str:
     if values.isna().any():
         return "–"
-    return f"{values.min():.3f} to {values.max():.3f}"
+    half = half_width(values)
+    return f"{values.mean():.3f}" if np.isnan(half) else f"{values.mean():.3f} ± {half:.3f}"
 
 
-def best_ways(table: pd.DataFrame, column: str) -> list[str]:
-    """Return the labels with the highest value among the ways that compete on equal terms.
+def use_table(runs: Runs, column: str = "mean SRCC") -> pd.DataFrame:
+    """Compare the uses of heads: strategies with several heads in rows, uses in columns.
+
+    Args:
+        runs: Records by strategy.
+        column: One of the columns of :func:`measures`.
+
+    Returns:
+        Means over seeds; NaN where a strategy's heads are not used so.
+    """
+    table = all_measures(runs, [way for way in ways(runs) if way.use != "single"])
+    if table.empty:
+        return pd.DataFrame(columns=list(DRIFTING_USES))
+    means = table.groupby(["strategy", "use"])[column].mean().unstack()
+    several = [name for name in _listed(runs) if name in means.index]
+    return means.loc[several, [use for use in DRIFTING_USES if use in means]]
+
+
+def best_ways(table: pd.DataFrame, column: str) -> tuple[list[str], list[str]]:
+    """Return the labels with the highest and second-highest value among those that compete.
 
     Args:
         table: From :func:`comparison_table`.
         column: One of its columns of measures.
     """
-    values = table.loc[table["role"].isin((COMPARED, LOWER)), column]
-    return [] if values.isna().all() else values.index[values == values.max()].tolist()
+    values = table.loc[table["role"].isin((COMPARED, LOWER)), column].dropna()
+    ranks = values.rank(method="dense", ascending=False)
+    return values.index[ranks == 1].tolist(), values.index[ranks == 2].tolist()
 
 
-class Difference(NamedTuple):
-    """A difference in final SRCC, first minus second, with its paired 95% interval.
+def growth_table(runs: Runs) -> pd.DataFrame:
+    """Count what a model stores beyond the network it began with, by the number of tasks.
 
-    Attributes:
-        first: Label of a way.
-        second: Label of another.
-        task: A task's name, or :data:`MEAN`.
-        value: Mean over the seeds that both have.
-        low: Lower end of the interval; NaN if there is none.
-        high: Upper end.
+    Counted is what scoring needs: heads, normalization, masks, centroids, networks a task. A
+    network that changes in place replaces the first one and adds nothing.
+
+    Returns:
+        Index: number of tasks, from 1 to that of the runs; a column a strategy: numbers stored.
     """
-
-    first: str
-    second: str
-    task: str
-    value: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """``higher``, ``lower``, ``equal`` or ``not resolved``.
-
-        Equal means that no resample differs, as with predictions that are the same; not resolved
-        that the interval contains 0, or is missing.
-        """
-        if self.value == self.low == self.high == 0:
-            return "equal"
-        if self.low > 0:
-            return "higher"
-        return "lower" if self.high < 0 else "not resolved"
-
-
-def differences(runs: Runs, first: Way, second: Way) -> list[Difference]:
-    """Compare two ways on the same test images: every task, then the mean over tasks.
-
-    The interval says how far the choice of test images matters (paired bootstrap); how far the
-    seed matters is another question, see :func:`range_table`.
-
-    Args:
-        runs: Records by strategy; the two strategies must share a seed.
-        first: A way.
-        second: Another, of runs with the same tasks.
-    """
-    pairs = _pairs(runs, first, second)
-    order = pairs[0][0].order if pairs else []
-    values, draws = [], []
-    for task in order:
-        values.append(
-            [
-                np.mean([_final(pair[side], way, task) for pair in pairs])
-                for side, way in enumerate((first, second))
-            ]
-        )
-        draws.append(
-            [
-                _mean_draws([pair[side] for pair in pairs], way.use, task)
-                for side, way in enumerate((first, second))
-            ]
-        )
-    if len(order) > 1:
-        order = [*order, MEAN]
-        values.append(np.mean(values, axis=0))
-        draws.append(np.mean(draws, axis=0))
-    return [
-        Difference(
-            first.label, second.label, task, float(value[0] - value[1]), *paired_interval(*drawn)
-        )
-        for task, value, drawn in zip(order, values, draws, strict=True)
-    ]
-
-
-def _pairs(runs: Runs, first: Way, second: Way) -> list[tuple[RunRecord, RunRecord]]:
-    """Pair the records of two strategies by seed."""
-    others = {record.config.seed: record for record in runs.get(second.strategy, ())}
-    return [
-        (record, others[record.config.seed])
-        for record in runs.get(first.strategy, ())
-        if record.config.seed in others
-    ]
-
-
-def _final(record: RunRecord, way: Way, task: str) -> float:
-    return tables.srcc(record, way.use, record.order, task)
-
-
-def _mean_draws(records: Sequence[RunRecord], use: str, task: str) -> np.ndarray:
-    """Average bootstrap draws [1000] over seeds.
-
-    Every record resamples by (task, split) alone. Where each seed draws images of its own, the test
-    sets are independent and so must their resamples be: the draws of later seeds are shifted.
-    """
-    shift = 101 if records[0].tasks[task].simulated else 0
-    return np.mean(
-        [
-            np.roll(tables.bootstrap(record, use, task), shift * position)
-            for position, record in enumerate(records)
-        ],
-        axis=0,
-    )
-
-
-def difference_table(found: Sequence[Difference]) -> pd.DataFrame:
-    """Lay differences out for readers: one row each, with the verdict in words."""
+    tasks = max((len(records[0].order) for records in runs.values() if records), default=0)
+    steps = pd.RangeIndex(1, tasks + 1, name="tasks")
     return pd.DataFrame(
         {
-            "first": [one.first for one in found],
-            "second": [one.second for one in found],
-            "task": [one.task for one in found],
-            "difference": [one.value for one in found],
-            "95% from": [one.low for one in found],
-            "to": [one.high for one in found],
-            "first is": [one.verdict for one in found],
-        }
+            name: _stored(runs[name][0]) * (steps if runs[name][0].description.gated else 1)
+            for name in _listed(runs)
+        },
+        index=steps,
     )
+
+
+def _stored(record: RunRecord) -> int:
+    return record.description.parameters.stored_per_task

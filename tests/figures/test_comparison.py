@@ -5,10 +5,9 @@ import pytest
 from matplotlib import pyplot as plt
 
 from tsniqa import tables, ways
+from tsniqa.differences import MEAN, Difference
 from tsniqa.figures import comparison as figures
 from tsniqa.figures.style import GREY, PALETTE, STRATEGY_COLOURS
-from tsniqa.search import Candidate, SearchPlan, SearchRecord, Trial
-from tsniqa.ways import MEAN, Difference
 
 
 @pytest.fixture
@@ -42,14 +41,37 @@ def test_matrices_of_all_main_ways_stand_side_by_side(runs):
     assert titles[: len(main)] == [way.label for way in main]
 
 
-def test_the_curve_of_the_first_task_is_the_first_column_of_s(runs):
+def test_the_curve_of_the_first_task_is_the_first_column_of_s_by_family(runs):
     main = ways.main_ways(runs)
     figure = figures.forgetting_curves(runs, main)
-    assert entries(figure) == [way.label for way in main]
-    position = [way.label for way in main].index("sequential")
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == list(dict.fromkeys(way.family for way in main))
+    axes = figure.axes[titles.index("no defence")]
+    labels = [line.get_label() for line in axes.lines]
+    assert labels == [main[0].label, "sequential"], "the first way is context in every panel"
     expected = tables.srcc_matrix(runs["sequential"][0], "single")[:, 0]
-    line = figure.axes[0].lines[position].get_ydata()
-    assert np.asarray(line) == pytest.approx(expected, nan_ok=True)
+    assert np.asarray(axes.lines[1].get_ydata()) == pytest.approx(expected, nan_ok=True)
+
+
+def test_strategies_that_store_the_same_share_a_line(runs):
+    figure = figures.memory_growth(runs)
+    shown = [name for label in entries(figure) for name in label.replace("\n", ", ").split(", ")]
+    assert sorted(shown) == ["head-only", "separate", "tsn"], "one shared head stores nothing more"
+    lowest = min(line.get_ydata()[0] for line in figure.axes[0].lines)
+    assert lowest == runs["head-only"][0].description.parameters.stored_per_task
+
+
+def test_differences_of_many_ways_are_ordered_and_hollow_where_unresolved():
+    found = [
+        Difference("low", "tsn gated", MEAN, -0.2, -0.3, -0.1),
+        Difference("high", "tsn gated", MEAN, 0.2, 0.1, 0.3),
+        Difference("open", "tsn gated", MEAN, 0.1, -0.1, 0.3),
+    ]
+    axes = figures.way_forest(found).axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["high", "open", "low"]
+    marks = [line for line in axes.lines if line.get_marker() == "D"]
+    assert [line.get_markerfacecolor() == "white" for line in marks] == [False, True, False]
+    assert axes.get_xlabel().startswith("difference to tsn gated")
 
 
 def test_the_plane_leaves_out_what_has_no_stability(runs):
@@ -83,16 +105,3 @@ def test_unresolved_differences_are_grey_and_hollow():
     assert [mark.get_color() for mark in marks] == [PALETTE[0], GREY, GREY]
     assert [mark.get_markerfacecolor() for mark in marks] == [PALETTE[0], "white", "white"]
     assert marks[2].get_marker() == "D", "the mean over tasks has a mark of its own"
-
-
-def test_an_unfinished_search_can_be_drawn():
-    candidates = (Candidate(name="one"), Candidate(name="two"))
-    plan = SearchPlan(preset="smoke", tasks=("a", "b"), candidates=candidates)
-    trials = [
-        Trial(candidate="one", task=task, head_only=0.5, best=0.6, curve=[], seconds=1)
-        for task in "ab"
-    ]
-    figure = figures.search_dots(SearchRecord(plan=plan, trials=trials), {"a": 10, "b": 20})
-    labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
-    assert labels == ["one"]
-    assert "a (10 images)" in entries(figure)

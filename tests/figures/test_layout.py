@@ -40,6 +40,12 @@ def test_bounds_are_tinted_and_the_best_of_the_others_stands_out(finished):
     ]
     others = table[table["role"].isin(("compared", "lower bound"))]["mean SRCC"]
     assert emphasised == others.index[others == others.max()].tolist()
+    underlined = [
+        table.index[row]
+        for (row, place), styles in styler.ctx.items()
+        if place == column and ("text-decoration", "underline") in styles
+    ]
+    assert len(underlined) > len(emphasised), "the second best is underlined, too"
     joint = table.index.get_loc("joint")
     assert ("background-color", ROLE_BACKGROUNDS[UPPER]) in styler.ctx[joint, column]
 

@@ -1,12 +1,15 @@
 """Figures that compare strategies, uses of heads, and candidates of a search."""
 
+import itertools
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsniqa import tables
+from tsniqa.differences import MEAN, Difference
 from tsniqa.figures.runs import USE_STYLES, matrix_grid
 from tsniqa.figures.style import (
     GREY,
@@ -15,12 +18,18 @@ from tsniqa.figures.style import (
     WIDTH,
     Colour,
     shown_once,
-    task_colours,
     use_style,
 )
-from tsniqa.search import SearchRecord
-from tsniqa.search_tables import search_table
-from tsniqa.ways import COMPARED, LOWER, MEAN, Difference, Runs, Way, all_measures, ways
+from tsniqa.ways import COMPARED, LOWER, Runs, Way, all_measures, growth_table, main_ways
+
+FAMILY_MARKERS = {
+    "isolation": "o",
+    "no defence": "X",
+    "regularisation": "s",
+    "replay": "D",
+    "bounds": "^",
+}
+"""Marker of every family of strategies, which colours alone would not tell apart."""
 
 
 def strategy_colours(names: Sequence[str]) -> dict[str, Colour]:
@@ -45,70 +54,119 @@ def side_by_side(runs: Runs, shown: Sequence[Way]) -> Figure:
         )
         for way in shown
     }
-    return matrix_grid(matrices, runs[shown[0].strategy][0].order)
+    columns = 3 if len(shown) <= 6 else 4
+    return matrix_grid(matrices, runs[shown[0].strategy][0].order, columns)
 
 
 def forgetting_curves(runs: Runs, shown: Sequence[Way]) -> Figure:
-    """Draw the SRCC on the first task after every task.
+    """Draw the SRCC on the first task after every task, one panel for each family of strategies.
 
-    The line is the mean over seeds, the band reaches from the lowest to the highest.
+    The line is the mean over seeds, the band reaches from the lowest to the highest. The first way
+    is drawn in grey in every panel.
 
     Args:
         runs: Records by strategy, all of one task order.
         shown: The ways; one without intermediate states is a single point at the end.
     """
     use_style()
-    figure, axes = plt.subplots(figsize=(WIDTH + 1, 4.0), layout="constrained")
     order = runs[shown[0].strategy][0].order
+    families = list(dict.fromkeys(way.family for way in shown))
+    columns = min(2, len(families))
+    rows = -(-len(families) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(WIDTH + 1, 2.9 * rows + 0.6), squeeze=False, sharex=True,
+        sharey=True, layout="constrained",
+    )  # fmt: skip
     colours = strategy_colours([way.strategy for way in shown])
-    for way in shown:
-        columns = np.array(
-            [tables.srcc_matrix(record, way.use)[:, 0] for record in runs[way.strategy]]
-        )
-        _, marker, line = USE_STYLES[way.use]
-        colour = colours[way.strategy]
-        means = columns.mean(axis=0)
-        face = colour if way.role in (COMPARED, LOWER) else "white"
-        # A way without intermediate states is one point, which no line may cover.
-        above = {"ms": 9, "zorder": 5} if np.isnan(means).any() else {"ms": 6}
-        style = {"color": colour, "marker": marker, "ls": line, "mfc": face, "mew": 1.4, **above}
-        axes.plot(means, label=way.label, **style)
-        if len(columns) > 1:
-            low, high = columns.min(axis=0), columns.max(axis=0)
-            axes.fill_between(range(len(order)), low, high, color=colour, alpha=0.1, lw=0)
-    axes.set_xticks(range(len(order)), order, rotation=20, ha="right", rotation_mode="anchor")
-    axes.set_xlabel("after learning")
-    axes.set_ylabel(f"SRCC on {order[0]}")
-    figure.legend(loc="outside right center")
+    for axes in grid.flat[len(families) :]:
+        axes.set_visible(False)
+    for axes, family in zip(grid.flat, families, strict=False):
+        if shown[0].family != family:
+            _first_task(axes, runs, shown[0], GREY)
+        for way in (way for way in shown if way.family == family):
+            _first_task(axes, runs, way, colours[way.strategy])
+        axes.set_title(family)
+        axes.set_xticks(range(len(order)), order, rotation=30, ha="right", rotation_mode="anchor")
+        axes.legend(fontsize="x-small", loc="best")
+    for axes in grid.flat[max(0, len(families) - columns) : len(families)]:
+        axes.tick_params(labelbottom=True)
+    figure.supxlabel("after learning", size="medium")
+    figure.supylabel(f"SRCC on {order[0]}", size="medium")
     return shown_once(figure)
 
 
-def plasticity_stability_plane(runs: Runs) -> Figure:
+def _first_task(axes: Axes, runs: Runs, way: Way, colour: Colour) -> None:
+    """Draw one way's SRCC on the first task."""
+    values = np.array([tables.srcc_matrix(record, way.use)[:, 0] for record in runs[way.strategy]])
+    _, marker, line = USE_STYLES[way.use]
+    face = colour if way.role in (COMPARED, LOWER) else "white"
+    means = values.mean(axis=0)
+    # A way without intermediate states is one point, which no line may cover.
+    above = {"ms": 9, "zorder": 5} if np.isnan(means).any() else {"ms": 5}
+    style = {"color": colour, "marker": marker, "ls": line, "mfc": face, "mew": 1.3, **above}
+    axes.plot(means, label=way.label, **style)
+    if len(values) > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        axes.fill_between(range(values.shape[1]), low, high, color=colour, alpha=0.1, lw=0)
+
+
+def plasticity_stability_plane(runs: Runs, shown: Sequence[Way] | None = None) -> Figure:
     """Draw mPI against mSI: a large mark for every way's mean, a small one for every seed.
 
     Ways without these measures (joint learning) do not appear.
+
+    Args:
+        runs: Records by strategy.
+        shown: The ways; None is every strategy as it is meant.
     """
     use_style()
-    figure, axes = plt.subplots(figsize=(WIDTH + 1, 4.6), layout="constrained")
-    table = all_measures(runs)
-    colours = strategy_colours(list(runs))
-    for way in ways(runs):
+    figure, axes = plt.subplots(figsize=(WIDTH + 1, 5.6), layout="constrained")
+    shown = main_ways(runs) if shown is None else shown
+    table = all_measures(runs, shown)
+    colours = strategy_colours([way.strategy for way in shown])
+    for way in shown:
         points = table[table["way"] == way.label]
         mean = points[["mSI", "mPI"]].mean(skipna=False)
         if mean.isna().any():
             continue
-        _, marker, _ = USE_STYLES[way.use]
         filled = way.role in (COMPARED, LOWER)
         style = {
             "color": colours[way.strategy] if filled else "none",
             "edgecolors": colours[way.strategy],
-            "marker": marker,
+            "marker": FAMILY_MARKERS.get(way.family, "*"),
         }
-        axes.scatter(points["mSI"], points["mPI"], s=18, alpha=0.6, **style)
+        axes.scatter(points["mSI"], points["mPI"], s=18, alpha=0.5, **style)
         axes.scatter(mean["mSI"], mean["mPI"], s=110, linewidths=1.6, label=way.label, **style)
     axes.set_xlabel("stability mSI (SRCC)")
     axes.set_ylabel("plasticity mPI (SRCC)")
-    figure.legend(loc="outside right center")
+    figure.legend(loc="outside right center", fontsize="small")
+    return shown_once(figure)
+
+
+def memory_growth(runs: Runs) -> Figure:
+    """Draw what a model stores beyond its first network against the number of tasks.
+
+    Strategies that store nothing more (one shared head) do not appear.
+    """
+    use_style()
+    figure, axes = plt.subplots(figsize=(WIDTH + 1, 4.6), layout="constrained")
+    table = growth_table(runs)
+    table = table.loc[:, (table > 0).any()]
+    colours = strategy_colours(list(table))
+    # Strategies that store the same share a line, which is named after all of them.
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name in table:
+        groups.setdefault(tuple(table[name]), []).append(name)
+    for (values, names), marker in zip(
+        sorted(groups.items(), reverse=True), itertools.cycle("osD^vXP*"), strict=False
+    ):
+        label = "\n".join(", ".join(names[i : i + 3]) for i in range(0, len(names), 3))
+        axes.plot(table.index, values, marker=marker, color=colours[names[0]], label=label)
+    axes.set_yscale("log")
+    axes.set_xticks(table.index)
+    axes.set_xlabel("tasks learned")
+    axes.set_ylabel("numbers stored beyond the first network")
+    figure.legend(loc="outside right center", fontsize="small")
     return shown_once(figure)
 
 
@@ -122,7 +180,7 @@ def final_dots(runs: Runs, shown: Sequence[Way]) -> Figure:
     use_style()
     order = runs[shown[0].strategy][0].order
     figure, axes = plt.subplots(figsize=(WIDTH + 1, 0.75 * len(order) + 1.8), layout="constrained")
-    table = all_measures(runs)
+    table = all_measures(runs, shown)
     rows = [*order, "mean SRCC"] if len(order) > 1 else order
     colours = strategy_colours([way.strategy for way in shown])
     offsets = np.linspace(-0.32, 0.32, len(shown)) if len(shown) > 1 else [0.0]
@@ -170,12 +228,7 @@ def forest(panels: dict[str, Sequence[Difference]]) -> Figure:
     for axes, (title, found) in zip(grid.flat, panels.items(), strict=False):
         axes.axvline(0, color=GREY, lw=1)
         for position, one in enumerate(found):
-            resolved = one.verdict in ("higher", "lower")
-            colour = PALETTE[0] if resolved else GREY
-            face = colour if resolved else "white"
-            marker = "D" if one.task == MEAN else "o"
-            axes.hlines(position, one.low, one.high, color=colour, lw=2)
-            axes.plot(one.value, position, marker, color=colour, mfc=face, mew=1.5, ms=7)
+            _interval(axes, one, position)
         axes.set_title(title)
         axes.tick_params(labelbottom=True)
     grid[0, 0].set_yticks(range(len(tasks)), tasks)
@@ -184,34 +237,28 @@ def forest(panels: dict[str, Sequence[Difference]]) -> Figure:
     return shown_once(figure)
 
 
-def search_dots(record: SearchRecord, counts: dict[str, int]) -> Figure:
-    """Draw the validation SRCC of every candidate and task, with approximate standard errors.
+def way_forest(found: Sequence[Difference]) -> Figure:
+    """Draw the difference of many ways to one, largest first; unresolved ones are hollow and grey.
 
     Args:
-        record: A search.
-        counts: Number of validation images of each task.
+        found: One difference a way, all to the same way and on the same task or mean.
     """
     use_style()
-    table = search_table(record, counts)
-    candidates = table["candidate"].drop_duplicates().tolist()
-    figure, axes = plt.subplots(
-        figsize=(WIDTH + 1, 0.42 * len(candidates) + 1.4), layout="constrained"
-    )
-    colours = task_colours(record.plan.tasks)
-    offsets = np.linspace(-0.15, 0.15, len(colours)) if len(colours) > 1 else [0.0]
-    for (task, colour), offset, marker in zip(colours.items(), offsets, "osD^vX", strict=False):
-        rows = table[table["task"] == task]
-        heights = np.array([candidates.index(name) for name in rows["candidate"]]) + offset
-        errors = rows["standard error"]
-        label = f"{task} ({counts[task]} images)"
-        axes.errorbar(
-            rows["validation SRCC"], heights, xerr=errors, fmt=marker, color=colour, label=label,
-            ms=6, elinewidth=1.2,
-        )  # fmt: skip
-    means = table.groupby("candidate", sort=False)["validation SRCC"].mean()
-    axes.plot(means, range(len(means)), "|", color="black", ms=14, mew=2, label="mean")
-    axes.set_yticks(range(len(candidates)), candidates)
-    axes.set_ylim(len(candidates) - 0.5, -0.5)
-    axes.set_xlabel("best validation SRCC, with its approximate standard error")
-    figure.legend(loc="outside right upper")
+    ordered = sorted(found, key=lambda one: -one.value)
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.28 * len(ordered) + 1.2), layout="constrained")
+    axes.axvline(0, color=GREY, lw=1)
+    for position, one in enumerate(ordered):
+        _interval(axes, one, position)
+    axes.set_yticks(range(len(ordered)), [one.first for one in ordered])
+    axes.set_ylim(len(ordered) - 0.5, -0.5)
+    axes.set_xlabel(f"difference to {ordered[0].second}: SRCC, {ordered[0].task}")
     return shown_once(figure)
+
+
+def _interval(axes: Axes, one: Difference, position: int) -> None:
+    resolved = one.verdict in ("higher", "lower")
+    colour = PALETTE[0] if resolved else GREY
+    marker = "D" if one.task == MEAN else "o"
+    axes.hlines(position, one.low, one.high, color=colour, lw=2)
+    face = colour if resolved else "white"
+    axes.plot(one.value, position, marker, color=colour, mfc=face, mew=1.5, ms=7)

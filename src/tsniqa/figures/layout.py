@@ -12,6 +12,10 @@ ROLE_BACKGROUNDS = {UPPER: "rgba(2, 115, 178, 0.16)", "task is told": "rgba(2, 1
 """Tints that stay legible on light and dark pages."""
 
 
+BEST, SECOND = "font-weight: bold; text-decoration: underline", "text-decoration: underline"
+"""How the best and the second best value of a column stand out."""
+
+
 def shown_table(
     table: pd.DataFrame,
     formats: Mapping[str, str | Callable[[str], str]] | None = None,
@@ -60,19 +64,23 @@ def as_link(addresses: Mapping[str, str] | None = None) -> Callable[[str], str]:
 
 
 def shown_comparison(table: pd.DataFrame, tasks: Sequence[str]) -> Styler:
-    """Lay out the comparison of strategies: bounds tinted, the best of the others bold.
+    """Lay out the comparison of strategies: bounds tinted, best and second best of the others.
 
     Args:
         table: From :func:`tsniqa.ways.comparison_table`.
         tasks: Its columns of single tasks.
     """
-    formats = {"learnable": "{:,.0f}", "stored": "{:,.0f}", "learning": "{:.1f}"}
+    formats = {
+        "learnable": "{:,.0f}",
+        "stored": "{:,.0f}",
+        "learning": "{:.1f}",
+        "scoring": "{:.1f}",
+    }
     styler = shown_table(table, formats)
     for column in (*tasks, *SUMMARY):
-        best = best_ways(table, column)
-        styler = styler.map(
-            lambda _: "font-weight: bold; text-decoration: underline", subset=(best, column)
-        )
+        best, second = best_ways(table, column)
+        for labels, style in ((best, BEST), (second, SECOND)):
+            styler = styler.map(lambda _, style=style: style, subset=(labels, column))
     return styler.apply(_tint, axis=1)
 
 
@@ -87,7 +95,7 @@ def role_note() -> str:
         UPPER: "sees all tasks at once, or has a whole network for each and is told the task",
         ROLES[1]: "picks the head by the name of the task, which nobody knows in use",
         COMPARED: "knows the image alone",
-        ROLES[3]: "no defence against forgetting",
+        ROLES[3]: "learns on and on, with no defence against forgetting",
     }
     note = "A bound is named after what it may use, which is no promise that it comes out higher."
     return "\n".join(f"- **{role}**: {meaning[role]}" for role in ROLES) + f"\n\n{note}"

@@ -23,19 +23,21 @@ from tsniqa.strategies.tsn import TSN
 from tsniqa.strategies.tsn_shared_prefix import TSNSharedPrefix
 from tsniqa.strategies.unique import Unique
 
-STRATEGIES: dict[str, type[Strategy]] = {
-    strategy.name: strategy
-    for strategy in (
-        *(TSN, TSNSharedPrefix, AffineOnly, HeadOnly, Ridge, Piggyback),  # isolation
-        *(Sequential, MultiHead),  # no defence
-        *(LwF, EWC, SI, MAS),  # distillation and regularisation
-        *(ReplayShared, ReplayMultiHead, ICaRLv1, ICaRLv2, GDumb),  # replay
-        *(Joint, Unique, Separate),  # bounds
-    )
+FAMILIES: dict[str, tuple[type[Strategy], ...]] = {
+    "isolation": (TSN, TSNSharedPrefix, AffineOnly, HeadOnly, Ridge, Piggyback),
+    "no defence": (Sequential, MultiHead),
+    "regularisation": (LwF, EWC, SI, MAS),
+    "replay": (ReplayShared, ReplayMultiHead, ICaRLv1, ICaRLv2, GDumb),
+    "bounds": (Joint, Unique, Separate),
 }
-"""All strategies by name; a new one is one more file and one more name here."""
+"""All strategies by how they keep what they know; a new one is one more file and one name here."""
 
-__all__ = ["STRATEGIES", "Learned", "ParameterCount", "Strategy", "find_strategy"]
+STRATEGIES: dict[str, type[Strategy]] = {
+    strategy.name: strategy for family in FAMILIES.values() for strategy in family
+}
+"""All strategies by name."""
+
+__all__ = ["FAMILIES", "STRATEGIES", "Learned", "ParameterCount", "Strategy", "find_strategy"]
 
 
 def find_strategy(name: str) -> type[Strategy]:
