@@ -15,7 +15,9 @@ from tsniqa.verdicts import (
     mean_drop,
     oracle_is_near_separate,
     oracle_is_stable,
+    separate_bounds_plasticity,
     sequential_forgets,
+    sequential_is_less_stable,
     verdict_table,
 )
 
@@ -42,7 +44,7 @@ def with_final(record, values):
 
 
 def test_what_was_not_run_gets_no_verdict():
-    assert [one.verdict for one in expectations({})] == [NOT_RUN] * 4
+    assert [one.verdict for one in expectations({})] == [NOT_RUN] * 6
     table = verdict_table(expectations({}))
     assert table.columns.tolist() == ["expectation", "measured", "verdict"]
 
@@ -122,3 +124,47 @@ def test_the_count_of_resolved_differences_is_told_in_words():
     assert "Of 2 tasks, the new is higher than the old on 1, lower on 0, equal on 0" in sentence
     assert "not resolved on 1" in sentence
     assert sentence.endswith("a minus b = +0.100 (95% interval +0.050 to +0.200).")
+
+
+@pytest.fixture
+def stability(monkeypatch):
+    """Give every seed of TSN and of sequential fine-tuning an mSI."""
+
+    def set_to(tsn, sequential):
+        def summary(record, use):
+            values = tsn if use == "gated" else sequential
+            return {"mSI": values[record.config.seed]}
+
+        monkeypatch.setattr(verdicts.tables, "summary", summary)
+
+    return set_to
+
+
+@pytest.mark.parametrize(
+    ("sequential", "verdict"),
+    [((0.5, 0.6), "holds"), ((0.5, 0.89), "not resolved"), ((0.88, 0.95), "does not hold")],
+)
+def test_stability_is_compared_seed_by_seed(sequential, verdict, stability, finished, reseeded):
+    runs = {
+        name: [reseeded(finished(name), seed) for seed in (0, 1)] for name in ("tsn", "sequential")
+    }
+    stability((0.9, 0.92), sequential)
+    found = sequential_is_less_stable(runs)
+    assert found.verdict == verdict
+    assert f"{0.9 - sequential[0]:+.3f}, {0.92 - sequential[1]:+.3f}" in found.measured
+    assert sequential_is_less_stable({"tsn": runs["tsn"]}).verdict == NOT_RUN
+
+
+@pytest.mark.parametrize(("highest", "verdict"), [(0.64, "holds"), (0.67, "does not hold")])
+def test_plasticity_is_bounded_by_separate_models(highest, verdict, monkeypatch, finished):
+    values = {"separate": 0.6, "tsn": highest, "lwf": 0.5, "joint": np.nan}
+
+    def summary(record, use):
+        return {"mPI": values[record.config.strategy] - 0.1 * (use != "oracle")}
+
+    runs = {name: [finished(name)] for name in values}
+    monkeypatch.setattr(verdicts.tables, "summary", summary)
+    found = separate_bounds_plasticity(runs)
+    assert found.verdict == verdict
+    assert f"the highest of 2 others is tsn with {highest:.3f}" in found.measured
+    assert separate_bounds_plasticity({"tsn": runs["tsn"]}).verdict == NOT_RUN

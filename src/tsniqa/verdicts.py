@@ -38,7 +38,7 @@ class Verdict(NamedTuple):
 
 
 def expectations(runs: Runs) -> list[Verdict]:
-    """Judge the four expectations of the comparison page.
+    """Judge the expectations of the comparison page.
 
     Args:
         runs: Records by strategy; what is missing is ``not run``.
@@ -48,6 +48,8 @@ def expectations(runs: Runs) -> list[Verdict]:
         gated_beats_sequential(runs),
         oracle_is_near_separate(runs),
         sequential_forgets(runs.get("sequential", ())),
+        sequential_is_less_stable(runs),
+        separate_bounds_plasticity(runs),
     ]
 
 
@@ -106,6 +108,63 @@ def sequential_forgets(records: Sequence[RunRecord]) -> Verdict:
     if any(visible) != all(visible) or np.isnan(drops).any():
         return Verdict(expectation, measured, "not resolved")
     return Verdict(expectation, measured, _holds(all(visible)))
+
+
+def sequential_is_less_stable(runs: Runs) -> Verdict:
+    """Judge whether sequential fine-tuning is less stable than TSN gated, seed by seed.
+
+    It holds if mSI is lower by at least :data:`VISIBLE` for every seed that both have, and does not
+    hold if it is so for none.
+    """
+    expectation = (
+        f"Sequential fine-tuning is less stable than TSN gated: its mSI is lower by at least "
+        f"{VISIBLE}."
+    )
+    others = {record.config.seed: record for record in runs.get("sequential", ())}
+    gaps = [
+        tables.summary(record, "gated")["mSI"]
+        - tables.summary(others[record.config.seed], "single")["mSI"]
+        for record in runs.get("tsn", ())
+        if record.config.seed in others
+    ]
+    if not gaps:
+        return Verdict(expectation, "–", NOT_RUN)
+    gap = ", ".join(f"{value:+.3f}" for value in gaps)
+    measured = f"mSI of TSN gated minus that of sequential = {gap} (one number a seed)"
+    clear = [value >= VISIBLE for value in gaps]
+    if any(clear) != all(clear):
+        return Verdict(expectation, measured, "not resolved")
+    return Verdict(expectation, measured, _holds(all(clear)))
+
+
+def separate_bounds_plasticity(runs: Runs) -> Verdict:
+    """Judge whether any strategy learns new tasks better than separate models do.
+
+    Compared is mPI, each strategy's best use; it holds if none exceeds separate models by more than
+    :data:`NEAR`.
+    """
+    expectation = f"Separate models bound the plasticity: no other mPI is more than {NEAR} above."
+    bound = _plasticity(runs.get("separate", ()))
+    others = {name: _plasticity(records) for name, records in runs.items() if name != "separate"}
+    known = {name: value for name, value in others.items() if not np.isnan(value)}
+    if np.isnan(bound) or not known:
+        return Verdict(expectation, "–", NOT_RUN)
+    highest = max(known, key=lambda name: known[name])
+    measured = (
+        f"separate {bound:.3f}; the highest of {len(known)} others is {highest} "
+        f"with {known[highest]:.3f}"
+    )
+    return Verdict(expectation, measured, _holds(known[highest] - bound <= NEAR))
+
+
+def _plasticity(records: Sequence[RunRecord]) -> float:
+    """Return mPI of the best use, mean over seeds; NaN without records or intermediate states."""
+    if not records:
+        return float("nan")
+    return max(
+        float(np.mean([tables.summary(record, use)["mPI"] for record in records]))
+        for use in records[0].uses
+    )
 
 
 def mean_drop(record: RunRecord, use: str | None = None) -> float:

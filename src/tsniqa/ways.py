@@ -96,8 +96,9 @@ def measures(record: RunRecord, use: str) -> dict[str, float]:
         strategy has no such measure.
     """
     final = tables.srcc_matrix(record, use)[-1]
+    summary = tables.summary(record, use)
     return dict(zip(record.order, final.tolist(), strict=True)) | {
-        name: value for name, value in tables.summary(record, use).items() if name in SUMMARY
+        name: summary[name] for name in SUMMARY
     }
 
 

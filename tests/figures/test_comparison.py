@@ -80,17 +80,24 @@ def test_the_plane_leaves_out_what_has_no_stability(runs):
     assert "tsn oracle" in shown
 
 
-def test_final_dots_end_with_the_mean(runs):
-    axes = figures.final_dots(runs, ways.main_ways(runs)).axes[0]
-    labels = [tick.get_text() for tick in axes.get_yticklabels()]
-    assert labels == ["alpha", "beta", "gamma", "mean SRCC"]
+def test_final_dots_have_a_panel_a_task_and_a_row_a_way(runs):
+    main = ways.main_ways(runs)
+    figure = figures.final_dots(runs, main)
+    assert [axes.get_title() for axes in figure.axes] == ["mean SRCC", "alpha", "beta", "gamma"]
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [
+        way.label for way in main
+    ]
+    row = [way.label for way in main].index("sequential")
+    (dot,) = [line for line in figure.axes[2].lines if line.get_ydata()[0] == row]
+    final = tables.srcc_matrix(runs["sequential"][0], "single")[-1]
+    assert dot.get_xdata()[0] == pytest.approx(final[1])
 
 
 def test_one_task_and_one_way_can_be_drawn(finished):
     runs = {"tsn": [finished("tsn", ("alpha",))]}
     way = ways.Way("tsn", "gated")
-    labels = figures.final_dots(runs, [way]).axes[0].get_yticklabels()
-    assert [tick.get_text() for tick in labels] == ["alpha"]
+    (axes,) = figures.final_dots(runs, [way]).axes
+    assert axes.get_title() == "alpha"
     assert figures.forgetting_curves(runs, [way]).axes
 
 

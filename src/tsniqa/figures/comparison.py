@@ -171,36 +171,35 @@ def memory_growth(runs: Runs) -> Figure:
 
 
 def final_dots(runs: Runs, shown: Sequence[Way]) -> Figure:
-    """Draw the final SRCC of every task: a mark for every way, a line from lowest to highest seed.
+    """Draw the final SRCC, a panel a task and a row a way; a line from lowest to highest seed.
 
     Args:
         runs: Records by strategy, all of one task order.
-        shown: The ways; bounds and uses that are told the task are hollow.
+        shown: The ways, from the top; bounds and uses that are told the task are hollow.
     """
     use_style()
     order = runs[shown[0].strategy][0].order
-    figure, axes = plt.subplots(figsize=(WIDTH + 1, 0.75 * len(order) + 1.8), layout="constrained")
+    panels = ["mean SRCC", *order] if len(order) > 1 else order
     table = all_measures(runs, shown)
-    rows = [*order, "mean SRCC"] if len(order) > 1 else order
+    height = 0.27 * len(shown) + 1.1
+    figure, grid = plt.subplots(
+        1, len(panels), figsize=(WIDTH + 2.5, height), squeeze=False, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
     colours = strategy_colours([way.strategy for way in shown])
-    offsets = np.linspace(-0.32, 0.32, len(shown)) if len(shown) > 1 else [0.0]
-    for way, offset in zip(shown, offsets, strict=True):
-        values = table.loc[table["way"] == way.label, rows]
-        heights = np.arange(len(rows)) + offset
-        colour = colours[way.strategy]
-        axes.hlines(heights, values.min(), values.max(), color=colour, lw=1.4, alpha=0.7)
-        _, marker, _ = USE_STYLES[way.use]
-        face = colour if way.role in (COMPARED, LOWER) else "white"
-        axes.plot(
-            values.mean(), heights, marker, ms=6, color=colour, mfc=face, mew=1.4, label=way.label
-        )
-    for boundary in np.arange(len(rows) - 1) + 0.5:
-        axes.axhline(boundary, color="0.85" if boundary < len(order) - 1 else GREY, lw=0.8)
-    axes.set_yticks(range(len(rows)), rows)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.grid(False, axis="y")
-    axes.set_xlabel("SRCC after the last task")
-    figure.legend(loc="outside right center")
+    for axes, panel in zip(grid[0], panels, strict=True):
+        for position, way in enumerate(shown):
+            values = table.loc[table["way"] == way.label, panel]
+            colour = colours[way.strategy]
+            face = colour if way.role in (COMPARED, LOWER) else "white"
+            axes.hlines(position, values.min(), values.max(), color=colour, lw=1.4, alpha=0.7)
+            axes.plot(values.mean(), position, "o", ms=6, color=colour, mfc=face, mew=1.4)
+        axes.set_title(panel, size="small")
+        axes.locator_params(axis="x", nbins=3)
+        axes.tick_params(labelsize="small")
+    grid[0, 0].set_yticks(range(len(shown)), [way.label for way in shown])
+    grid[0, 0].set_ylim(len(shown) - 0.5, -0.5)
+    figure.supxlabel("SRCC after the last task", size="medium")
     return shown_once(figure)
 
 
