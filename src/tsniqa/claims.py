@@ -2,7 +2,8 @@
 
 A claim says that a measure is higher (or lower) with one way than with another. For the mean SRCC
 after the last task the paired bootstrap interval decides, in every run; for the other measures, of
-which records hold no bootstrap draws, the sign of the difference does. Runs must agree.
+which records hold no bootstrap draws, the sign of the difference does, of two runs at least. Runs
+must agree.
 """
 
 from pathlib import Path
@@ -19,6 +20,9 @@ from tsniqa.ways import measures
 
 HOLDS, DOES_NOT_HOLD = "holds", "does not hold"
 NOT_RESOLVED, NOT_RUN = "not resolved", "not run"
+
+FEWEST = 2
+"""Runs that a verdict by sign needs: one run has neither an interval nor another to agree with."""
 
 BOOTSTRAPPED = "mean SRCC"
 """The measure whose bootstrap draws records hold: the mean over tasks after the last task."""
@@ -75,8 +79,9 @@ def judge(claim: Claim, results_dir: Path, preset: str) -> Judgement:
         differences.append(float(first - second))
         if claim.measure == BOOTSTRAPPED:
             intervals.append(_interval(pair, sides))
-    bounds = intervals or [(value, value) for value in differences]
-    return Judgement(_verdict(bounds, claim.expected), tuple(differences), tuple(intervals))
+    if not intervals:
+        return _by_sign(differences, claim.expected)
+    return Judgement(_verdict(intervals, claim.expected), tuple(differences), tuple(intervals))
 
 
 def claim_table(published: Published, results_dir: Path, presets: list[str]) -> pd.DataFrame:
@@ -119,7 +124,7 @@ def verdict_counts(table: pd.DataFrame, preset: str) -> str:
     counts = [
         f"{name} {found.count(name)}" for name in (HOLDS, DOES_NOT_HOLD, NOT_RESOLVED, NOT_RUN)
     ]
-    return f"{preset}, {len(found)} claims: {', '.join(counts)}"
+    return f"{preset}, {len(found)} claim{'s' * (len(found) != 1)}: {', '.join(counts)}"
 
 
 def _verdict(bounds: list[tuple[float, float]], expected: str) -> str:
@@ -128,6 +133,13 @@ def _verdict(bounds: list[tuple[float, float]], expected: str) -> str:
     if signs not in ({1}, {-1}):
         return NOT_RESOLVED
     return HOLDS if signs == {1 if expected == "higher" else -1} else DOES_NOT_HOLD
+
+
+def _by_sign(differences: list[float], expected: str) -> Judgement:
+    verdict = _verdict([(value, value) for value in differences], expected)
+    if len(differences) < FEWEST:
+        verdict = NOT_RESOLVED
+    return Judgement(verdict, tuple(differences))
 
 
 def _own_order(records: list[RunRecord]) -> list[RunRecord]:
@@ -174,8 +186,7 @@ def _judge_spread(claim: Claim, results_dir: Path, preset: str) -> Judgement:
             differences.append(first - second)
     if not differences:
         return Judgement(NOT_RUN)
-    bounds = [(value, value) for value in differences]
-    return Judgement(_verdict(bounds, claim.expected), tuple(differences))
+    return _by_sign(differences, claim.expected)
 
 
 def _setting(record: RunRecord) -> tuple[int, str]:

@@ -182,6 +182,19 @@ def load_published(path: Path) -> Published:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
 
 
+def source_table(published: Published) -> pd.DataFrame:
+    """List the sources.
+
+    Returns:
+        One row each: ``source`` (its key), ``citation``, ``address``, ``read`` and ``read on``.
+    """
+    rows = [
+        (key, source.citation, source.address, source.read, source.read_on.isoformat())
+        for key, source in published.sources.items()
+    ]
+    return pd.DataFrame(rows, columns=["source", "citation", "address", "read", "read on"])
+
+
 class Measured(NamedTuple):
     """What the runs of one row came to.
 
@@ -261,7 +274,7 @@ def number_table(published: Published, results_dir: Path) -> pd.DataFrame:
 
     Returns:
         One row a number: ``strategy`` (its label here), ``called`` (in the source), ``measure``,
-        ``preset``, ``measured`` (mean over runs), ``runs``, ``published``, ``reproduced?`` (see
+        ``preset``, ``runs``, ``measured`` (their mean), ``published``, ``reproduced?`` (see
         :func:`verdict`), ``source`` and ``where``; NaN where there is no number.
     """
     rows = []
@@ -275,8 +288,8 @@ def number_table(published: Published, results_dir: Path) -> pd.DataFrame:
                     "called": row.called,
                     "measure": measure,
                     "preset": row.preset,
-                    "measured": found.mean,
                     "runs": found.runs,
+                    "measured": found.mean,
                     "published": np.nan if value is None else value,
                     "reproduced?": verdict(value, found),
                     "source": row.source,
