@@ -1,7 +1,7 @@
 """Sequential fine-tuning: one network and one head, trained on one task after another.
 
-The baseline without any defence against forgetting (SL in *Continual Learning for Blind Image
-Quality Assessment*, IEEE TPAMI 2023, arXiv 2102.09717).
+The baseline without any defence against forgetting (``SH_CL`` in the released code of *Continual
+Learning for Blind Image Quality Assessment*, IEEE TPAMI 2023, arXiv 2102.09717).
 """
 
 import copy
