@@ -36,7 +36,25 @@ def project(tmp_path, monkeypatch):
 
 
 def test_the_parameters_of_a_notebook_are_the_annotated_names_of_its_tagged_cell(project):
-    assert notebook_parameters(project / "notebooks" / "one.ipynb") == ["preset", "seed"]
+    found = notebook_parameters(project / "notebooks" / "one.ipynb")
+    assert found == {"preset": "mini", "seed": 0}
+
+
+def test_it_is_told_which_pages_compute_and_which_read_published_results(project):
+    write_notebook(
+        project / "notebooks" / "two.ipynb",
+        parameters_cell('results_dir: str = "results/records"  # read'),
+    )
+    table = pages.origins(
+        {
+            "a": Page(name="a", notebook="one", parameters={"strategy": "tsn"}),
+            "b": Page(name="b", notebook="two"),
+            "c": Page(name="c", notebook="two", parameters={"results_dir": ".runs/records"}),
+        }
+    )
+    assert table["page"].tolist() == ["a", "b", "c"]
+    assert table["runs computed here"].tolist() == [1, 0, 0]
+    assert table["published results"].tolist() == ["–", "read", "–"]
 
 
 def test_an_entry_without_a_preset_takes_the_books(project):

@@ -3,15 +3,21 @@
 import ast
 import itertools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tsniqa.errors import ConfigError, TsniqaError, unknown_name
 from tsniqa.locations import project_root
+
+
+PUBLISHED = "results"
+"""Top-level folder of published results."""
 
 
 class Page(BaseModel):
@@ -97,8 +103,24 @@ def _with_preset(page: Page, preset: str) -> Page:
     return page.model_copy(update={"parameters": {"preset": preset, **page.parameters}})
 
 
-def notebook_parameters(template: Path) -> list[str]:
-    """Return the names that a notebook's cell tagged ``parameters`` assigns.
+def origins(pages: Mapping[str, Page]) -> pd.DataFrame:
+    """Say where the results of every page come from.
+
+    Returns:
+        One row a page: ``page``, ``notebook``, ``runs computed here`` (how many it names) and
+        ``published results``: ``read`` if a parameter of the notebook is a folder of them.
+    """
+    rows = []
+    for page in pages.values():
+        values = (notebook_parameters(page.template) | page.parameters).values()
+        published = any(str(value).startswith(f"{PUBLISHED}/") for value in values)
+        rows.append((page.name, page.notebook, len(page.runs()), "read" if published else "–"))
+    columns = ["page", "notebook", "runs computed here", "published results"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def notebook_parameters(template: Path) -> dict[str, Any]:
+    """Return the names that a notebook's cell tagged ``parameters`` assigns, and their defaults.
 
     Raises:
         ConfigError: There is no such notebook.
@@ -109,8 +131,9 @@ def notebook_parameters(template: Path) -> list[str]:
     for cell in nbformat.read(template, as_version=4).cells:
         if "parameters" in cell.metadata.get("tags", []):
             nodes = ast.parse(cell.source).body
-            return [node.target.id for node in nodes if isinstance(node, ast.AnnAssign)]
-    return []
+            given = [node for node in nodes if isinstance(node, ast.AnnAssign)]
+            return {node.target.id: ast.literal_eval(node.value) for node in given}
+    return {}
 
 
 def execute(page: Page) -> Path:

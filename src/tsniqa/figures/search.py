@@ -60,7 +60,7 @@ def weight_curves(record: WeightRecord) -> Figure:
     rows = -(-len(names) // columns)
     figure, grid = plt.subplots(
         rows, columns, figsize=(WIDTH + 1, 2.3 * rows + 0.7), squeeze=False, sharex=True,
-        layout="constrained",
+        sharey=True, layout="constrained",
     )  # fmt: skip
     chosen = chosen_weights(record)
     uses = dict.fromkeys(use for trial in record.trials for use in trial.srcc)
