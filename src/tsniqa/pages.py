@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tsniqa.errors import ConfigError, TsniqaError, unknown_name
 from tsniqa.locations import project_root
 
-
 PUBLISHED = "results"
 """Top-level folder of published results."""
 
