@@ -10,6 +10,7 @@ import torch
 from tsniqa.errors import ConfigError
 from tsniqa.strategies import STRATEGIES, Strategy, find_strategy
 from tsniqa.strategies.from_file import load_strategy
+from tsniqa.strategies.protocol import members
 
 PROTOCOL = [name for name, _ in inspect.getmembers(Strategy) if not name.startswith("_")]
 
@@ -36,6 +37,15 @@ def name(request, monkeypatch):
     if request.param in EXAMPLES:
         monkeypatch.setitem(STRATEGIES, request.param, EXAMPLES[request.param])
     return request.param
+
+
+def test_every_member_of_the_protocol_says_what_it_must_hold():
+    told = members()
+    assert set(told) == {*PROTOCOL, *Strategy.__annotations__}
+    assert told["name"] == "The name it is known by."
+    assert told["drifting"].endswith("the tasks would give is then unknown.")
+    assert told["load_state"] == "Replace everything learned by what state returned."
+    assert not any("`" in text or "  " in text for text in told.values())
 
 
 def test_it_offers_the_whole_protocol_under_its_name(name):

@@ -2,18 +2,12 @@
 
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
-from inspect import getmembers
 from pathlib import Path
 from types import ModuleType
 
 from tsniqa.errors import ConfigError
 from tsniqa.strategies import STRATEGIES
-from tsniqa.strategies.protocol import Strategy
-
-MEMBERS = tuple(name for name, _ in getmembers(Strategy) if not name.startswith("_")) + tuple(
-    Strategy.__annotations__
-)
-"""What a strategy must have: the methods of the protocol, then its class attributes."""
+from tsniqa.strategies.protocol import Strategy, members
 
 
 def load_strategy(path: Path) -> type[Strategy]:
@@ -44,7 +38,7 @@ def load_strategy(path: Path) -> type[Strategy]:
             f"{path} must define one class with a 'name' of its own, and defines {names}"
         )
     (strategy,) = found
-    missing = [name for name in MEMBERS if not hasattr(strategy, name)]
+    missing = [name for name in members() if not hasattr(strategy, name)]
     if missing:
         raise ConfigError(
             f"{path}: strategy '{strategy.name}' lacks {', '.join(missing)}; add what is missing, "
