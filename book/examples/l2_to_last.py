@@ -2,8 +2,8 @@
 
 While a task is learned, weight x sum_k (theta_k - theta*_k)^2 is added to its loss, where theta*
 are the parameters that the task before it left. All parameters count alike: this is the baseline
-that EWC is held against by Kirkpatrick et al., PNAS 114(13), 2017 (arXiv 1612.00796), and EWC with
-an importance of 1 for every parameter. Heads are not pulled, running statistics neither.
+that Kirkpatrick et al., PNAS 114(13), 2017 (arXiv 1612.00796), hold EWC against, and the penalty of
+EWC with every importance 1. Heads are not pulled, running statistics neither.
 """
 
 from collections.abc import Sequence
