@@ -1,6 +1,7 @@
 """What holds for every strategy."""
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,14 @@ import torch
 
 from tsniqa.errors import ConfigError
 from tsniqa.strategies import STRATEGIES, Strategy, find_strategy
+from tsniqa.strategies.from_file import load_strategy
+from tsniqa.strategies.protocol import members
 
 PROTOCOL = [name for name, _ in inspect.getmembers(Strategy) if not name.startswith("_")]
 
+# The book's examples are not part of the package; they must hold all the same.
+FILES = sorted((Path(__file__).parents[2] / "book" / "examples").glob("*.py"))
+EXAMPLES = {strategy.name: strategy for strategy in map(load_strategy, FILES)}
 
 BATCH_STATISTICS = {f"schedule.{step}.statistics": "batch" for step in ("normalization", "full")}
 
@@ -26,9 +32,20 @@ def equal_states(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
-@pytest.fixture(params=sorted(STRATEGIES))
-def name(request):
+@pytest.fixture(params=[*sorted(STRATEGIES), *EXAMPLES])
+def name(request, monkeypatch):
+    if request.param in EXAMPLES:
+        monkeypatch.setitem(STRATEGIES, request.param, EXAMPLES[request.param])
     return request.param
+
+
+def test_every_member_of_the_protocol_says_what_it_must_hold():
+    told = members()
+    assert set(told) == {*PROTOCOL, *Strategy.__annotations__}
+    assert told["name"] == "The name it is known by."
+    assert told["drifting"].endswith("the tasks would give is then unknown.")
+    assert told["load_state"] == "Replace everything learned by what state returned."
+    assert not any("`" in text or "  " in text for text in told.values())
 
 
 def test_it_offers_the_whole_protocol_under_its_name(name):

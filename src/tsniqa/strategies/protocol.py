@@ -1,5 +1,7 @@
 """What every strategy offers; the study loop knows nothing else of it."""
 
+import inspect
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
@@ -94,3 +96,22 @@ class Strategy(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write what scoring new images needs into a folder."""
+
+
+def members() -> dict[str, str]:
+    """Return what a strategy must have, and what each must hold: :class:`Strategy`, as a table.
+
+    Returns:
+        The docstring of each member as one line of plain text, by name: class attributes,
+        then methods and properties, both in the order of the protocol.
+    """
+    attributes = inspect.getdoc(Strategy).partition("Attributes:")[2]
+    found = dict(re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", attributes, re.MULTILINE))
+    for name, value in vars(Strategy).items():
+        if name in found or name.startswith("_"):
+            continue
+        if inspect.isfunction(value) or isinstance(value, property):
+            found[name] = inspect.getdoc(value)
+    # Roles and double backquotes are marks for the builder of the book, not for readers.
+    mark = re.compile(r"(?::\w+:)?`+~?([^`]+)`+")
+    return {name: " ".join(mark.sub(r"\1", text).split()) for name, text in found.items()}

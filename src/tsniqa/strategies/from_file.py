@@ -1,0 +1,72 @@
+"""A strategy from a Python file anywhere, to try it before it becomes part of the package."""
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from tsniqa.errors import ConfigError
+from tsniqa.strategies import STRATEGIES
+from tsniqa.strategies.protocol import Strategy, members
+
+
+def load_strategy(path: Path) -> type[Strategy]:
+    """Execute a Python file and return the one strategy that it defines.
+
+    The strategy is the one class defined in the file (not imported by it) that has a ``name`` of
+    its own. It is not registered; whoever wants to run it adds it to
+    :data:`tsniqa.strategies.STRATEGIES`, for the running process:
+    ``STRATEGIES[strategy.name] = strategy``.
+
+    Args:
+        path: The file. It is executed, so it must be one you trust.
+
+    Raises:
+        ConfigError: The file is missing or cannot be executed, defines no strategy or several,
+            lacks a member of :class:`tsniqa.strategies.Strategy`, or takes the name of another
+            strategy, whose records would then be taken for its own.
+    """
+    module = _execute(path)
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and value.__module__ == module.__name__ and "name" in vars(value)
+    ]
+    if len(found) != 1:
+        names = ", ".join(one.__name__ for one in found) or "none"
+        raise ConfigError(
+            f"{path} must define one class with a 'name' of its own, and defines {names}"
+        )
+    (strategy,) = found
+    missing = [name for name in members() if not hasattr(strategy, name)]
+    if missing:
+        raise ConfigError(
+            f"{path}: strategy '{strategy.name}' lacks {', '.join(missing)}; add what is missing, "
+            "or derive from a strategy that has it"
+        )
+    known = STRATEGIES.get(strategy.name)
+    if known is not None and known.__module__ != module.__name__:
+        raise ConfigError(
+            f"{path}: there is a strategy '{strategy.name}' already, in {known.__module__}; "
+            "choose another name"
+        )
+    return strategy
+
+
+def _execute(path: Path) -> ModuleType:
+    """Import a file under a name that can hide no other module."""
+    if not path.is_file():
+        raise ConfigError(f"no strategy file at {path}; name a Python file")
+    name = f"tsniqa_strategy_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} is no Python file; its name must end in .py")
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # where classes look up their own module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} failed: {type(error).__name__}: {reason}") from error
+    return module
