@@ -174,14 +174,22 @@ def test_it_is_told_which_seeds_were_computed_here_read_or_not_run(finished, res
     assert set(STRATEGIES) < set(table.index)
 
 
-def test_the_time_an_image_takes_counts_every_head_of_the_final_model_once(finished):
-    timings = {"learning a": 9.0, "scoring a": 1.0, "learning b": 9.0, "scoring b": 2.0}
-    tsn, multihead = finished("tsn"), finished("multihead")
-    images = sum(len(names) for names in tsn.description.test_images.values())
-    for record, seconds in ((tsn, 3.0), (multihead, 2.0)):
-        described = record.description.model_copy(update={"timings": timings})
-        found = image_milliseconds(replace(record, description=described))
-        assert found == pytest.approx(1000 * seconds / images)
+def test_the_time_an_image_takes_is_that_of_all_heads_on_the_last_task(finished):
+    record = finished("tsn")
+    images = len(record.description.test_images["gamma"])
+    assert record.description.timings["all heads"] > 0
+    described = record.description.model_copy(update={"timings": {"all heads": 3.0}})
+    found = image_milliseconds(replace(record, description=described))
+    assert found == pytest.approx(1000 * 3 / images)
+    described = record.description.model_copy(update={"timings": {"scoring gamma": 3.0}})
+    assert np.isnan(image_milliseconds(replace(record, description=described)))
+
+
+def test_rated_tasks_with_other_images_are_another_experiment(finished, publish, tmp_path):
+    record = finished("tsn")
+    tasks = [task.model_copy(update={"fingerprint": "other"}) for task in record.description.tasks]
+    publish(record, tmp_path, tasks=tasks)
+    assert published_runs(tmp_path, "smoke", [0], like=record) == {}
 
 
 def test_minutes_add_up_one_kind_of_time(finished):

@@ -7,6 +7,7 @@ import pytest
 
 from tsniqa import tables
 from tsniqa.differences import MEAN, Difference, difference_table, differences, simultaneous
+from tsniqa.errors import RecordError
 from tsniqa.metrics import paired_interval
 from tsniqa.ways import Way
 
@@ -75,6 +76,9 @@ def test_verdicts_follow_the_interval():
     assert Difference("a", "b", "t", 0.0, 0.0, 0.0).verdict == "equal"
     assert Difference("a", "b", "t", 0.0, -0.1, 0.1).verdict == "not resolved"
     assert Difference("a", "b", "t", 0.1, np.nan, np.nan).verdict == "not resolved"
+    assert Difference("a", "b", "t", 0.1, 0.01, 0.2, (0.3, 0.1)).verdict == "higher"
+    assert Difference("a", "b", "t", 0.1, 0.01, 0.2, (0.3, -0.1)).verdict == "not resolved"
+    assert Difference("a", "b", "t", -0.1, -0.2, -0.1, (-0.3, 0.1)).verdict == "not resolved"
     table = difference_table([Difference("a", "b", "t", 0.1, 0.01, 0.2)])
     assert table.loc[0, "first is"] == "higher"
 
@@ -129,12 +133,59 @@ def test_every_pair_of_way_and_task_has_its_interval(runs):
     assert simultaneous(runs, [], GATED, [MEAN]) == []
 
 
-def test_draws_that_are_missing_leave_a_difference_unresolved(finished, reseeded):
-    record = finished("tsn")
-    broken = replace(record, draws=None, cache={})
-    tables.bootstrap(broken, "gated", "alpha")
-    broken.draws[:] = np.nan
-    runs = {"tsn": [record], "joint": [finished("joint")], "other": [broken]}
-    found = simultaneous(runs, [Way("other", "gated"), Way("joint", "single")], GATED, [MEAN])
-    assert found[0].verdict == "not resolved"
+def with_draws(record, change):
+    """Copy a record with some of its bootstrap draws changed."""
+    tables.bootstrap(record, "gated", "alpha")  # fills draws
+    draws = record.draws.copy()
+    change(draws)
+    return replace(record, draws=draws, cache={})
+
+
+def test_resamples_without_srcc_are_left_out(finished, runs):
+    def spoil(draws):
+        draws[..., :10] = np.nan
+
+    spoiled = {**runs, "other": [with_draws(finished("tsn"), spoil)]}
+    others = [Way("other", "gated"), Way("joint", "single")]
+    found = simultaneous(spoiled, others, GATED, [MEAN])
+    assert found[0].verdict == "equal"
     assert np.isfinite([found[1].low, found[1].high]).all()
+
+
+def test_without_any_draws_nothing_is_resolved(finished, runs):
+    spoiled = {**runs, "other": [with_draws(finished("tsn"), lambda draws: draws.fill(np.nan))]}
+    (found,) = simultaneous(spoiled, [Way("other", "gated")], GATED, [MEAN])
+    assert found.verdict == "not resolved"
+
+
+def test_the_difference_of_every_seed_is_told(finished, reseeded):
+    record = finished("tsn")
+    both = {
+        "tsn": [record, reseeded(record, 1)],
+        "other": [reseeded(record, 1, shift=-0.1), reseeded(record, 0, shift=0.3)],
+    }
+    found = differences(both, Way("other", "gated"), GATED)
+    assert found[0].by_seed == pytest.approx((-0.1, 0.3))
+    assert found[0].value == pytest.approx(0.1)
+    assert found[-1].by_seed == pytest.approx((-0.1, 0.3))
+    assert {one.verdict for one in found} == {"not resolved"}, "the seeds disagree"
+    assert difference_table(found)["by seed"][0] == "-0.100, +0.300"
+
+
+def test_the_order_of_records_does_not_matter(finished, reseeded):
+    records = [reseeded(finished("tsn"), seed) for seed in (0, 1, 2)]
+    other = [reseeded(finished("joint"), seed) for seed in (0, 1, 2)]
+    joint = Way("joint", "single")
+    first = simultaneous({"tsn": records, "joint": other}, [joint], GATED, [MEAN])
+    second = simultaneous({"tsn": records[::-1], "joint": other}, [joint], GATED, [MEAN])
+    assert first[0][:4] == second[0][:4]
+    assert (first[0].low, first[0].high) == pytest.approx((second[0].low, second[0].high))
+
+
+def test_records_of_other_test_images_are_not_compared(finished):
+    record = finished("tsn")
+    images = record.description.test_images | {"alpha": ["another.png"] * 6}
+    description = record.description.model_copy(update={"test_images": images})
+    runs = {"tsn": [record], "other": [replace(record, description=description)]}
+    with pytest.raises(RecordError, match="have other test images"):
+        differences(runs, Way("other", "gated"), GATED)

@@ -205,7 +205,8 @@ def test_a_record_says_what_was_run_on_what(world, finished):
     assert description.device.startswith("CPU")
     assert set(description.history) == set(ORDER)
     assert description.timings.keys() == {
-        f"{kind} {task}" for kind in ("learning", "scoring") for task in ORDER
+        "all heads",
+        *(f"{kind} {task}" for kind in ("learning", "scoring") for task in ORDER),
     }
     assert {name: info.images for name, info in record.tasks.items()} == {
         name: {"train": 16, "val": 10, "test": 6} for name in ORDER

@@ -8,13 +8,16 @@ from tsniqa import tables, ways
 from tsniqa.ways import (
     COMPARED,
     LOWER,
+    REMEMBERS,
     TOLD,
     UPPER,
     Way,
     best_ways,
     comparison_table,
+    competes,
     growth_table,
     half_width,
+    role,
     spread_table,
     use_table,
 )
@@ -27,17 +30,48 @@ def runs(finished):
     return {strategy: [finished(strategy)] for strategy in ALL}
 
 
-def test_bounds_are_told_apart_from_what_competes():
-    assert Way("joint", "single").role == UPPER
-    assert Way("unique", "single").role == UPPER
-    assert Way("separate", "oracle").role == UPPER
-    assert Way("tsn", "oracle").role == TOLD
-    assert Way("separate", "gated").role == COMPARED
-    assert Way("sequential", "single").role == LOWER
-    assert Way("multihead", "gated").role == LOWER
-    assert Way("lwf", "gated").role == COMPARED
+@pytest.fixture(scope="module")
+def every(finished):
+    return {name: [finished(name)] for name in (*ALL, "unique", "multihead", "lwf", "gdumb")}
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        (Way("joint", "single"), UPPER),
+        (Way("unique", "single"), UPPER),
+        (Way("separate", "oracle"), UPPER),
+        (Way("tsn", "oracle"), TOLD),
+        (Way("separate", "gated"), COMPARED),
+        (Way("lwf", "gated"), COMPARED),
+        (Way("sequential", "single"), LOWER),
+        (Way("multihead", "gated"), LOWER),
+    ],
+)
+def test_bounds_are_told_apart_from_what_competes(way, expected, every):
+    assert role(way, every) == expected
+    assert competes(way, every) == (expected in (COMPARED, LOWER))
+
+
+def test_a_memory_that_holds_every_training_image_does_not_compete(every, monkeypatch):
+    gdumb = Way("gdumb", "single")
+    images = sum(task.images["train"] for task in every["gdumb"][0].description.tasks)
+    monkeypatch.setattr(ways, "BUDGET", images)
+    assert role(gdumb, every) == REMEMBERS
+    assert not competes(gdumb, every)
+    monkeypatch.setattr(ways, "BUDGET", images - 1)
+    assert competes(gdumb, every)
+
+
+def test_labels_name_the_use_unless_there_is_but_one():
     assert Way("tsn", "gated").label == "tsn gated"
     assert Way("joint", "single").label == "joint"
+
+
+def test_the_main_weight_is_the_presets_or_the_default(every):
+    table = comparison_table(every, [Way("lwf", "gated"), Way("tsn", "gated")])
+    assert table.loc["lwf gated", "weight"] == 10
+    assert np.isnan(table.loc["tsn gated", "weight"])
 
 
 def test_every_use_of_every_strategy_is_listed_bounds_first(runs):
@@ -122,7 +156,7 @@ def test_drifting_heads_have_one_more_use(finished):
 def test_strategies_are_used_as_their_sources_use_them(finished):
     names = ("icarl-v2", "separate", "sequential", "lwf")
     labels = [way.label for way in ways.main_ways({name: [finished(name)] for name in names})]
-    assert labels == ["separate oracle", "lwf gated", "icarl-v2 half", "sequential"]
+    assert labels == ["separate oracle", "icarl-v2 half", "lwf gated", "sequential"]
 
 
 def test_what_a_model_stores_grows_with_its_tasks(runs):

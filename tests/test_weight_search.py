@@ -56,13 +56,33 @@ def test_every_factor_of_every_strategy_is_tried_and_recorded(world, prepared, t
     assert all(list(own) == ["alpha", "beta"] for t in record.trials for own in t.srcc.values())
 
 
-def test_finished_trials_are_not_repeated_and_another_seed_tries_anew(world, prepared, tmp_path):
+def test_finished_trials_are_not_repeated(world, prepared, tmp_path):
     path = tmp_path / "search.json"
     first = run(world, path)
     assert run(world, path) == first
     assert len(prepared) == 4
-    assert len(run(world, path, seed=3).trials) == 4
-    assert len(prepared) == 8
+
+
+@pytest.mark.parametrize("change", ["seed", "version"])
+def test_a_record_of_other_conditions_is_kept_and_refused(
+    change, world, prepared, tmp_path, monkeypatch
+):
+    path = tmp_path / "search.json"
+    run(world, path)
+    before = path.read_text()
+    if change == "version":
+        monkeypatch.setattr(module, "RESULTS_VERSION", 99)
+    with pytest.raises(ConfigError, match="name another with --record") as caught:
+        run(world, path, **({"seed": 3} if change == "seed" else {}))
+    assert "\n" not in str(caught.value)
+    assert path.read_text() == before
+
+
+def test_learning_that_diverged_is_recorded_as_nan(world):
+    plan = world.plan("tsn", ("alpha",))
+    plan.strategy.learn(plan.tasks[0], [])
+    plan.strategy.heads = lambda images: np.full((len(images), 1), np.nan, np.float32)
+    assert np.isnan(validation_srcc(plan)["oracle"]["alpha"])
 
 
 def test_the_validation_scores_are_those_of_the_final_model(world):
@@ -117,6 +137,9 @@ def test_the_shipped_plan_covers_every_strategy_that_has_a_weight():
         ("preset: mini\nstrategies: [tsn]\nfactors: [1]", "'tsn' has no main weight"),
         ("preset: mini\nstrategies: [lfw]\nfactors: [1]", "did you mean 'lwf'"),
         ("preset: mini\nstrategies: [lwf]\nfactors: [0]", "is not a valid weight-search file"),
+        ("preset: mini\nstrategies: []\nfactors: [1]", "is not a valid weight-search file"),
+        ("preset: mini\nstrategies: [lwf, lwf]\nfactors: [1]", "name each once"),
+        ("preset: minni\nstrategies: [lwf]\nfactors: [1]", "did you mean 'mini'"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line(text, message, tmp_path):

@@ -15,7 +15,7 @@ def trial(strategy, factor, weight, value, use="gated"):
 
 def record(*trials, strategies=("lwf", "icarl-v2")):
     plan = WeightPlan(preset="smoke", strategies=strategies, factors=(0.1, 1, 10))
-    return WeightRecord(plan=plan, trials=list(trials))
+    return WeightRecord(plan=plan, conditions="", trials=list(trials))
 
 
 WHOLE = [trial("lwf", 0.1, 1, 0.5), trial("lwf", 1, 10, 0.4), trial("lwf", 10, 100, 0.3)]
@@ -53,3 +53,8 @@ def test_it_is_told_whether_the_preset_has_the_choice(weights, answer, monkeypat
     assert row["chosen weight"] == 1
     assert row["gain"] == pytest.approx(0.1)
     assert row["the preset has it"] == answer
+
+
+def test_a_weight_with_constant_predictions_is_not_chosen_and_does_not_hide_the_others():
+    trials = [trial("lwf", 0.1, 1, np.nan), *WHOLE[1:]]
+    assert chosen_weights(record(*trials)) == {"lwf": 10}

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from tsniqa import tables
-from tsniqa.metrics import paired_interval
-from tsniqa.published import Claim, Published, Side, plain_records
+from tsniqa.differences import differences as differences_of
+from tsniqa.published import Claim, Published, plain_records
 from tsniqa.records import RunRecord
-from tsniqa.ways import measures
+from tsniqa.ways import Way, measures
 
 HOLDS, DOES_NOT_HOLD = "holds", "does not hold"
 NOT_RESOLVED, NOT_RUN = "not resolved", "not run"
@@ -78,7 +78,10 @@ def judge(claim: Claim, results_dir: Path, preset: str) -> Judgement:
         )
         differences.append(float(first - second))
         if claim.measure == BOOTSTRAPPED:
-            intervals.append(_interval(pair, sides))
+            runs = {"first": [pair[0]], "second": [pair[1]]}
+            ways = [Way(name, side.use) for name, side in zip(runs, sides, strict=True)]
+            found = differences_of(runs, *ways)[-1]
+            intervals.append((found.low, found.high))
     if not intervals:
         return _by_sign(differences, claim.expected)
     return Judgement(_verdict(intervals, claim.expected), tuple(differences), tuple(intervals))
@@ -158,15 +161,6 @@ def _conditions(record: RunRecord) -> tuple[object, ...]:
     images = tuple((task.name, task.fingerprint) for task in record.description.tasks)
     backbone = record.description.fingerprints["backbone"]
     return record.config.seed, record.config.split, images, backbone
-
-
-def _interval(pair: tuple[RunRecord, RunRecord], sides: tuple[Side, Side]) -> tuple[float, float]:
-    """Return the paired 95% interval of the difference in mean SRCC after the last task."""
-    draws = [
-        np.mean([tables.bootstrap(record, side.use, task) for task in record.order], axis=0)
-        for record, side in zip(pair, sides, strict=True)
-    ]
-    return paired_interval(*draws)
 
 
 def _judge_spread(claim: Claim, results_dir: Path, preset: str) -> Judgement:

@@ -78,6 +78,7 @@ def published_runs(
     seeds: Sequence[int],
     split: str = "given",
     like: RunRecord | None = None,
+    task_order: Sequence[str] | None = None,
 ) -> dict[str, list[RunRecord]]:
     """Find the published records of one experiment, every strategy's.
 
@@ -86,9 +87,10 @@ def published_runs(
         preset: Name of the preset.
         seeds: Wanted seeds.
         split: Split of the runs.
-        like: A record whose order, overrides, preset values, backbone and code version the others
-            must share (a strategy's own weight is the checkout's preset's). None is the first
-            record of ``tsn`` without overrides or imported splits, in the preset's own order.
+        like: A record whose order, overrides, preset values, backbone, code version and data the
+            others must share (a strategy's own weight is the checkout's preset's). None is the
+            record of ``tsn`` without overrides by the newest version of the code.
+        task_order: Order of that record; None is the preset's own.
 
     Returns:
         By strategy (those that are registered first), its records by seed. Nothing is returned
@@ -98,7 +100,9 @@ def published_runs(
     found = [
         record for record in find_records(results_dir, **wanted) if record.config.seed in set(seeds)
     ]
-    like = like or next((record for record in found if _is_plain_tsn(record)), None)
+    plain = [record for record in found if _is_plain_tsn(record, task_order)]
+    newest = max(plain, key=lambda record: record.description.results_version, default=None)
+    like = like or newest
     names = [*STRATEGIES, *sorted({record.config.strategy for record in found} - set(STRATEGIES))]
     runs = {
         name: sorted(
@@ -173,14 +177,20 @@ def _seeds(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds)) or "–"
 
 
-def _is_plain_tsn(record: RunRecord) -> bool:
+def _is_plain_tsn(record: RunRecord, task_order: Sequence[str] | None) -> bool:
     config = record.config
-    in_order = record.order == list(record.description.preset.tasks)
+    in_order = record.order == list(task_order or record.description.preset.tasks)
     return config.strategy == "tsn" and not config.overrides and in_order
 
 
 def _same_experiment(first: RunRecord, second: RunRecord) -> bool:
-    return _experiment(first) == _experiment(second) and _weight_is_current(second)
+    same = _experiment(first) == _experiment(second) and weight_is_current(second)
+    return same and all(
+        task.fingerprint == second.tasks[task.name].fingerprint
+        for task in first.description.tasks
+        # Every seed draws simulated images of its own.
+        if not task.simulated or first.config.seed == second.config.seed
+    )
 
 
 def _experiment(record: RunRecord) -> tuple[object, ...]:
@@ -193,7 +203,8 @@ def _experiment(record: RunRecord) -> tuple[object, ...]:
     return preset, overrides, record.order, backbone, description.results_version
 
 
-def _weight_is_current(record: RunRecord) -> bool:
+def weight_is_current(record: RunRecord) -> bool:
+    """Tell whether a record's strategy had the weight that its preset has now."""
     name = record.config.strategy
     present = load_preset(record.config.preset).weights.get(name)
     return record.description.preset.weights.get(name) == present
@@ -218,12 +229,8 @@ def minutes(record: RunRecord, kind: str) -> float:
 def image_milliseconds(record: RunRecord) -> float:
     """Return the time to score one image with all heads of the final model, in milliseconds.
 
-    Heads that stay as they were are scored once each, after their own task, and their times add up;
-    where later tasks change them, all are scored together after the last. The gate's own pass over
-    the image, and what another size of batch would make of it, are not in it.
+    Measured at the end of a run, on the test images of its last task; the gate's own pass is not in
+    it. NaN in records that were made before this was measured.
     """
-    timings = record.description.timings
-    seconds = [value for name, value in timings.items() if name.startswith("scoring ")]
-    images = sum(len(names) for names in record.description.test_images.values())
-    total = seconds[-1] if record.description.drifting else sum(seconds)
-    return 1000 * total / images
+    seconds = record.description.timings.get("all heads", float("nan"))
+    return 1000 * seconds / len(record.description.test_images[record.order[-1]])

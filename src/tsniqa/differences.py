@@ -1,8 +1,9 @@
 """Differences between two ways on the same test images, with paired bootstrap intervals.
 
-The intervals say how far the choice of test images matters; how far the seed matters is another
-question, see :func:`tsniqa.ways.spread_table`. Where many ways are compared with one, some of the
-plain intervals miss 0 by chance; :func:`simultaneous` widens all of them together.
+The intervals say how far the choice of test images matters, for the networks as they were trained.
+How far the seed matters is another question, so a difference is only called higher or lower if all
+seeds agree on its sign. Where many ways are compared with one, some of the plain intervals miss 0
+by chance; :func:`simultaneous` widens all of them together.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tsniqa import tables
+from tsniqa.errors import RecordError
 from tsniqa.metrics import paired_interval
 from tsniqa.records import RunRecord
 from tsniqa.ways import Runs, Way
@@ -30,6 +32,7 @@ class Difference(NamedTuple):
         value: Mean over the seeds that both have.
         low: Lower end of the interval; NaN if there is none.
         high: Upper end.
+        by_seed: The difference of every seed that both have.
     """
 
     first: str
@@ -38,19 +41,22 @@ class Difference(NamedTuple):
     value: float
     low: float
     high: float
+    by_seed: tuple[float, ...] = ()
 
     @property
     def verdict(self) -> str:
         """``higher``, ``lower``, ``equal`` or ``not resolved``.
 
-        Equal means that no resample differs, as with predictions that are the same; not resolved
-        that the interval contains 0, or is missing.
+        Equal means that value and interval are exactly 0, as with predictions that are the same.
+        Not resolved means that the interval contains 0 or is missing, or that seeds disagree.
         """
         if self.value == self.low == self.high == 0:
             return "equal"
-        if self.low > 0:
+        if self.low > 0 and all(one > 0 for one in self.by_seed):
             return "higher"
-        return "lower" if self.high < 0 else "not resolved"
+        if self.high < 0 and all(one < 0 for one in self.by_seed):
+            return "lower"
+        return "not resolved"
 
 
 class Resampled(NamedTuple):
@@ -58,15 +64,20 @@ class Resampled(NamedTuple):
 
     Attributes:
         task: A task's name, or :data:`MEAN`.
-        value: First minus second, mean over the seeds that both have.
+        by_seed: First minus second, for every seed that both have.
         first: The first's SRCC on every resample, mean over seeds [1000].
         second: The second's.
     """
 
     task: str
-    value: float
+    by_seed: tuple[float, ...]
     first: np.ndarray
     second: np.ndarray
+
+    @property
+    def value(self) -> float:
+        """The mean over seeds."""
+        return float(np.mean(self.by_seed))
 
 
 def resampled(runs: Runs, first: Way, second: Way) -> list[Resampled]:
@@ -76,21 +87,23 @@ def resampled(runs: Runs, first: Way, second: Way) -> list[Resampled]:
         runs: Records by strategy; nothing is returned if the two share no seed.
         first: A way.
         second: Another, of runs with the same tasks.
+
+    Raises:
+        RecordError: Two records of one seed have other test images.
     """
     pairs = _pairs(runs, first, second)
     found = []
     for task in pairs[0][0].order if pairs else ():
-        values, draws = [], []
+        finals, draws = [], []
         for side, way in enumerate((first, second)):
             records = [pair[side] for pair in pairs]
-            finals = [tables.srcc(record, way.use, record.order, task) for record in records]
-            values.append(np.mean(finals))
+            finals.append([tables.srcc(one, way.use, one.order, task) for one in records])
             draws.append(_mean_draws(records, way.use, task))
-        found.append(Resampled(task, float(values[0] - values[1]), *draws))
+        found.append(Resampled(task, tuple(np.subtract(*finals).tolist()), *draws))
     if len(found) > 1:
-        value = float(np.mean([one.value for one in found]))
+        by_seed = tuple(np.mean([one.by_seed for one in found], axis=0).tolist())
         sides = (np.mean([one[side] for one in found], axis=0) for side in (2, 3))
-        found.append(Resampled(MEAN, value, *sides))
+        found.append(Resampled(MEAN, by_seed, *sides))
     return found
 
 
@@ -104,7 +117,12 @@ def differences(runs: Runs, first: Way, second: Way) -> list[Difference]:
     """
     return [
         Difference(
-            first.label, second.label, one.task, one.value, *paired_interval(one.first, one.second)
+            first.label,
+            second.label,
+            one.task,
+            one.value,
+            *paired_interval(one.first, one.second),
+            one.by_seed,
         )
         for one in resampled(runs, first, second)
     ]
@@ -129,7 +147,7 @@ def simultaneous(
 
     Returns:
         One difference for every pair, in the order of ways, then tasks. Equal predictions have the
-        interval [0, 0], and differences without draws have none; neither widens the others.
+        interval [0, 0] and do not widen the others. Resamples without SRCC are left out.
     """
     found = [
         (way, one) for way in others for one in resampled(runs, way, reference) if one.task in tasks
@@ -137,43 +155,59 @@ def simultaneous(
     if not found:
         return []
     draws = np.array([one.first - one.second for _, one in found])
-    deviation = draws.std(axis=1, ddof=1)
-    moving = deviation > 0
-    width = np.zeros(len(found))
-    if moving.any():
-        centred = draws[moving] - draws[moving].mean(axis=1, keepdims=True)
-        largest = np.abs(centred / deviation[moving, None]).max(axis=0)
-        width[moving] = np.quantile(largest, level) * deviation[moving]
-    width[np.isnan(deviation)] = np.nan
+    draws = draws[:, ~np.isnan(draws).any(axis=0)]  # resamples of a constant have no SRCC
+    width = np.full(len(found), np.nan)
+    if draws.shape[1] > 1:
+        deviation = draws.std(axis=1, ddof=1)
+        moving = deviation > 0
+        width = np.zeros(len(found))
+        if moving.any():
+            centred = draws[moving] - draws[moving].mean(axis=1, keepdims=True)
+            largest = np.abs(centred / deviation[moving, None]).max(axis=0)
+            width[moving] = np.quantile(largest, level) * deviation[moving]
     return [
         Difference(
-            way.label, reference.label, one.task, one.value, one.value - half, one.value + half
+            way.label,
+            reference.label,
+            one.task,
+            one.value,
+            one.value - half,
+            one.value + half,
+            one.by_seed,
         )
         for (way, one), half in zip(found, width, strict=True)
     ]
 
 
 def _pairs(runs: Runs, first: Way, second: Way) -> list[tuple[RunRecord, RunRecord]]:
-    """Pair the records of two strategies by seed."""
+    """Pair the records of two strategies by seed, after a check that both saw the same images."""
     others = {record.config.seed: record for record in runs.get(second.strategy, ())}
-    return [
+    pairs = [
         (record, others[record.config.seed])
         for record in runs.get(first.strategy, ())
         if record.config.seed in others
     ]
+    for pair in pairs:
+        names, more = (one.description.run_id for one in pair)
+        if pair[0].description.test_images != pair[1].description.test_images:
+            raise RecordError(
+                f"the records {names} and {more} have other test images, so they cannot be "
+                "compared; run one of them again on the data of the other"
+            )
+    return pairs
 
 
 def _mean_draws(records: Sequence[RunRecord], use: str, task: str) -> np.ndarray:
     """Average bootstrap draws [1000] over seeds.
 
     Every record resamples by (task, split) alone. Where each seed draws images of its own, the test
-    sets are independent and so must their resamples be: the draws of later seeds are shifted.
+    sets are independent and so must their resamples be: draws are shifted by the seed.
     """
     shift = 101 if records[0].tasks[task].simulated else 0
     return np.mean(
         [
-            np.roll(tables.bootstrap(record, use, task), shift * position)
-            for position, record in enumerate(records)
+            np.roll(tables.bootstrap(record, use, task), shift * record.config.seed)
+            for record in records
         ],
         axis=0,
     )
@@ -189,6 +223,7 @@ def difference_table(found: Sequence[Difference]) -> pd.DataFrame:
             "difference": [one.value for one in found],
             "95% from": [one.low for one in found],
             "to": [one.high for one in found],
+            "by seed": [", ".join(f"{value:+.3f}" for value in one.by_seed) for one in found],
             "first is": [one.verdict for one in found],
         }
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits
 
+from tsniqa.allocator import keep_freed_memory
 from tsniqa.backbone import (
     COMPUTED_FIELDS,
     BackboneCard,
@@ -21,7 +22,6 @@ from tsniqa.datasets import load_task
 from tsniqa.decoded import DecodedCache
 from tsniqa.errors import ConfigError
 from tsniqa.locations import cache_folder, resolve
-from tsniqa.memory import keep_freed_memory
 from tsniqa.presets import Preset, load_preset
 from tsniqa.records import RESULTS_VERSION, RunConfig
 from tsniqa.setting import Setting

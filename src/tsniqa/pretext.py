@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from tsniqa.allocator import keep_freed_memory
 from tsniqa.images import normalize, random_crop
-from tsniqa.memory import keep_freed_memory
 from tsniqa.seeds import derive_seed, generator
 from tsniqa.synthetic.distortions import DISTORTIONS, PRETEXT_DISTORTIONS, distort
 from tsniqa.synthetic.scenes import pretext_scene

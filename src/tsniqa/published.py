@@ -14,8 +14,10 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from tsniqa.comparison import weight_is_current
 from tsniqa.errors import ConfigError, TsniqaError, unknown_name
 from tsniqa.mixing import DRIFTING_USES, USES
+from tsniqa.presets import load_preset
 from tsniqa.records import RunRecord, find_records
 from tsniqa.strategies import find_strategy
 from tsniqa.ways import SUMMARY, measures
@@ -97,6 +99,7 @@ class Row(Side):
 
     @model_validator(mode="after")
     def _have_places(self) -> Self:
+        load_preset(self.preset)
         for measure, value in self.values.items():
             if measure not in (*SUMMARY, *self.order):
                 raise unknown_name("measure", measure, (*SUMMARY, *self.order))
@@ -216,6 +219,8 @@ def plain_records(
 ) -> list[RunRecord]:
     """Find the records of a preset as it is: no override, no other backbone, no imported split.
 
+    Nor another weight of the strategy than the preset's own.
+
     Args:
         results_dir: Folder of published records; it need not exist.
         preset: Name of the preset.
@@ -227,6 +232,7 @@ def plain_records(
     """
     wanted = {"overrides": {}, "backbone": None, "splits_from": None, "task_order": order}
     found = find_records(results_dir, preset=preset, strategy=strategy, **wanted)
+    found = [record for record in found if weight_is_current(record)]
     found.sort(key=lambda record: record.description.results_version)
     newest = {(record.config.seed, record.config.split, *record.order): record for record in found}
     return [newest[key] for key in sorted(newest)]

@@ -148,6 +148,14 @@ class _Run:
         tasks = sorted(self.plan.tasks, key=lambda task: task.name)
         return [self.plan.setting.images(task, "test").images for task in tasks]
 
+    def _time_all_heads(self) -> float:
+        """Return the seconds to score the last task's test images with all heads."""
+        images = self.plan.setting.images(self.plan.tasks[-1], "test").images
+        self.plan.strategy.heads(images)  # whatever is loaded or prepared at first use
+        start = time.perf_counter()
+        self.plan.strategy.heads(images)
+        return time.perf_counter() - start
+
     def _write_record(self, steps: list[int]) -> RunRecord:
         plan = self.plan
         contents = [json.loads((self.partial / f"step-{step}.json").read_text()) for step in steps]
@@ -209,7 +217,7 @@ class _Run:
                 for name, content in zip(names, contents, strict=True)
             },
             parameters=plan.strategy.parameters(),
-            timings=timings,
+            timings=timings | {"all heads": self._time_all_heads()},
             device=_device_name(plan.setting.backbone.device),
             versions=_versions(),
             commit=_commit(),

@@ -17,11 +17,13 @@ from tsniqa.comparison import image_milliseconds, minutes
 from tsniqa.mixing import DRIFTING_USES
 from tsniqa.records import RunRecord
 from tsniqa.strategies import FAMILIES, STRATEGIES
+from tsniqa.strategies.memory import BUDGET
 
 Runs = Mapping[str, Sequence[RunRecord]]
 
 UPPER, TOLD, COMPARED, LOWER = "upper bound", "task is told", "compared", "lower bound"
-ROLES = (UPPER, TOLD, COMPARED, LOWER)
+REMEMBERS = "remembers all"
+ROLES = (UPPER, TOLD, REMEMBERS, COMPARED, LOWER)
 """Roles in a comparison, in the order in which tables show them."""
 
 SUMMARY = ("mean SRCC", "weighted SRCC", "mPI", "mSI", "mPSI", "mSRCC", "MPSR")
@@ -47,21 +49,33 @@ class Way(NamedTuple):
                 return family
         return "other"
 
-    @property
-    def role(self) -> str:
-        """One of :data:`ROLES`."""
-        known = STRATEGIES.get(self.strategy)
-        if (known and known.all_at_once) or self == ("separate", "oracle"):
-            return UPPER
-        if self.use == "oracle":
-            return TOLD
-        return LOWER if self.family == "no defence" else COMPARED
+
+def role(way: Way, runs: Runs) -> str:
+    """Tell what a way may use; one of :data:`ROLES`.
+
+    Replay remembers all where its memory holds every training image of the runs: it then sees all
+    tasks at once, as joint learning does.
+    """
+    known = STRATEGIES.get(way.strategy)
+    if (known and known.all_at_once) or way == ("separate", "oracle"):
+        return UPPER
+    if way.use == "oracle":
+        return TOLD
+    if way.family == "replay":
+        tasks = runs[way.strategy][0].description.tasks
+        return REMEMBERS if sum(task.images["train"] for task in tasks) <= BUDGET else COMPARED
+    return LOWER if way.family == "no defence" else COMPARED
+
+
+def competes(way: Way, runs: Runs) -> bool:
+    """Tell whether a way knows the image alone, and has no more of earlier tasks than allowed."""
+    return role(way, runs) in (COMPARED, LOWER)
 
 
 def ways(runs: Runs) -> list[Way]:
     """List every way to use every strategy, by role, then as :data:`STRATEGIES` are listed."""
     found = [Way(strategy, use) for strategy in _listed(runs) for use in runs[strategy][0].uses]
-    return sorted(found, key=lambda way: ROLES.index(way.role))
+    return sorted(found, key=lambda way: ROLES.index(role(way, runs)))
 
 
 def main_ways(runs: Runs) -> list[Way]:
@@ -118,7 +132,7 @@ def all_measures(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataFrame
             "way": way.label,
             "strategy": way.strategy,
             "use": way.use,
-            "role": way.role,
+            "role": role(way, runs),
             "seed": record.config.seed,
             **measures(record, way.use),
         }
@@ -137,8 +151,10 @@ def comparison_table(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataF
     Returns:
         One row a way, indexed by label: ``role``, final SRCC of every task, :data:`SUMMARY` with
         ``±`` after the mean SRCC (half-width of the 95% t interval over seeds; NaN for one seed),
-        ``seeds`` (how many), ``learnable`` and ``stored`` (parameters a task), ``learning``
-        (minutes for all tasks) and ``scoring`` (milliseconds an image, all heads).
+        ``seeds`` (how many), ``weight`` (the strategy's main weight; NaN if it has none),
+        ``learnable`` and ``stored`` (parameters a task), ``learning`` (minutes for all tasks) and
+        ``scoring`` (milliseconds an image, all heads). Times are means of the records that have
+        them.
     """
     shown = ways(runs) if shown is None else shown
     table = all_measures(runs, shown)
@@ -150,6 +166,7 @@ def comparison_table(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataF
     means["seeds"] = groups.size()
     records = {way.label: runs[way.strategy] for way in shown}
     counts = {label: those[0].description.parameters for label, those in records.items()}
+    means["weight"] = [weight(records[label][0]) for label in means.index]
     means["learnable"] = [counts[label].learnable_per_task for label in means.index]
     means["stored"] = [counts[label].stored_per_task for label in means.index]
     for name, of_record in (
@@ -157,10 +174,18 @@ def comparison_table(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataF
         ("scoring", image_milliseconds),
     ):
         means[name] = [
-            float(np.mean([of_record(record) for record in records[label]]))
+            float(pd.Series([of_record(record) for record in records[label]]).mean())
             for label in means.index
         ]
     return means
+
+
+def weight(record: RunRecord) -> float:
+    """Return the main weight that a run's strategy had; NaN if it has none."""
+    known = STRATEGIES.get(record.config.strategy)
+    default = None if known is None else known.default_weight
+    given = record.description.preset.weights.get(record.config.strategy, default)
+    return float("nan") if given is None else given
 
 
 def half_width(values: pd.Series, level: float = 0.95) -> float:

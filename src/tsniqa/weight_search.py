@@ -6,6 +6,8 @@ back at validation images of earlier tasks, which a learner in the field could n
 are given it alike. No test image is scored.
 """
 
+import hashlib
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -13,14 +15,23 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    ValidationError,
+    field_validator,
+)
 
+from tsniqa.backbone import COMPUTED_FIELDS, load_card
 from tsniqa.decoded import decode_tasks
 from tsniqa.errors import ConfigError, RecordError
 from tsniqa.metrics import srcc
 from tsniqa.mixing import mix
 from tsniqa.planning import Plan, prepare, reproducible
-from tsniqa.records import RunConfig
+from tsniqa.presets import load_preset
+from tsniqa.records import RESULTS_VERSION, RunConfig
 from tsniqa.strategies import find_strategy
 
 log = logging.getLogger("tsniqa")
@@ -31,8 +42,8 @@ class WeightPlan(BaseModel):
 
     Attributes:
         preset: The preset that every trial uses, with its order of tasks.
-        strategies: Names of strategies that have a main weight.
-        factors: What every strategy's published weight is multiplied by.
+        strategies: Names of strategies that have a main weight, each once.
+        factors: What every strategy's published weight is multiplied by, each once.
         seed: The seed of all trials.
         remark: What a reader must know of how the search came about.
     """
@@ -40,10 +51,17 @@ class WeightPlan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: str
-    strategies: tuple[str, ...]
-    factors: tuple[PositiveFloat, ...]
+    strategies: tuple[str, ...] = Field(min_length=1)
+    factors: tuple[PositiveFloat, ...] = Field(min_length=1)
     seed: int = 0
     remark: str = ""
+
+    @field_validator("strategies", "factors")
+    @classmethod
+    def _once(cls, values: tuple) -> tuple:
+        if len(set(values)) < len(values):
+            raise ValueError("name each once")
+        return values
 
 
 class WeightTrial(BaseModel):
@@ -67,9 +85,16 @@ class WeightTrial(BaseModel):
 
 
 class WeightRecord(BaseModel):
-    """A weight search and its trials so far: the content of its record (JSON)."""
+    """A weight search and its trials so far: the content of its record (JSON).
+
+    Attributes:
+        plan: What is tried.
+        conditions: Fingerprint of what the trials have in common, see :func:`conditions`.
+        trials: What has been tried.
+    """
 
     plan: WeightPlan
+    conditions: str
     trials: list[WeightTrial] = []
 
 
@@ -77,7 +102,8 @@ def load_weight_plan(path: Path) -> WeightPlan:
     """Read a weight-search file.
 
     Raises:
-        ConfigError: It is missing or not valid, or a strategy is unknown or has no weight.
+        ConfigError: It is missing or not valid, the preset or a strategy is unknown, or a strategy
+            has no weight.
     """
     try:
         plan = WeightPlan.model_validate(yaml.safe_load(path.read_text()))
@@ -85,9 +111,10 @@ def load_weight_plan(path: Path) -> WeightPlan:
         raise ConfigError(
             f"no weight-search file at {path}; see data/searches/mini-weights.yml"
         ) from error
-    except (yaml.YAMLError, ValidationError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} is not a valid weight-search file: {reason}") from error
+    load_preset(plan.preset)
     for name in plan.strategies:
         if find_strategy(name).default_weight is None:
             raise ConfigError(f"{path}: strategy '{name}' has no main weight; leave it out")
@@ -111,8 +138,6 @@ def search_weights(
 ) -> WeightRecord:
     """Try every weight of every strategy; trials already in the record are not repeated.
 
-    With another preset or seed all are tried anew.
-
     Args:
         plan: What to try.
         data_root: Folder of datasets in the generic layout.
@@ -120,26 +145,48 @@ def search_weights(
         cache: Folder for features that trials share.
 
     Raises:
+        ConfigError: The record was made under other conditions (preset, seed, backbone, code).
         TsniqaError: Data or weights are unusable.
     """
-    trials = _still_valid(plan, record_path) if record_path.is_file() else []
+    present = conditions(plan)
+    trials: list[WeightTrial] = []
+    if record_path.is_file():
+        record = load_weight_record(record_path)
+        if record.conditions != present:
+            raise ConfigError(
+                f"the record {record_path} was made with another preset, seed, backbone or version "
+                "of the code; move it away, or name another with --record"
+            )
+        trials = record.trials
     done = {(trial.strategy, trial.factor) for trial in trials}
     for strategy in plan.strategies:
         for factor in plan.factors:
             if (strategy, factor) not in done:
                 trials.append(_try(plan, strategy, factor, data_root, cache))
-                record = WeightRecord(plan=plan, trials=trials)
+                record = WeightRecord(plan=plan, conditions=present, trials=trials)
                 record_path.parent.mkdir(parents=True, exist_ok=True)
                 partial = record_path.with_suffix(".partial")
                 partial.write_text(record.model_dump_json(indent=1) + "\n")
                 partial.replace(record_path)
-    return WeightRecord(plan=plan, trials=trials)
+    return WeightRecord(plan=plan, conditions=present, trials=trials)
 
 
-def _still_valid(plan: WeightPlan, record_path: Path) -> list[WeightTrial]:
-    record = load_weight_record(record_path)
-    same = (record.plan.preset, record.plan.seed) == (plan.preset, plan.seed)
-    return record.trials if same else []
+def conditions(plan: WeightPlan) -> str:
+    """Fingerprint everything that the trials of a plan have in common and that changes results.
+
+    Returns:
+        sha256 (hex) over the preset's values but its weights, the seed, the backbone's card and the
+        version of results.
+    """
+    preset = load_preset(plan.preset)
+    card = load_card(preset.backbone)
+    common = {
+        "preset": preset.model_dump(mode="json", exclude={"description", "weights"}),
+        "card": card.model_dump(mode="json", include=COMPUTED_FIELDS | {"sha256"}),
+        "seed": plan.seed,
+        "version": RESULTS_VERSION,
+    }
+    return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()
 
 
 def _try(
@@ -179,7 +226,8 @@ def validation_srcc(learned: Plan) -> dict[str, dict[str, float]]:
 
     Returns:
         SRCC by use and task: the strategy's main use and, with one head a task, the other uses that
-        a validation image allows (``gated``, ``latest`` and ``oracle``).
+        a validation image allows (``gated``, ``latest`` and ``oracle``). NaN where scores are
+        constant, or no numbers because learning diverged.
     """
     strategy = learned.strategy
     uses = dict.fromkeys((strategy.main_use, "gated", "latest", "oracle"))
@@ -193,7 +241,8 @@ def validation_srcc(learned: Plan) -> dict[str, dict[str, float]]:
         distances = strategy.distances(images)
         for use in found:
             scores = _used(heads, distances, use, task.name, latest, learned)
-            found[use][task.name] = srcc(scores, mos.double().numpy())
+            known = np.isfinite(scores).all()
+            found[use][task.name] = srcc(scores, mos.double().numpy()) if known else float("nan")
     return found
 
 

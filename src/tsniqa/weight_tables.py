@@ -31,14 +31,15 @@ def weight_table(record: WeightRecord, use: str | None = None) -> pd.DataFrame:
 def chosen_weights(record: WeightRecord) -> dict[str, float]:
     """Choose for every strategy the weight with the highest mean validation SRCC of its main use.
 
-    Of equals the one nearest to the published weight is taken. A strategy whose grid is not
-    finished has none.
+    Of equals the one nearest to the published weight is taken. A weight with constant predictions
+    on a task (a mean of NaN) is never chosen. A strategy whose grid is not finished has none.
     """
     table = weight_table(record)
     weights = {(trial.strategy, trial.factor): trial.weight for trial in record.trials}
     chosen = {}
     for strategy, values in table.iterrows():
-        if not values.isna().any():
+        tried = all((strategy, factor) in weights for factor in values.index)
+        if tried and not values.isna().all():
             best = values.index[values == values.max()]
             factor = min(best, key=lambda factor: abs(np.log(factor)))
             chosen[str(strategy)] = weights[strategy, factor]

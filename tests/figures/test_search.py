@@ -43,7 +43,7 @@ def test_every_strategy_has_a_panel_and_only_a_finished_grid_has_a_choice():
     trials.append(
         WeightTrial(strategy="unique", factor=1, weight=1, seconds=1, srcc={"single": {"a": 0.5}})
     )
-    figure = figures.weight_curves(WeightRecord(plan=plan, trials=trials))
+    figure = figures.weight_curves(WeightRecord(plan=plan, conditions="", trials=trials))
     lwf, unique = figure.axes
     assert (lwf.get_title(), unique.get_title()) == ("lwf (10)", "unique (1)")
     rings = [line.get_xydata().tolist() for line in lwf.lines if line.get_markersize() == 13]

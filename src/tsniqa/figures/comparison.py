@@ -1,4 +1,4 @@
-"""Figures that compare strategies, uses of heads, and candidates of a search."""
+"""Figures that compare strategies and uses of heads."""
 
 import itertools
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from tsniqa.figures.style import (
     shown_once,
     use_style,
 )
-from tsniqa.ways import COMPARED, LOWER, Runs, Way, all_measures, growth_table, main_ways
+from tsniqa.ways import Runs, Way, all_measures, competes, growth_table, main_ways
 
 FAMILY_MARKERS = {
     "isolation": "o",
@@ -99,7 +99,7 @@ def _first_task(axes: Axes, runs: Runs, way: Way, colour: Colour) -> None:
     """Draw one way's SRCC on the first task."""
     values = np.array([tables.srcc_matrix(record, way.use)[:, 0] for record in runs[way.strategy]])
     _, marker, line = USE_STYLES[way.use]
-    face = colour if way.role in (COMPARED, LOWER) else "white"
+    face = colour if competes(way, runs) else "white"
     means = values.mean(axis=0)
     # A way without intermediate states is one point, which no line may cover.
     above = {"ms": 9, "zorder": 5} if np.isnan(means).any() else {"ms": 5}
@@ -129,7 +129,7 @@ def plasticity_stability_plane(runs: Runs, shown: Sequence[Way] | None = None) -
         mean = points[["mSI", "mPI"]].mean(skipna=False)
         if mean.isna().any():
             continue
-        filled = way.role in (COMPARED, LOWER)
+        filled = competes(way, runs)
         style = {
             "color": colours[way.strategy] if filled else "none",
             "edgecolors": colours[way.strategy],
@@ -191,7 +191,7 @@ def final_dots(runs: Runs, shown: Sequence[Way]) -> Figure:
         for position, way in enumerate(shown):
             values = table.loc[table["way"] == way.label, panel]
             colour = colours[way.strategy]
-            face = colour if way.role in (COMPARED, LOWER) else "white"
+            face = colour if competes(way, runs) else "white"
             axes.hlines(position, values.min(), values.max(), color=colour, lw=1.4, alpha=0.7)
             axes.plot(values.mean(), position, "o", ms=6, color=colour, mfc=face, mew=1.4)
         axes.set_title(panel, size="small")

@@ -6,9 +6,13 @@ from html import escape, unescape
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from tsniqa.ways import COMPARED, ROLES, SUMMARY, UPPER, best_ways
+from tsniqa.ways import COMPARED, LOWER, REMEMBERS, ROLES, SUMMARY, TOLD, UPPER, best_ways
 
-ROLE_BACKGROUNDS = {UPPER: "rgba(2, 115, 178, 0.16)", "task is told": "rgba(2, 115, 178, 0.07)"}
+ROLE_BACKGROUNDS = {
+    UPPER: "rgba(2, 115, 178, 0.16)",
+    TOLD: "rgba(2, 115, 178, 0.07)",
+    REMEMBERS: "rgba(222, 143, 5, 0.12)",
+}
 """Tints that stay legible on light and dark pages."""
 
 
@@ -70,12 +74,8 @@ def shown_comparison(table: pd.DataFrame, tasks: Sequence[str]) -> Styler:
         table: From :func:`tsniqa.ways.comparison_table`.
         tasks: Its columns of single tasks.
     """
-    formats = {
-        "learnable": "{:,.0f}",
-        "stored": "{:,.0f}",
-        "learning": "{:.1f}",
-        "scoring": "{:.1f}",
-    }
+    formats = dict.fromkeys(("learnable", "stored"), "{:,.0f}") | {"weight": "{:g}"}
+    formats |= dict.fromkeys(("learning", "scoring"), "{:.1f}")
     styler = shown_table(table, formats)
     for column in (*tasks, *SUMMARY):
         best, second = best_ways(table, column)
@@ -93,9 +93,10 @@ def role_note() -> str:
     """Explain the roles of :data:`tsniqa.ways.ROLES` in Markdown."""
     meaning = {
         UPPER: "sees all tasks at once, or has a whole network for each and is told the task",
-        ROLES[1]: "picks the head by the name of the task, which nobody knows in use",
-        COMPARED: "knows the image alone",
-        ROLES[3]: "learns on and on, with no defence against forgetting",
+        TOLD: "picks the head by the name of the task, which nobody knows in use",
+        REMEMBERS: "replays from a memory that here holds every training image of every task",
+        COMPARED: "knows the image alone, and of earlier tasks no more than it may keep",
+        LOWER: "learns on and on, with no defence against forgetting",
     }
     note = "A bound is named after what it may use, which is no promise that it comes out higher."
     return "\n".join(f"- **{role}**: {meaning[role]}" for role in ROLES) + f"\n\n{note}"

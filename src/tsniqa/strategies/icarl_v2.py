@@ -9,7 +9,9 @@ the plain mean of its score and the gated one, the use ``half``.
 
 Where pairs are drawn, the mean is over pairs, as there. Where all images within a batch are
 compared, the number of pairs grows with the square of the batch and small batches of memories
-would hardly count; so every batch counts by its images, which for drawn pairs is the same.
+would hardly count; so every batch counts by its images, which for drawn pairs is the same. Every
+batch passes the network by itself, so batch statistics are those of one task, where there they are
+those of all batches joined.
 """
 
 from collections.abc import Sequence

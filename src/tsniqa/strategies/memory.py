@@ -77,8 +77,7 @@ def memories(setting: Setting, task: Task, seen: Sequence[Task]) -> dict[str, La
     Returns:
         Images and labels by name of the task they are remembered from, in name order. They go
         under the new task's name: where a schedule counts pairs a task, as many are drawn from
-        every memory as from the new task, since it is by its batches that the released code
-        replays.
+        every memory as from the new task.
     """
     return {
         old.name: setting.images(old, "train")._replace(task=task.name)

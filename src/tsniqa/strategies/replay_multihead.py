@@ -4,7 +4,8 @@ The baseline MH-CL-Replay of the released code of *Continual Learning for Blind 
 Assessment* (Zhang et al., IEEE TPAMI 2023, arXiv 2102.09717). Step two learns the new task and
 the labelled memory of every old one (:mod:`tsniqa.strategies.memory`), each with its own head and
 without weights between them. There every step sums the losses of one batch of each; here batches
-of one task each take turns. The best epoch is the new task's, in both.
+of one task each take turns. All heads, old ones too, learn at the schedule's rate of heads. The
+best epoch is the new task's, in both.
 """
 
 from collections.abc import Sequence

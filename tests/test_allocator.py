@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from tsniqa import memory
+from tsniqa import allocator
 
 PROGRAM = """
 import numpy as np
-from tsniqa.memory import keep_freed_memory
+from tsniqa.allocator import keep_freed_memory
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -40,7 +40,7 @@ def test_freed_pages_stay_in_the_process():
 
 def test_another_system_is_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert memory.keep_freed_memory() is False
+    assert allocator.keep_freed_memory() is False
 
 
 def test_a_linux_without_the_gnu_library_is_left_alone(monkeypatch):
@@ -49,4 +49,4 @@ def test_a_linux_without_the_gnu_library_is_left_alone(monkeypatch):
 
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", missing)
-    assert memory.keep_freed_memory() is False
+    assert allocator.keep_freed_memory() is False
