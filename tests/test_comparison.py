@@ -116,6 +116,19 @@ def test_weights_of_other_strategies_do_not_matter(finished, publish, tmp_path):
     assert list(published_runs(tmp_path, "smoke", [0], like=record)) == ["tsn"]
 
 
+def test_records_that_differ_by_one_named_value_are_found_by_it(finished, publish, tmp_path):
+    record = finished("tsn")
+    config = record.config.model_copy(
+        update={"overrides": record.config.overrides | {"memory": 20}, "strategy": "gdumb"}
+    )
+    preset = record.description.preset.model_copy(update={"memory": 20})
+    publish(record, tmp_path, config=config, preset=preset)
+    small = published_runs(tmp_path, "smoke", [0], like=record, changed={"memory": 20})
+    assert list(small) == ["gdumb"]
+    assert published_runs(tmp_path, "smoke", [0], like=record) == {}
+    assert published_runs(tmp_path, "smoke", [0], like=record, changed={"memory": 30}) == {}
+
+
 def plain(record, **description):
     """Return a description as of a run of a preset in its own order, without overrides."""
     config = record.config.model_copy(update={"overrides": {}, "preset": "open"})

@@ -180,6 +180,10 @@ def test_a_strategys_own_weight_and_the_importance_are_part_of_its_runs_identity
     assert weighted.setting.strategy_weight == 3.0
     assert weighted.run_id != plain.run_id
     assert world.plan("lwf", overrides={"weights": {"ewc": 5.0}}).run_id == plain.run_id
+    smaller = world.plan("gdumb", overrides={"memory": 20})
+    assert smaller.setting.memory == 20
+    assert smaller.run_id != world.plan("gdumb").run_id
+    assert world.plan("gdumb", overrides={"memory": 1000}).run_id == world.plan("gdumb").run_id
     released = world.plan("ewc", overrides={"importance": "released"})
     assert released.setting.importance == "released"
     assert released.run_id != world.plan("ewc").run_id

@@ -1,5 +1,7 @@
 """Strategies side by side: ways, means over seeds, paired differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,14 +55,16 @@ def test_bounds_are_told_apart_from_what_competes(way, expected, every):
     assert competes(way, every) == (expected in (COMPARED, LOWER))
 
 
-def test_a_memory_that_holds_every_training_image_does_not_compete(every, monkeypatch):
+def test_a_memory_that_holds_every_training_image_does_not_compete(every):
     gdumb = Way("gdumb", "single")
-    images = sum(task.images["train"] for task in every["gdumb"][0].description.tasks)
-    monkeypatch.setattr(ways, "BUDGET", images)
-    assert role(gdumb, every) == REMEMBERS
-    assert not competes(gdumb, every)
-    monkeypatch.setattr(ways, "BUDGET", images - 1)
-    assert competes(gdumb, every)
+    (record,) = every["gdumb"]
+    images = sum(task.images["train"] for task in record.description.tasks)
+    for memory, expected in ((images, REMEMBERS), (images - 1, COMPARED)):
+        preset = record.description.preset.model_copy(update={"memory": memory})
+        description = record.description.model_copy(update={"preset": preset})
+        runs = {"gdumb": [replace(record, description=description)]}
+        assert role(gdumb, runs) == expected
+        assert competes(gdumb, runs) == (expected == COMPARED)
 
 
 def test_labels_name_the_use_unless_there_is_but_one():

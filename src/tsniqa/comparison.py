@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,6 +80,7 @@ def published_runs(
     split: str = "given",
     like: RunRecord | None = None,
     task_order: Sequence[str] | None = None,
+    changed: Mapping[str, Any] | None = None,
 ) -> dict[str, list[RunRecord]]:
     """Find the published records of one experiment, every strategy's.
 
@@ -91,6 +93,8 @@ def published_runs(
             others must share (a strategy's own weight is the checkout's preset's). None is the
             record of ``tsn`` without overrides by the newest version of the code.
         task_order: Order of that record; None is the preset's own.
+        changed: Values of the preset, by name, in which the wanted records do differ from it, by
+            an override each.
 
     Returns:
         By strategy (those that are registered first), its records by seed. Nothing is returned
@@ -109,7 +113,9 @@ def published_runs(
             (
                 record
                 for record in found
-                if record.config.strategy == name and like and _same_experiment(like, record)
+                if record.config.strategy == name
+                and like
+                and _same_experiment(like, record, changed or {})
             ),
             key=lambda record: record.config.seed,
         )
@@ -183,8 +189,12 @@ def _is_plain_tsn(record: RunRecord, task_order: Sequence[str] | None) -> bool:
     return config.strategy == "tsn" and not config.overrides and in_order
 
 
-def _same_experiment(first: RunRecord, second: RunRecord) -> bool:
-    same = _experiment(first) == _experiment(second) and weight_is_current(second)
+def _same_experiment(first: RunRecord, second: RunRecord, changed: Mapping[str, Any]) -> bool:
+    overrides = second.config.overrides
+    if {name: overrides.get(name) for name in changed} != dict(changed):
+        return False
+    same = _experiment(first, changed) == _experiment(second, changed)
+    same = same and weight_is_current(second)
     return same and all(
         task.fingerprint == second.tasks[task.name].fingerprint
         for task in first.description.tasks
@@ -193,12 +203,12 @@ def _same_experiment(first: RunRecord, second: RunRecord) -> bool:
     )
 
 
-def _experiment(record: RunRecord) -> tuple[object, ...]:
+def _experiment(record: RunRecord, changed: Mapping[str, Any]) -> tuple[object, ...]:
     description = record.description
     # Weights belong to single strategies; a strategy's own is compared with the preset's.
-    left_out = {"description", "backbone", "weights"}
-    preset = description.preset.model_dump(exclude=left_out)
-    overrides = {k: v for k, v in record.config.overrides.items() if k != "weights"}
+    left_out = {"weights", *changed}
+    preset = description.preset.model_dump(exclude={"description", "backbone", *left_out})
+    overrides = {k: v for k, v in record.config.overrides.items() if k not in left_out}
     backbone = description.fingerprints["backbone"]
     return preset, overrides, record.order, backbone, description.results_version
 

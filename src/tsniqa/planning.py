@@ -50,7 +50,7 @@ class Plan:
             "config": self.config.model_dump(mode="json", include={"strategy", "seed", "split"}),
             "preset": self.preset.model_dump(
                 mode="json",
-                exclude={"description", "tasks", "backbone", "weights", "importance"},
+                exclude={"description", "tasks", "backbone", "weights", "importance", "memory"},
             ),
             "card": self.card.model_dump(mode="json", include=COMPUTED_FIELDS),
             "backbone": self.fingerprints["backbone"],
@@ -63,6 +63,8 @@ class Plan:
             identity["weight"] = self.setting.strategy_weight
         if self.preset.importance != "derived":
             identity["importance"] = self.preset.importance
+        if self.preset.memory != Preset.model_fields["memory"].default:
+            identity["memory"] = self.preset.memory
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         words = f"{self.preset.name}-{self.config.strategy}-seed{self.config.seed}"
         return f"{words}-{digest[:10]}"
@@ -106,6 +108,7 @@ def prepare(
         preset.shorter_side,
         strategy_weight=preset.weights.get(config.strategy),
         importance=preset.importance,
+        memory=preset.memory,
         feature_cache=cache,
         decoded=decoded,
     )

@@ -25,6 +25,7 @@ class Preset(BaseModel):
         weights: The main weight of strategies that have one, by strategy; others take their
             published default.
         importance: See :class:`tsniqa.setting.Setting`.
+        memory: Images that strategies with replay may remember in all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,6 +40,7 @@ class Preset(BaseModel):
     schedule: Schedule
     weights: dict[str, NonNegativeFloat] = {}
     importance: Literal["derived", "released"] = "derived"
+    memory: PositiveInt = 1000
 
 
 def preset_names() -> list[str]:

@@ -65,6 +65,7 @@ class Setting:
         strategy_weight: The strategy's one main weight, or None for its published default.
         importance: Which importance of parameters EWC, SI and MAS accumulate: as their papers
             derive it, or as the authors of the predecessor's released code do.
+        memory: Images that strategies with replay may remember in all.
         feature_cache: Folder that keeps reference features, or None.
         decoded: Decoded images on disk, or None to decode into memory. Simulated tasks that this
             package makes are small and always decoded into memory.
@@ -77,6 +78,7 @@ class Setting:
     shorter_side: int | None = None
     strategy_weight: float | None = None
     importance: Literal["derived", "released"] = "derived"
+    memory: int = 1000
     feature_cache: Path | None = None
     decoded: DecodedCache | None = None
     _images: dict[tuple[str, str], LabelledImages] = field(default_factory=dict)

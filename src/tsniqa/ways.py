@@ -17,7 +17,6 @@ from tsniqa.comparison import image_milliseconds, minutes
 from tsniqa.mixing import DRIFTING_USES
 from tsniqa.records import RunRecord
 from tsniqa.strategies import FAMILIES, STRATEGIES
-from tsniqa.strategies.memory import BUDGET
 
 Runs = Mapping[str, Sequence[RunRecord]]
 
@@ -62,8 +61,9 @@ def role(way: Way, runs: Runs) -> str:
     if way.use == "oracle":
         return TOLD
     if way.family == "replay":
-        tasks = runs[way.strategy][0].description.tasks
-        return REMEMBERS if sum(task.images["train"] for task in tasks) <= BUDGET else COMPARED
+        description = runs[way.strategy][0].description
+        images = sum(task.images["train"] for task in description.tasks)
+        return REMEMBERS if images <= description.preset.memory else COMPARED
     return LOWER if way.family == "no defence" else COMPARED
 
 

@@ -2,10 +2,8 @@
 
 from itertools import permutations
 
-import pytest
 import torch
 
-from tsniqa.strategies import memory
 from tsniqa.strategies.gdumb import GDumb
 from tsniqa.strategies.joint import Joint
 from tsniqa.strategies.memory import remembered
@@ -21,11 +19,6 @@ def learned(world, order, method=GDumb):
 
 def equal_states(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
-
-
-@pytest.fixture
-def tight(monkeypatch):
-    monkeypatch.setattr(memory, "BUDGET", 20)
 
 
 def joint(plan, tasks):

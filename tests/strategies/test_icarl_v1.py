@@ -10,7 +10,6 @@ import torch
 from tsniqa import training
 from tsniqa.heads import LinearHead
 from tsniqa.pairs import PairBatch
-from tsniqa.strategies import memory
 from tsniqa.strategies.icarl_v1 import WEIGHT, ICaRLv1, ReplayDistillation
 from tsniqa.strategies.memory import memories
 from tsniqa.strategies.multihead import MultiHead
@@ -181,8 +180,7 @@ def test_labels_of_remembered_images_do_not_matter(world, to_the_end):
     assert equal_states(*states)
 
 
-def test_each_old_head_is_shown_the_memory_of_its_own_task(world, monkeypatch):
-    monkeypatch.setattr(memory, "BUDGET", 20)
+def test_each_old_head_is_shown_the_memory_of_its_own_task(world, tight):
     plan, strategy = learned(world, ("beta", "alpha"))
     extra = strategy.distillation(world.task("gamma"), plan.tasks)
     assert extra.heads == [strategy.heads_["alpha"], strategy.heads_["beta"]]
@@ -192,10 +190,7 @@ def test_each_old_head_is_shown_the_memory_of_its_own_task(world, monkeypatch):
 
 
 @pytest.mark.parametrize("pairs", [None, 12])
-def test_a_fresh_strategy_goes_on_from_a_stored_state_bit_for_bit(
-    world, to_the_end, monkeypatch, pairs
-):
-    monkeypatch.setattr(memory, "BUDGET", 20)
+def test_a_fresh_strategy_goes_on_from_a_stored_state_bit_for_bit(world, to_the_end, tight, pairs):
     fields = {"schedule.full.statistics": "batch", "schedule.full.pairs": pairs}
     _, whole = learned(world, ("gamma", "beta", "alpha"), overrides=fields)
     plan, part = learned(world, ("gamma", "beta"), overrides=fields)

@@ -10,7 +10,6 @@ from tsniqa import training
 from tsniqa.fidelity import fidelity_loss, thurstone
 from tsniqa.heads import LinearHead
 from tsniqa.pairs import in_batch_epoch
-from tsniqa.strategies import memory
 from tsniqa.strategies.icarl_v1 import WEIGHT, ICaRLv1, ReplayDistillation
 from tsniqa.strategies.icarl_v2 import ICaRLv2, Rehearsal
 from tsniqa.strategies.memory import memories
@@ -152,8 +151,7 @@ def test_step_one_is_that_of_the_first_variant(world):
     assert equal_states(first.state(), second.state())
 
 
-def test_a_fresh_strategy_goes_on_from_a_stored_state_bit_for_bit(world, to_the_end, monkeypatch):
-    monkeypatch.setattr(memory, "BUDGET", 20)
+def test_a_fresh_strategy_goes_on_from_a_stored_state_bit_for_bit(world, to_the_end, tight):
     batch = {"schedule.full.statistics": "batch"}
     _, whole = learned(world, ("gamma", "beta", "alpha"), overrides=batch)
     plan, part = learned(world, ("gamma", "beta"), overrides=batch)

@@ -3,12 +3,10 @@
 from itertools import permutations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsniqa.strategies import memory
-from tsniqa.strategies.memory import BUDGET, memories, remembered, shares
+from tsniqa.strategies.memory import memories, remembered, shares
 
 SIZES = st.dictionaries(
     st.text("abcdef", min_size=1, max_size=3), st.integers(1, 60), min_size=1, max_size=8
@@ -55,19 +53,13 @@ def test_large_tasks_keep_the_shares_that_are_documented():
         [333, 333, 334],
         [166, 166, 167, 167, 167, 167],
     ]
-    assert shares({str(task): 160 for task in range(6)}, BUDGET) == {
+    assert shares({str(task): 160 for task in range(6)}, 1000) == {
         str(task): 160 for task in range(6)
     }
 
 
 def train_images(task):
     return set(task.part("train")["image"])
-
-
-@pytest.fixture
-def tight(monkeypatch):
-    """A budget of 20 images: of the tests' tasks (16 images each) one fits, two do not."""
-    monkeypatch.setattr(memory, "BUDGET", 20)
 
 
 def test_what_all_fits_is_remembered_whole(world):

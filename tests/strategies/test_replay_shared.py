@@ -30,11 +30,6 @@ def equal_states(first, second):
 
 
 @pytest.fixture
-def tight(monkeypatch):
-    monkeypatch.setattr(memory, "BUDGET", 20)
-
-
-@pytest.fixture
 def to_the_end(monkeypatch):
     """Keep the last epoch whatever its validation, so that there is something to compare."""
     rising = itertools.count()

@@ -1,12 +1,13 @@
 """The memory of replay: which training images of earlier tasks may still be learned from.
 
 Source: the released code of *Continual Learning for Blind Image Quality Assessment* (Zhang et al.,
-IEEE TPAMI 2023, arXiv 2102.09717): 1,000 images in all, drawn at random, everything as long as it
-fits, then an even share for every task so far. There the old images are shuffled again at every
-new task; here every task has one shuffled list, drawn from the seed and its name, and a smaller
-share is a shorter start of it. So what is remembered depends on which tasks were seen, not on
-their order, an image once forgotten never comes back, and nothing has to be stored to resume. And
-there a task smaller than its share leaves room unused, which here the others take.
+IEEE TPAMI 2023, arXiv 2102.09717): 1,000 images in all (the setting's ``memory``), drawn at random,
+everything as long as it fits, then an even share for every task so far. There the old images are
+shuffled again at every new task; here every task has one shuffled list, drawn from the seed and its
+name, and a smaller share is a shorter start of it. So what is remembered depends on which tasks
+were seen, not on their order, an image once forgotten never comes back, and nothing has to be
+stored to resume. And there a task smaller than its share leaves room unused, which here the others
+take.
 
 With T large tasks each keeps 1000 / T images: 1,000, 500, 333, 250, 200, 166. Where all training
 images fit, all are remembered: so it is for six tasks of 160 images (960), as the mini benchmark
@@ -21,9 +22,6 @@ import numpy as np
 from tsniqa.setting import Setting
 from tsniqa.tasks import Task
 from tsniqa.training import LabelledImages
-
-BUDGET = 1000
-"""Images remembered in all; the released code's."""
 
 
 def shares(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
@@ -48,10 +46,11 @@ def remembered(setting: Setting, tasks: Sequence[Task]) -> list[Task]:
     """Return tasks, in name order, of whose training parts only the memory is left.
 
     Args:
-        setting: Gives the seed.
+        setting: Gives the seed, and how many images are remembered in all.
         tasks: All tasks seen so far, in any order.
     """
-    kept = shares({task.name: len(task.part("train")) for task in tasks}, BUDGET)
+    sizes = {task.name: len(task.part("train")) for task in tasks}
+    kept = shares(sizes, setting.memory)
     by_name = sorted(tasks, key=lambda task: task.name)
     return [_shortened(task, kept[task.name], setting) for task in by_name]
 

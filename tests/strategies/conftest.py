@@ -1,0 +1,11 @@
+"""What tests of strategies share."""
+
+import pytest
+
+from tsniqa.setting import Setting
+
+
+@pytest.fixture
+def tight(monkeypatch):
+    """A memory of 20 images: of the tests' tasks (16 images each) one fits, two do not."""
+    monkeypatch.setattr(Setting, "memory", property(lambda _: 20, lambda _, value: None))
