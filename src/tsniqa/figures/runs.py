@@ -106,7 +106,9 @@ def matrix_grid(
     figure.supxlabel("test images of", size="medium")
     figure.supylabel("after learning", size="medium")
     scale = ScalarMappable(Normalize(*SRCC_RANGE), SEQUENTIAL)
-    figure.colorbar(scale, ax=grid, label="SRCC", shrink=0.8, pad=0.02, extend="min")
+    figure.colorbar(
+        scale, ax=grid, label="SRCC", shrink=0.8, pad=0.02, extend="min", aspect=14 * rows + 6
+    )
     return shown_once(figure)
 
 
