@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from tsniqa import tables
-from tsniqa.differences import MEAN, Difference, difference_table, differences, simultaneous
+from tsniqa.differences import (
+    MEAN,
+    Difference,
+    difference_table,
+    differences,
+    outcome,
+    simultaneous,
+)
 from tsniqa.errors import RecordError
 from tsniqa.metrics import paired_interval
 from tsniqa.ways import Way
@@ -156,6 +163,22 @@ def test_without_any_draws_nothing_is_resolved(finished, runs):
     spoiled = {**runs, "other": [with_draws(finished("tsn"), lambda draws: draws.fill(np.nan))]}
     (found,) = simultaneous(spoiled, [Way("other", "gated")], GATED, [MEAN])
     assert found.verdict == "not resolved"
+
+
+def test_the_outcome_names_every_way_by_its_verdict_largest_first():
+    found = [
+        Difference("a", "tsn gated", MEAN, 0.1, 0.05, 0.2),
+        Difference("b", "tsn gated", MEAN, 0.2, 0.1, 0.3),
+        Difference("c", "tsn gated", MEAN, -0.2, -0.3, -0.1),
+        Difference("d", "tsn gated", MEAN, 0.0, -0.1, 0.1),
+    ]
+    assert outcome(found).splitlines() == [
+        "Against tsn gated, mean over tasks:",
+        "",
+        "- **above**: b (+0.200), a (+0.100)",
+        "- **below**: c (-0.200)",
+        "- **not resolved**: d (+0.000)",
+    ]
 
 
 def test_the_difference_of_every_seed_is_told(finished, reseeded):

@@ -213,6 +213,27 @@ def _mean_draws(records: Sequence[RunRecord], use: str, task: str) -> np.ndarray
     )
 
 
+def outcome(found: Sequence[Difference]) -> str:
+    """Say in Markdown which ways lie above a common one, which below, and which are not resolved.
+
+    Args:
+        found: One difference a way, all to the same way.
+    """
+    words = {
+        "higher": "above",
+        "lower": "below",
+        "equal": "exactly equal",
+        "not resolved": "not resolved",
+    }
+    lines = []
+    for verdict, word in words.items():
+        own = sorted((one for one in found if one.verdict == verdict), key=lambda one: -one.value)
+        if own:
+            named = ", ".join(f"{one.first} ({one.value:+.3f})" for one in own)
+            lines.append(f"- **{word}**: {named}")
+    return "\n".join([f"Against {found[0].second}, {found[0].task}:", "", *lines])
+
+
 def difference_table(found: Sequence[Difference]) -> pd.DataFrame:
     """Lay differences out for readers: one row each, with the verdict in words."""
     return pd.DataFrame(
