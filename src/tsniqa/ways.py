@@ -149,8 +149,8 @@ def comparison_table(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataF
         shown: Only these ways, in this order; None is all.
 
     Returns:
-        One row a way, indexed by label: ``role``, final SRCC of every task, :data:`SUMMARY` with
-        ``±`` after the mean SRCC (half-width of the 95% t interval over seeds; NaN for one seed),
+        One row a way, indexed by label: ``role``, :data:`SUMMARY` with ``±`` after the mean SRCC
+        (half-width of the 95% t interval over seeds; NaN for one seed), final SRCC of every task,
         ``seeds`` (how many), ``weight`` (the strategy's main weight; NaN if it has none),
         ``learnable`` and ``stored`` (parameters a task), ``learning`` (minutes for all tasks) and
         ``scoring`` (milliseconds an image, all heads). Times are means of the records that have
@@ -160,9 +160,10 @@ def comparison_table(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataF
     table = all_measures(runs, shown)
     groups = table.groupby("way", sort=False)
     means = groups[_numbers(table)].agg(lambda values: values.mean(skipna=False))
+    tasks = list(means.columns.difference(SUMMARY, sort=False))
+    means = means[[*SUMMARY, *tasks]]
     means.insert(0, "role", groups["role"].first())
-    spread = groups["mean SRCC"].agg(half_width)
-    means.insert(means.columns.get_loc("mean SRCC") + 1, "±", spread)
+    means.insert(2, "±", groups["mean SRCC"].agg(half_width))
     means["seeds"] = groups.size()
     records = {way.label: runs[way.strategy] for way in shown}
     counts = {label: those[0].description.parameters for label, those in records.items()}
@@ -177,7 +178,7 @@ def comparison_table(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataF
             float(pd.Series([of_record(record) for record in records[label]]).mean())
             for label in means.index
         ]
-    return means
+    return means.rename_axis(None)
 
 
 def weight(record: RunRecord) -> float:
@@ -202,7 +203,7 @@ def spread_table(runs: Runs, shown: Sequence[Way] | None = None) -> pd.DataFrame
     The half-width is that of the 95% t interval over seeds; with one seed the value stands alone.
     """
     table = all_measures(runs, shown)
-    return table.groupby("way", sort=False)[_numbers(table)].agg(_spread)
+    return table.groupby("way", sort=False)[_numbers(table)].agg(_spread).rename_axis(None)
 
 
 def _numbers(table: pd.DataFrame) -> list[str]:
