@@ -181,21 +181,17 @@ def load_published(path: Path) -> Published:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{path}: {field}: {first['msg']}; correct the entry") from error
-    except (yaml.YAMLError, TsniqaError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, TsniqaError) as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
 
 
-def source_table(published: Published) -> pd.DataFrame:
-    """List the sources.
-
-    Returns:
-        One row each: ``source`` (its key), ``citation``, ``address``, ``read`` and ``read on``.
-    """
-    rows = [
-        (key, source.citation, source.address, source.read, source.read_on.isoformat())
+def source_list(published: Published) -> str:
+    """List the sources in Markdown: key, citation, address, what was read of it and when."""
+    return "\n".join(
+        f"- **{key}**: {source.citation} (<{source.address}>). "
+        f"Read on {source.read_on}: {source.read}"
         for key, source in published.sources.items()
-    ]
-    return pd.DataFrame(rows, columns=["source", "citation", "address", "read", "read on"])
+    )
 
 
 class Measured(NamedTuple):
