@@ -175,7 +175,8 @@ def reseeded():
     """Copy a record under another seed, its correlations and draws shifted."""
 
     def copy(record, seed, shift=0.0):
-        tables.bootstrap(record, record.uses[0], record.order[0])  # fills draws
+        if record.draws is None:
+            record.draws = tables.bootstrap_table(record, record.mos)
         config = record.config.model_copy(update={"seed": seed})
         return replace(
             record,

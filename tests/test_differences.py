@@ -142,8 +142,7 @@ def test_every_pair_of_way_and_task_has_its_interval(runs):
 
 def with_draws(record, change):
     """Copy a record with some of its bootstrap draws changed."""
-    tables.bootstrap(record, "gated", "alpha")  # fills draws
-    draws = record.draws.copy()
+    draws = tables.bootstrap_table(record, record.mos)
     change(draws)
     return replace(record, draws=draws, cache={})
 

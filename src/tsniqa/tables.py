@@ -224,20 +224,19 @@ def final_rows(record: RunRecord) -> list[str]:
 
 def bootstrap_table(record: RunRecord, mos: np.ndarray) -> np.ndarray:
     """Draw bootstrap SRCC of every final use of heads; float32 [rows, T, 1000]."""
-    rows = []
-    for name in final_rows(record):
-        use = "latest" if name in record.names else name
-        seen = [name] if name in record.names else record.order
-        predicted = predictions(record, use, seen)
-        rows.append(
-            [
-                metrics.bootstrap_srcc(
-                    predicted[task], mos[record.rows(task)], resamples(record, task)
-                )
-                for task in record.names
-            ]
-        )
-    return np.asarray(rows, dtype=np.float32)
+    rows = [
+        [_draw(record, name, task, mos) for task in record.names] for name in final_rows(record)
+    ]
+    return np.asarray(rows)
+
+
+def _draw(record: RunRecord, name: str, task: str, mos: np.ndarray) -> np.ndarray:
+    """Draw the bootstrap SRCC of one of the final rows on one task; float32 [1000]."""
+    use = "latest" if name in record.names else name
+    seen = [name] if name in record.names else record.order
+    predicted = predictions(record, use, seen)[task]
+    draws = metrics.bootstrap_srcc(predicted, mos[record.rows(task)], resamples(record, task))
+    return draws.astype(np.float32)
 
 
 def resamples(record: RunRecord, task: str) -> np.ndarray:
@@ -250,12 +249,15 @@ def bootstrap(record: RunRecord, use: str, task: str) -> np.ndarray:
     """Return the bootstrap SRCC draws [1000] on one task after the last task was learned."""
     if use not in record.uses:
         raise unknown_name("use", use, record.uses)
-    if record.draws is None:
-        record.draws = bootstrap_table(record, record.mos)
     row = use
     if not record.description.drifting:
         row = {"oracle": task, "latest": record.order[-1]}.get(use, use)
-    return record.draws[final_rows(record).index(row), record.names.index(task)]
+    if record.draws is not None:
+        return record.draws[final_rows(record).index(row), record.names.index(task)]
+    key = ("bootstrap", row, task)  # records of simulated tasks draw what is asked of them
+    if key not in record.cache:
+        record.cache[key] = _draw(record, row, task, record.mos)
+    return record.cache[key]
 
 
 def gate_weights(record: RunRecord, task: str) -> np.ndarray:
