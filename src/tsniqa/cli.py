@@ -150,11 +150,16 @@ def search(
     from tsniqa.search import load_search_plan
     from tsniqa.search import search as search_all
 
-    default = resolve("results/searches") / f"{plan.stem}.json"
-    path = default if record is None else located(record)
+    path = _search_record(plan, record)
     loaded = load_search_plan(located(plan))
     search_all(loaded, located(data_root), path, resolve(".runs/features"))
     typer.echo(f"search record: {path}")
+
+
+def _search_record(plan: Path, record: Path | None) -> Path:
+    """Return where a search keeps its record: the given file, or the published one's place."""
+    default = resolve("results/searches") / f"{plan.stem}.json"
+    return default if record is None else located(record)
 
 
 @app.command("search-weights")
@@ -171,8 +176,7 @@ def search_weights(
     from tsniqa.weight_search import load_weight_plan
     from tsniqa.weight_search import search_weights as search_all
 
-    default = resolve("results/searches") / f"{plan.stem}.json"
-    path = default if record is None else located(record)
+    path = _search_record(plan, record)
     loaded = load_weight_plan(located(plan))
     search_all(loaded, located(data_root), path, resolve(".runs/features"))
     typer.echo(f"search record: {path}")
