@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tsniqa.datasets.cards import DatasetCard
+from tsniqa.data.cards import DatasetCard
 from tsniqa.errors import DataError
 
 PICTURE = bytes(range(256)) * 1200  # 307,200 bytes, which deflate is not allowed to shrink

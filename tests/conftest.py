@@ -15,12 +15,14 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter
 
-from tsniqa import extension, planning, study, tables
-from tsniqa.backbone import Backbone, load_backbone, load_card
-from tsniqa.datasets import load_task
-from tsniqa.planning import Plan, prepare
-from tsniqa.records import RunConfig, RunRecord
-from tsniqa.tasks import Task
+from tsniqa.data import load_task
+from tsniqa.data.task import Task
+from tsniqa.model.backbone import Backbone, load_backbone, load_card
+from tsniqa.study import evaluation as tables
+from tsniqa.study import extension, planning
+from tsniqa.study import runner as study
+from tsniqa.study.planning import Plan, prepare
+from tsniqa.study.record import RunConfig, RunRecord
 
 settings.register_profile("tsniqa", deadline=None, derandomize=True)
 settings.load_profile("tsniqa")

@@ -2,11 +2,12 @@
 
 import pytest
 
-from tsniqa import tables, ways
-from tsniqa.comparison import published_runs
-from tsniqa.locations import resolve
+from tsniqa.paths import resolve
 from tsniqa.strategies import STRATEGIES
-from tsniqa.verdicts import mean_drop, separate_bounds_plasticity, sequential_is_less_stable
+from tsniqa.study import evaluation as tables
+from tsniqa.study import ways
+from tsniqa.study.comparison import published_runs
+from tsniqa.study.verdicts import mean_drop, separate_bounds_plasticity, sequential_is_less_stable
 
 SEEDS = (0, 1, 2)
 

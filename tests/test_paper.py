@@ -10,12 +10,12 @@ import yaml
 from typer.testing import CliRunner
 
 from official import bid, csiq, kadid_10k, koniq_10k, live, live_challenge
-from tsniqa import ways
 from tsniqa.cli import app
-from tsniqa.comparison import published_runs
-from tsniqa.presets import load_preset
-from tsniqa.records import RunRecord
-from tsniqa.tables import summary
+from tsniqa.study import ways
+from tsniqa.study.comparison import published_runs
+from tsniqa.study.evaluation import summary
+from tsniqa.study.presets import load_preset
+from tsniqa.study.record import RunRecord
 
 PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
 
@@ -129,8 +129,8 @@ def test_a_broken_image_of_the_last_task_is_found_before_the_first_epoch(command
 
 @pytest.mark.slow
 def test_a_run_of_a_prepared_copy_is_the_same_run(command, six, tmp_path):
-    from tsniqa.datasets.preparing import prepare_folder
-    from tsniqa.decoded import DecodedCache
+    from tsniqa.data.cache import DecodedCache
+    from tsniqa.data.preparing import prepare_folder
 
     prepare_folder(six / "BID", tmp_path, DecodedCache(tmp_path / "cache", 768))
     arguments = ["--strategy", "head-only", "--order", "bid"]

@@ -11,12 +11,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from tsniqa.backbone import Backbone
-from tsniqa.heads import LinearHead
-from tsniqa.pairs import PairBatch
+from tsniqa.data.task import Task
+from tsniqa.model.backbone import Backbone
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.multihead import MultiHead
-from tsniqa.tasks import Task
-from tsniqa.training import ExtraLoss
+from tsniqa.training.pairs import PairBatch
+from tsniqa.training.trainer import ExtraLoss
 
 WEIGHT = 1.0
 """No published value fits this loss; a round number, chosen before any run and not tuned."""

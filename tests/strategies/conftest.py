@@ -2,7 +2,7 @@
 
 import pytest
 
-from tsniqa.setting import Setting
+from tsniqa.training.context import Setting
 
 
 @pytest.fixture

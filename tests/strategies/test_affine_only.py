@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tsniqa.model import TSNIQA
+from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.strategies.affine_only import AffineOnly
 from tsniqa.strategies.tsn import TSN
 

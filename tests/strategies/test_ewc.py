@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from tsniqa.heads import LinearHead
-from tsniqa.pairs import drawn_epoch, in_batch_epoch
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies import importance as shared
 from tsniqa.strategies.ewc import EWC, log_likelihood
+from tsniqa.training.pairs import drawn_epoch, in_batch_epoch
 
 PAIRS = pytest.mark.parametrize("pairs", [None, 10], ids=["in batch", "drawn"])
 

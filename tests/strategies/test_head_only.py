@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from tsniqa.model import TSNIQA
+from tsniqa.model.tsniqa import TSNIQA
 
 
 def learned(world):

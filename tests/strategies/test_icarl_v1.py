@@ -7,13 +7,13 @@ import math
 import pytest
 import torch
 
-from tsniqa import training
-from tsniqa.heads import LinearHead
-from tsniqa.pairs import PairBatch
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.icarl_v1 import WEIGHT, ICaRLv1, ReplayDistillation
 from tsniqa.strategies.memory import memories
 from tsniqa.strategies.multihead import MultiHead
 from tsniqa.strategies.replay import Replay
+from tsniqa.training import trainer as training
+from tsniqa.training.pairs import PairBatch
 
 
 def learned(world, order, method=ICaRLv1, weight=None, **fields):

@@ -6,16 +6,16 @@ import itertools
 import pytest
 import torch
 
-from tsniqa import training
-from tsniqa.fidelity import fidelity_loss, thurstone
-from tsniqa.heads import LinearHead
-from tsniqa.pairs import in_batch_epoch
+from tsniqa.model.fidelity import fidelity_loss, thurstone
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.icarl_v1 import WEIGHT, ICaRLv1, ReplayDistillation
 from tsniqa.strategies.icarl_v2 import ICaRLv2, Rehearsal
 from tsniqa.strategies.memory import memories
 from tsniqa.strategies.multihead import MultiHead
 from tsniqa.strategies.replay import Replay
-from tsniqa.training import batch_loss
+from tsniqa.training import trainer as training
+from tsniqa.training.pairs import in_batch_epoch
+from tsniqa.training.trainer import batch_loss
 
 
 def learned(world, order, method=ICaRLv2, weight=None, **fields):

@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
-from tsniqa import training
-from tsniqa.heads import LinearHead
-from tsniqa.inference import image_features
-from tsniqa.pairs import PairBatch
+from tsniqa.model.heads import LinearHead
+from tsniqa.scoring.features import image_features
 from tsniqa.strategies.lwf import WEIGHT, Distillation, LwF
 from tsniqa.strategies.multihead import MultiHead
+from tsniqa.training import trainer as training
+from tsniqa.training.pairs import PairBatch
 
 
 def learned(world, method, order, weight=None):

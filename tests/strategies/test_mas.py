@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from tsniqa.heads import LinearHead
-from tsniqa.pairs import in_batch_epoch
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies import importance as shared
 from tsniqa.strategies.mas import MAS
+from tsniqa.training.pairs import in_batch_epoch
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
-from tsniqa.inference import image_features
+from tsniqa.scoring.features import image_features
 from tsniqa.strategies.piggyback import (
     INITIAL,
     THRESHOLD,

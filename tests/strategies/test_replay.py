@@ -5,9 +5,9 @@ from itertools import islice
 import pytest
 import torch
 
-from tsniqa.steps import ImageStep
 from tsniqa.strategies.memory import memories
 from tsniqa.strategies.replay import Replay, endless, replay_batch
+from tsniqa.training.schedules import ImageStep
 
 
 def step(**fields):

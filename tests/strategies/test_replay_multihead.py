@@ -5,12 +5,12 @@ import itertools
 import pytest
 import torch
 
-from tsniqa import training
-from tsniqa.fidelity import fidelity_loss, thurstone
-from tsniqa.inference import image_features
+from tsniqa.model.fidelity import fidelity_loss, thurstone
+from tsniqa.scoring.features import image_features
 from tsniqa.strategies import memory
 from tsniqa.strategies.multihead import MultiHead
 from tsniqa.strategies.replay_multihead import ReplayMultiHead
+from tsniqa.training import trainer as training
 
 
 def learned(world, order, method=ReplayMultiHead, **fields):

@@ -5,10 +5,10 @@ import itertools
 import pytest
 import torch
 
-from tsniqa import training
 from tsniqa.strategies import memory, replay_shared
 from tsniqa.strategies.replay_shared import ReplayShared
 from tsniqa.strategies.sequential import HEAD, Sequential
+from tsniqa.training import trainer as training
 
 
 def learned(world, order, method=ReplayShared, **fields):

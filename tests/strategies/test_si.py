@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from tsniqa import training
 from tsniqa.strategies.importance import flat
 from tsniqa.strategies.si import DAMPING, SI, PathIntegral, of_the_task, of_the_whole_loss
+from tsniqa.training import trainer as training
 
 KINDS = {"derived": of_the_task, "released": of_the_whole_loss}
 BOTH = pytest.mark.parametrize("importance", KINDS)

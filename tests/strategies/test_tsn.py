@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tsniqa.locations import cache_folder, shipped
-from tsniqa.planning import prepare
-from tsniqa.records import RunConfig
+from tsniqa.paths import cache_folder, shipped
+from tsniqa.study.planning import prepare
+from tsniqa.study.record import RunConfig
 
 TASKS = ("alpha", "beta", "gamma")
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from tsniqa.backbone import BackboneCard, load_backbone
 from tsniqa.errors import ConfigError
-from tsniqa.inference import image_features
-from tsniqa.model import TSNIQA
-from tsniqa.normalization import copied, normalization_tensors, write
+from tsniqa.model.backbone import BackboneCard, load_backbone
+from tsniqa.model.normalization import copied, normalization_tensors, write
+from tsniqa.model.tsniqa import TSNIQA
+from tsniqa.scoring.features import image_features
 from tsniqa.strategies.tsn import TSN
 from tsniqa.strategies.tsn_shared_prefix import Suffix, TSNSharedPrefix
 

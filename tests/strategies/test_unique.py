@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 from scipy.stats import norm
 
-from tsniqa.fidelity import in_batch_pairs
 from tsniqa.metrics import srcc
-from tsniqa.pairs import PairBatch
+from tsniqa.model.fidelity import in_batch_pairs
 from tsniqa.strategies.unique import MARGIN, RATE, Opinions, Unique, opinions_of, unique_loss
+from tsniqa.training.pairs import PairBatch
 
 LONGER = {"schedule.head.epochs": 8, "schedule.full.epochs": 6, "schedule.full.decay_every": 20}
 

@@ -10,15 +10,15 @@ from typing import ClassVar
 
 from safetensors.torch import save_file
 
-from tsniqa.normalization import (
+from tsniqa.model.normalization import (
     NormalizationBank,
     NormalizationState,
     copied,
     normalization_layers,
     normalization_tensors,
 )
-from tsniqa.steps import ImageStep
 from tsniqa.strategies.tsn import TSN
+from tsniqa.training.schedules import ImageStep
 
 
 class AffineBank(NormalizationBank):

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.special import log_ndtr
 
-from tsniqa.fidelity import fidelity_loss, thurstone
-from tsniqa.heads import LinearHead
+from tsniqa.data.task import Task
+from tsniqa.model.fidelity import fidelity_loss, thurstone
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.importance import Regularized, mean_of, pair_gradients
-from tsniqa.tasks import Task
 
 WEIGHT = 10_000.0
 """Published for the importance "released"; lambda / 2 in the terms of Kirkpatrick et al."""

@@ -12,10 +12,10 @@ budget.
 from collections.abc import Sequence
 from typing import ClassVar
 
+from tsniqa.data.task import Task
 from tsniqa.strategies.memory import remembered
 from tsniqa.strategies.protocol import Learned
 from tsniqa.strategies.sequential import Sequential
-from tsniqa.tasks import Task
 
 
 class GDumb(Sequential):

@@ -9,14 +9,14 @@ from typing import ClassVar
 from safetensors.torch import save_file
 from torch import nn
 
-from tsniqa.normalization import (
+from tsniqa.model.normalization import (
     NormalizationBank,
     NormalizationState,
     copied,
     normalization_tensors,
 )
-from tsniqa.steps import ImageStep
 from tsniqa.strategies.tsn import TSN
+from tsniqa.training.schedules import ImageStep
 
 
 class NothingStored(NormalizationBank):

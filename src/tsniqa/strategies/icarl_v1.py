@@ -21,15 +21,15 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from tsniqa.backbone import Backbone
-from tsniqa.fidelity import fidelity_loss
-from tsniqa.heads import LinearHead
-from tsniqa.pairs import PairBatch
+from tsniqa.data.task import Task
+from tsniqa.model.backbone import Backbone
+from tsniqa.model.fidelity import fidelity_loss
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.lwf import LwF, pair_probabilities
 from tsniqa.strategies.memory import memories
 from tsniqa.strategies.replay import Replay
-from tsniqa.tasks import Task
-from tsniqa.training import ExtraLoss
+from tsniqa.training.pairs import PairBatch
+from tsniqa.training.trainer import ExtraLoss
 
 WEIGHT = 10.0
 """The released code's, on the sum over old tasks."""

@@ -20,11 +20,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tsniqa.heads import LinearHead
-from tsniqa.pairs import PairBatch
+from tsniqa.data.task import Task
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.icarl_v1 import ICaRLv1, ReplayDistillation
-from tsniqa.tasks import Task
-from tsniqa.training import ExtraLoss, batch_loss
+from tsniqa.training.pairs import PairBatch
+from tsniqa.training.trainer import ExtraLoss, batch_loss
 
 
 class Rehearsal:

@@ -19,15 +19,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from tsniqa.backbone import Backbone
-from tsniqa.heads import LinearHead
-from tsniqa.images import random_crop
-from tsniqa.pairs import PairBatch, drawn_epoch, in_batch_epoch
-from tsniqa.setting import Setting
-from tsniqa.steps import ImageStep
+from tsniqa.data.images import random_crop
+from tsniqa.data.task import Task
+from tsniqa.model.backbone import Backbone
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.multihead import MultiHead
-from tsniqa.tasks import Task
-from tsniqa.training import ExtraLoss, LabelledImages
+from tsniqa.training.context import Setting
+from tsniqa.training.pairs import PairBatch, drawn_epoch, in_batch_epoch
+from tsniqa.training.schedules import ImageStep
+from tsniqa.training.trainer import ExtraLoss, LabelledImages
 
 
 class QuadraticPenalty:

@@ -6,9 +6,9 @@ Pairs still come from one task at a time, since opinion scores of two datasets d
 from collections.abc import Sequence
 from typing import ClassVar
 
+from tsniqa.data.task import Task
 from tsniqa.strategies.protocol import Learned
 from tsniqa.strategies.sequential import Sequential
-from tsniqa.tasks import Task
 
 
 class Joint(Sequential):

@@ -22,14 +22,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tsniqa.backbone import Backbone
-from tsniqa.fidelity import fidelity_loss, thurstone
-from tsniqa.heads import LinearHead
-from tsniqa.pairs import PairBatch
+from tsniqa.data.task import Task
+from tsniqa.model.backbone import Backbone
+from tsniqa.model.fidelity import fidelity_loss, thurstone
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.multihead import MultiHead
 from tsniqa.strategies.protocol import Learned
-from tsniqa.tasks import Task
-from tsniqa.training import ExtraLoss
+from tsniqa.training.pairs import PairBatch
+from tsniqa.training.trainer import ExtraLoss
 
 WEIGHT = 10.0
 """The released code's."""

@@ -11,10 +11,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tsniqa.fidelity import thurstone
-from tsniqa.heads import LinearHead
+from tsniqa.data.task import Task
+from tsniqa.model.fidelity import thurstone
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.importance import Regularized, image_gradients, mean_of, pair_gradients
-from tsniqa.tasks import Task
 
 WEIGHT = 10.0
 """Published for the importance "released"."""

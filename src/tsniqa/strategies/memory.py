@@ -19,9 +19,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tsniqa.setting import Setting
-from tsniqa.tasks import Task
-from tsniqa.training import LabelledImages
+from tsniqa.data.task import Task
+from tsniqa.training.context import Setting
+from tsniqa.training.trainer import LabelledImages
 
 
 def shares(sizes: Mapping[str, int], budget: int) -> dict[str, int]:

@@ -16,16 +16,22 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tsniqa.gating import KMeansGate
-from tsniqa.heads import LinearHead
-from tsniqa.images import ImageSet
-from tsniqa.inference import image_features
-from tsniqa.setting import Setting
-from tsniqa.steps import ImageStep
+from tsniqa.data.images import ImageSet
+from tsniqa.data.task import Task
+from tsniqa.model.gating import KMeansGate
+from tsniqa.model.heads import LinearHead
+from tsniqa.scoring.features import image_features
 from tsniqa.strategies.protocol import Learned, ParameterCount
 from tsniqa.strategies.states import network_state, part_of
-from tsniqa.tasks import Task
-from tsniqa.training import ExtraLoss, LabelledFeatures, LabelledImages, learn_images, warm_up
+from tsniqa.training.context import Setting
+from tsniqa.training.schedules import ImageStep
+from tsniqa.training.trainer import (
+    ExtraLoss,
+    LabelledFeatures,
+    LabelledImages,
+    learn_images,
+    warm_up,
+)
 
 
 class MultiHead:

@@ -18,10 +18,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from tsniqa.normalization import NormalizationBank, NormalizationState, write
-from tsniqa.steps import ImageStep
+from tsniqa.model.normalization import NormalizationBank, NormalizationState, write
 from tsniqa.strategies.protocol import ParameterCount
 from tsniqa.strategies.tsn import TSN
+from tsniqa.training.schedules import ImageStep
 
 WEIGHT = 1e-4
 """Adam's initial rate for the real-valued masks (the released training script)."""

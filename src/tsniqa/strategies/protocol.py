@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import BaseModel
 from torch import Tensor
 
-from tsniqa.images import ImageSet
-from tsniqa.setting import Setting
-from tsniqa.steps import ImageStep
-from tsniqa.tasks import Task
-from tsniqa.training import Epoch
+from tsniqa.data.images import ImageSet
+from tsniqa.data.task import Task
+from tsniqa.training.context import Setting
+from tsniqa.training.schedules import ImageStep
+from tsniqa.training.trainer import Epoch
 
 
 class Learned(NamedTuple):

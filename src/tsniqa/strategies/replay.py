@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from tsniqa.images import random_crop
-from tsniqa.pairs import PairBatch, drawn_epoch, in_batch_epoch
-from tsniqa.steps import ImageStep
-from tsniqa.training import LabelledImages
+from tsniqa.data.images import random_crop
+from tsniqa.training.pairs import PairBatch, drawn_epoch, in_batch_epoch
+from tsniqa.training.schedules import ImageStep
+from tsniqa.training.trainer import LabelledImages
 
 
 class Replay:

@@ -11,11 +11,11 @@ best epoch is the new task's, in both.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from tsniqa.heads import LinearHead
+from tsniqa.data.task import Task
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.memory import memories
 from tsniqa.strategies.multihead import MultiHead
-from tsniqa.tasks import Task
-from tsniqa.training import LabelledImages
+from tsniqa.training.trainer import LabelledImages
 
 
 class ReplayMultiHead(MultiHead):

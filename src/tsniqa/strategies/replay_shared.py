@@ -14,12 +14,12 @@ in both: validation images of old tasks would be a second memory.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from tsniqa.inference import image_features
+from tsniqa.data.task import Task
+from tsniqa.scoring.features import image_features
 from tsniqa.strategies.memory import memories
 from tsniqa.strategies.protocol import Learned
 from tsniqa.strategies.sequential import HEAD, Sequential
-from tsniqa.tasks import Task
-from tsniqa.training import LabelledFeatures, learn_images, warm_up
+from tsniqa.training.trainer import LabelledFeatures, learn_images, warm_up
 
 
 class ReplayShared(Sequential):

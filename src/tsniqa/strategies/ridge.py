@@ -23,16 +23,16 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 from torch import Tensor
 
-from tsniqa.backbone import Features
-from tsniqa.gating import KMeansGate
-from tsniqa.images import ImageSet
-from tsniqa.inference import image_features
+from tsniqa.data.images import ImageSet
+from tsniqa.data.task import Task
 from tsniqa.metrics import srcc
-from tsniqa.setting import Setting
+from tsniqa.model.backbone import Features
+from tsniqa.model.gating import KMeansGate
+from tsniqa.scoring.features import image_features
 from tsniqa.strategies.protocol import Learned, ParameterCount
 from tsniqa.strategies.states import part_of
-from tsniqa.tasks import Task
-from tsniqa.training import Epoch
+from tsniqa.training.context import Setting
+from tsniqa.training.trainer import Epoch
 
 STRENGTHS = tuple(10.0**exponent for exponent in range(-6, 4))
 """Penalties on the squared weights to choose from, where the squared error is summed over images.

@@ -9,9 +9,9 @@ from typing import ClassVar
 from safetensors.torch import save_file
 from torch import nn
 
-from tsniqa.normalization import NormalizationBank, NormalizationState
-from tsniqa.steps import ImageStep
+from tsniqa.model.normalization import NormalizationBank, NormalizationState
 from tsniqa.strategies.tsn import TSN
+from tsniqa.training.schedules import ImageStep
 
 
 class NetworkBank(NormalizationBank):

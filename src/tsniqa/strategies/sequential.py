@@ -14,15 +14,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tsniqa.heads import LinearHead
-from tsniqa.images import ImageSet
-from tsniqa.inference import image_features
-from tsniqa.setting import Setting
-from tsniqa.steps import ImageStep
+from tsniqa.data.images import ImageSet
+from tsniqa.data.task import Task
+from tsniqa.model.heads import LinearHead
+from tsniqa.scoring.features import image_features
 from tsniqa.strategies.protocol import Learned, ParameterCount
 from tsniqa.strategies.states import network_state, part_of
-from tsniqa.tasks import Task
-from tsniqa.training import LabelledFeatures, learn_images, warm_up
+from tsniqa.training.context import Setting
+from tsniqa.training.schedules import ImageStep
+from tsniqa.training.trainer import LabelledFeatures, learn_images, warm_up
 
 HEAD = "shared"
 

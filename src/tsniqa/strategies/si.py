@@ -24,11 +24,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tsniqa.heads import LinearHead
-from tsniqa.pairs import PairBatch
+from tsniqa.data.task import Task
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.importance import QuadraticPenalty, Regularized, flat
-from tsniqa.tasks import Task
-from tsniqa.training import ExtraLoss
+from tsniqa.training.pairs import PairBatch
+from tsniqa.training.trainer import ExtraLoss
 
 WEIGHT = 1_000.0
 """Published for the importance "released"."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from tsniqa.backbone import Backbone
+from tsniqa.model.backbone import Backbone
 
 
 def network_state(backbone: Backbone) -> dict[str, Tensor]:

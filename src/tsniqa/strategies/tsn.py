@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tsniqa.gating import KMeansGate
-from tsniqa.heads import LinearHead
-from tsniqa.images import ImageSet
-from tsniqa.inference import image_features
-from tsniqa.model import TSNIQA
-from tsniqa.normalization import NormalizationBank, affine_parameters
-from tsniqa.setting import Setting
-from tsniqa.steps import ImageStep
+from tsniqa.data.images import ImageSet
+from tsniqa.data.task import Task
+from tsniqa.model.gating import KMeansGate
+from tsniqa.model.heads import LinearHead
+from tsniqa.model.normalization import NormalizationBank, affine_parameters
+from tsniqa.model.tsniqa import TSNIQA
+from tsniqa.scoring.features import image_features
 from tsniqa.strategies.protocol import Learned, ParameterCount
-from tsniqa.tasks import Task
-from tsniqa.training import LabelledFeatures, learn_images, warm_up
+from tsniqa.training.context import Setting
+from tsniqa.training.schedules import ImageStep
+from tsniqa.training.trainer import LabelledFeatures, learn_images, warm_up
 
 
 class TSN:
@@ -122,5 +122,5 @@ class TSN:
         self.model.load_state(dict(state))
 
     def save(self, folder: Path) -> None:
-        """Write a model that :meth:`tsniqa.model.TSNIQA.load` reads."""
+        """Write a model that :meth:`tsniqa.model.tsniqa.TSNIQA.load` reads."""
         self.model.save(folder)

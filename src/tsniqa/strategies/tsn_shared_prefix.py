@@ -16,13 +16,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tsniqa.backbone import Backbone
+from tsniqa.data.images import ImageSet, full_batches
 from tsniqa.errors import ConfigError
-from tsniqa.images import ImageSet, full_batches
-from tsniqa.inference import BATCH
-from tsniqa.normalization import NormalizationBank, copied, normalization_tensors
-from tsniqa.setting import Setting
+from tsniqa.model.backbone import Backbone
+from tsniqa.model.normalization import NormalizationBank, copied, normalization_tensors
+from tsniqa.scoring.features import BATCH
 from tsniqa.strategies.tsn import TSN
+from tsniqa.training.context import Setting
 
 
 class Suffix(Backbone):

@@ -18,19 +18,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 
-from tsniqa.fidelity import fidelity_loss
-from tsniqa.images import random_crop
-from tsniqa.inference import image_features
-from tsniqa.normalization import use_batch_statistics
-from tsniqa.pairs import PairBatch
-from tsniqa.setting import Setting
-from tsniqa.steps import HeadStep, ImageStep
+from tsniqa.data.images import random_crop
+from tsniqa.data.task import Task
+from tsniqa.model.fidelity import fidelity_loss
+from tsniqa.model.normalization import use_batch_statistics
+from tsniqa.scoring.features import image_features
 from tsniqa.strategies.joint import Joint
 from tsniqa.strategies.protocol import Learned, ParameterCount
 from tsniqa.strategies.sequential import HEAD
 from tsniqa.strategies.states import part_of
-from tsniqa.tasks import Task
-from tsniqa.training import Epoch, learn_epochs, mean_srcc
+from tsniqa.training.context import Setting
+from tsniqa.training.pairs import PairBatch
+from tsniqa.training.schedules import HeadStep, ImageStep
+from tsniqa.training.trainer import Epoch, learn_epochs, mean_srcc
 
 WEIGHT = 1.0
 """Factor of the hinge loss on uncertainties (the released code adds both losses as they are)."""
@@ -105,7 +105,7 @@ class Unique(Joint):
         tasks: Sequence[Task],
         network: list[nn.Parameter],
     ) -> list[Epoch]:
-        """Do one step as the functions of :mod:`tsniqa.training` do, but with this method's loss.
+        """Do one step as :mod:`tsniqa.training.trainer` does, but with this method's loss.
 
         Args:
             name: What the history calls its epochs.

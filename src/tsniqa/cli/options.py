@@ -1,0 +1,25 @@
+"""Options that several commands share, and how their paths are meant."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tsniqa.paths import resolve
+
+SeedOption = Annotated[
+    int, typer.Option(help="Seed of everything random; draws the images of mini tasks, too.")
+]
+DataRoot = Annotated[
+    Path, typer.Option(help="Folder of datasets, one folder each (see: tsniqa data list).")
+]
+
+DATA_ROOT = Path("data/raw")
+RECORDS = Path(".runs/records")
+PUBLISHED = Path("results/records")
+
+
+def located(path: Path) -> Path:
+    """Resolve a path: the options' defaults count from the checkout, others from here."""
+    default = path in (DATA_ROOT, RECORDS, PUBLISHED)
+    return resolve(path) if default else Path.cwd() / path.expanduser()

@@ -1,0 +1,245 @@
+"""Decoded images on disk, memory-mapped: large datasets are decoded once, for all runs.
+
+One file holds one image, uint8 [3, H, W] at the preset's size. Its name is a hash of the image's
+bytes and of everything that decoding depends on, so that an entry is never wrong, only unused. A
+file appears whole or not at all; processes may share the folder.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+import torchvision
+from filelock import FileLock
+from tqdm import tqdm
+
+from tsniqa.data.images import decode, fit_shorter_side, refuse_outside
+from tsniqa.data.task import Task
+from tsniqa.digests import file_digest
+from tsniqa.errors import ConfigError, DataError
+
+log = logging.getLogger("tsniqa")
+
+LIMIT_VARIABLE = "TSNIQA_DECODED_GB"
+"""Environment variable: most gigabytes (10^9 bytes) of decoded images to keep."""
+
+DEFAULT_LIMIT_GB = 64.0
+DISK_RESERVE = 2 * 10**9
+"""Bytes of the disk that the cache leaves free."""
+
+_DECODER = f"1 pillow {PIL.__version__} torchvision {torchvision.__version__}"
+
+
+def limit_from_environment() -> int:
+    """Return the cache's limit in bytes, 64 GB unless the environment says otherwise.
+
+    Raises:
+        ConfigError: The variable is not a number from 0.
+    """
+    text = os.environ.get(LIMIT_VARIABLE, str(DEFAULT_LIMIT_GB))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ConfigError(
+            f"{LIMIT_VARIABLE} is '{text}'; give gigabytes as a number, 0 keeps no image"
+        )
+    return int(value * 10**9)
+
+
+class DecodedCache:
+    """A folder of decoded images with a limit on its size.
+
+    Args:
+        folder: The folder; made when the first image is stored.
+        shorter_side: Limit given to :func:`tsniqa.data.images.fit_shorter_side`, or None.
+        limit: Most bytes to keep, default :func:`limit_from_environment`. When they are used up,
+            images are still decoded, but not stored.
+    """
+
+    def __init__(self, folder: Path, shorter_side: int | None, limit: int | None = None) -> None:
+        self.folder = Path(folder)
+        self.shorter_side = shorter_side
+        self.limit = limit_from_environment() if limit is None else limit
+        self._turn = threading.Lock()
+        self._counted = False
+        self._said_full = False
+
+    def path(self, image: Path) -> Path:
+        """Return where an image is stored, whether it is or not.
+
+        Raises:
+            DataError: The image file is missing.
+        """
+        try:
+            digest = file_digest(image)
+        except OSError:
+            raise DataError(
+                f"image {image} is missing; restore the file or remove its row"
+            ) from None
+        key = hashlib.sha256(f"{digest} {self.shorter_side} {_DECODER}".encode()).hexdigest()
+        return self.folder / key[:2] / f"{key}.npy"
+
+    def load(self, image: Path, root: Path | None = None) -> torch.Tensor:
+        """Return an image, decoding and storing it if it is not stored yet.
+
+        Args:
+            image: The image file.
+            root: Folder that the file must not leave, see :func:`tsniqa.data.images.decode`.
+
+        Returns:
+            Tensor uint8 [3, H, W]. A stored one is mapped copy-on-write: reading a crop reads that
+            part of the file, and nothing written to it reaches the disk.
+
+        Raises:
+            DataError: The image cannot be decoded.
+        """
+        refuse_outside(image, root)
+        path = self.path(image)
+        try:
+            return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+        except FileNotFoundError:
+            pass
+        except (ValueError, EOFError, OSError):  # a damaged disk or a foreign file
+            path.unlink(missing_ok=True)
+        pixels = fit_shorter_side(decode(image, root), self.shorter_side)
+        channels_first = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        self._store(path, channels_first)
+        return torch.from_numpy(channels_first)
+
+    def _store(self, path: Path, pixels: np.ndarray) -> None:
+        """Write one image unless the limit or the disk is reached, or the folder is read-only."""
+        partial = path.with_suffix(".partial")
+        try:
+            self._write(path, partial, pixels)
+        except OSError as error:
+            self._say_once("%s cannot be written (%s)", self.folder, error)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+    def _write(self, path: Path, partial: Path, pixels: np.ndarray) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Under a lock, so that two processes together keep within the limit. Threads take turns
+        # before it: waiting for a file's lock means asking for it again and again.
+        with self._turn, FileLock(self.folder / ".lock"):
+            used = self._used()
+            size = pixels.nbytes + 128  # the header of an .npy file
+            free = shutil.disk_usage(self.folder).free - DISK_RESERVE
+            if used + size > self.limit or size > free:
+                self._say_once("%s is full (%.1f GB)", self.folder, used / 1e9)
+                return
+            path.parent.mkdir(exist_ok=True)
+            with partial.open("wb") as file:
+                np.save(file, pixels)
+            partial.replace(path)
+            (self.folder / "used").write_text(str(used + size))
+
+    def _used(self) -> int:
+        """Return the bytes in use; the first call counts them, later ones read a note."""
+        note = self.folder / "used"
+        if self._counted and note.is_file():
+            return int(note.read_text() or 0)
+        for partial in self.folder.glob("*/*.partial"):  # of a process that was killed
+            partial.unlink()
+        self._counted = True
+        return sum(entry.stat().st_size for entry in self.folder.glob("*/*.npy"))
+
+    def _say_once(self, what: str, *values: object) -> None:
+        if not self._said_full:
+            self._said_full = True
+            log.warning(
+                "the cache of decoded images " + what + "; further images are decoded at every use."
+                " Empty the folder, free disk space or change %s",
+                *values, LIMIT_VARIABLE,
+            )  # fmt: skip
+
+
+def decode_tasks(tasks: Iterable[Task], cache: DecodedCache, workers: int | None = None) -> int:
+    """Decode every image of some tasks into a cache, on all cores, with progress and time left.
+
+    What is stored already is only looked up. An interruption loses nothing that was stored.
+
+    Args:
+        tasks: The tasks; those made by a recipe of this package are left out.
+        cache: Where decoded images are kept.
+        workers: Threads (decoding releases Python's lock), default one a core.
+
+    Returns:
+        Number of images that were decoded now.
+
+    Raises:
+        DataError: Images cannot be decoded; the message names the first and counts the others.
+    """
+    wanted = {
+        Path(task.root) / image: Path(task.root)
+        for task in tasks
+        if not task.made_here
+        for image in task.table["image"]
+    }
+    workers = workers or available_cores()
+    # A file of the cache is small to look for, but naming it reads the whole image once.
+    with ThreadPoolExecutor(workers) as pool:
+        paths = pool.map(cache.path, wanted)
+        missing = [image for image, path in zip(wanted, paths, strict=True) if not path.is_file()]
+    problems = decode_each(missing, lambda image: cache.load(image, wanted[image]), workers)
+    if problems:
+        more = f" (and {len(problems) - 1} more images)" if len(problems) > 1 else ""
+        raise DataError(f"{next(iter(problems.values()))}{more}; tsniqa data check lists them all")
+    return len(missing)
+
+
+def decode_each(
+    images: list[Path], load: Callable[[Path], object], workers: int | None = None
+) -> dict[Path, DataError]:
+    """Apply a function to every image on several threads, with progress on standard error.
+
+    Args:
+        images: Image files.
+        load: What to do with each; its result is dropped.
+        workers: Threads, default one a core.
+
+    Returns:
+        The images that could not be used, in the given order, with the reason.
+    """
+
+    def use(image: Path) -> None:
+        load(image)  # the result is not kept: thousands of images would not fit
+
+    problems: dict[Path, DataError] = {}
+    if not images:
+        return problems
+    every = 0.1 if sys.stderr.isatty() else 10.0  # seconds between lines of a log
+    pool = ThreadPoolExecutor(workers or available_cores())
+    try:
+        waiting = {pool.submit(use, image): image for image in images}
+        progress = tqdm(
+            as_completed(waiting), total=len(images), desc="decoding", unit="image",
+            mininterval=every, dynamic_ncols=True,
+        )  # fmt: skip
+        for future in progress:
+            error = future.exception()
+            if isinstance(error, DataError):
+                problems[waiting[future]] = error
+            elif error is not None:
+                raise error
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C: finish what is begun, start no more
+    return {image: problems[image] for image in images if image in problems}
+
+
+def available_cores() -> int:
+    """Return the number of cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,122 @@
+"""Dataset cards: what each catalogued dataset is, where it comes from, how its folder is known.
+
+A card is a YAML file in ``data/datasets``; the card's name is the task's name. Cards hold facts
+about a dataset and never its images or ratings.
+"""
+
+from functools import cache
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from tsniqa.errors import unknown_name
+from tsniqa.paths import shipped
+
+PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
+"""The six datasets of the TSN-IQA paper, in its order."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Download(_Part):
+    """One archive with an open download.
+
+    Attributes:
+        url: Where it is.
+        file: Name to store it under.
+        checksum: ``"sha256:..."`` or ``"md5:..."`` as published, or None where none is.
+        size_mb: Size in megabytes (10^6 bytes) as published, or None.
+        into: Folder below the data root that receives it, where the archive has none of its own.
+        source: Public address that states the URL (and the checksum, if there is one).
+    """
+
+    url: str
+    file: str
+    checksum: str | None = None
+    size_mb: float | None = None
+    into: str = Field(default="", pattern=r"^[\w-]*$")
+    source: str
+
+
+class Confirmed(_Part):
+    """A fact about a format, and the public source it was read in."""
+
+    fact: str
+    source: str
+
+
+class DatasetCard(_Part):
+    """What is known of a dataset.
+
+    Attributes:
+        name: The task's name.
+        title: The name its authors give it.
+        images: Published number of rated images.
+        references: Published number of pristine images, or None where there are none.
+        distortions: What kind of distortion the images have.
+        rating: How people rated, and on which scale, as published.
+        mos_range: The two ends of the scale that the task uses, higher is better.
+        flipped: True if the published ratings are lower-is-better and the reader turns them round.
+        licence: Terms of use.
+        size_mb: Size of what has to be downloaded in megabytes, or None where not published.
+        access: ``"download"`` (open), or ``"form"`` (a licence form or request comes first).
+        how: One sentence: how to get it.
+        homepage: The authors' page.
+        downloads: Archives that ``tsniqa data fetch`` gets.
+        folders: Names of the folder that its archives unpack to.
+        markers: Files by which the official layout is recognised; one of them is enough.
+        citation: Whom to cite.
+        confirmed: Facts about the format that were read in a public source.
+        assumed: What remains an assumption.
+    """
+
+    name: str
+    title: str
+    images: PositiveInt
+    references: PositiveInt | None = None
+    distortions: str
+    rating: str
+    mos_range: tuple[float, float]
+    flipped: bool = False
+    licence: str
+    size_mb: float | None = None
+    access: Literal["download", "form"]
+    how: str
+    homepage: str
+    downloads: tuple[Download, ...] = ()
+    folders: tuple[str, ...]
+    markers: tuple[str, ...]
+    citation: str
+    confirmed: tuple[Confirmed, ...]
+    assumed: tuple[str, ...] = ()
+
+
+@cache
+def load_cards() -> dict[str, DatasetCard]:
+    """Read all cards.
+
+    Returns:
+        The cards by name: :data:`PAPER` in its order, then the others by name.
+    """
+    cards = {
+        path.stem: DatasetCard.model_validate(
+            {"name": path.stem, **yaml.safe_load(path.read_text("utf-8"))}
+        )
+        for path in shipped("datasets").glob("*.yml")
+    }
+    return {name: cards[name] for name in [*PAPER, *sorted(cards.keys() - set(PAPER))]}
+
+
+def find_card(name: str) -> DatasetCard:
+    """Return one card.
+
+    Raises:
+        ConfigError: There is no such dataset in the catalogue.
+    """
+    cards = load_cards()
+    if name not in cards:
+        raise unknown_name("dataset", name, cards)
+    return cards[name]

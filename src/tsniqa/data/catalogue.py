@@ -1,0 +1,158 @@
+"""The catalogue: which reader belongs to which dataset, and where a dataset lies under a data root.
+
+A dataset may lie under its task's name or under the name that its archive unpacks to, in the
+generic layout (:mod:`tsniqa.data.readers.labels_csv`), in its official one, or beside a
+meta-information table (:mod:`tsniqa.data.readers.meta_info`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from tsniqa.data.cards import DatasetCard, load_cards
+from tsniqa.data.readers import (
+    avt_ai,
+    avt_h265,
+    bid,
+    biq2021,
+    csiq,
+    kadid_10k,
+    koniq_10k,
+    labels_csv,
+    layout,
+    live,
+    live_challenge,
+    meta_info,
+    spaq,
+    tid2013,
+)
+from tsniqa.data.task import COLUMNS, Task
+
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    "live": live.read,
+    "csiq": csiq.read,
+    "bid": bid.read,
+    "live-challenge": live_challenge.read,
+    "koniq-10k": koniq_10k.read,
+    "kadid-10k": kadid_10k.read,
+    "tid2013": tid2013.read,
+    "spaq": spaq.read,
+    "biq2021-personal": partial(biq2021.read, subset="ss01"),
+    "biq2021-degraded": partial(biq2021.read, subset="ss02"),
+    "biq2021-unsplash": partial(biq2021.read, subset="ss03"),
+    "avt-h265": avt_h265.read,
+    "avt-ai": avt_ai.read,
+}
+"""The reader of every catalogued dataset's official layout, by the card's name."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset that lies somewhere.
+
+    Attributes:
+        name: The task's name.
+        folder: Its folder.
+        layout: ``"generic"``, ``"official"`` or ``"meta-information"``.
+    """
+
+    name: str
+    folder: Path
+    layout: Literal["generic", "official", "meta-information"]
+
+    @property
+    def card(self) -> DatasetCard | None:
+        """The catalogue's card of that name, if there is one."""
+        return load_cards().get(self.name)
+
+
+def locate(name: str, data_root: Path) -> Source | None:
+    """Find a dataset by name under a data root, or in the data root itself.
+
+    Args:
+        name: The task's name.
+        data_root: Folder that holds one folder a dataset, or the dataset's own folder.
+
+    Returns:
+        Where it is and in which layout, or None.
+    """
+    data_root = Path(data_root)
+    own = layout.find(data_root, name)
+    if own is not None and (own / labels_csv.LABELS).is_file():
+        return Source(name, own, "generic")
+    card = load_cards().get(name)
+    if card is not None:
+        for folder in [own, *(layout.find(data_root, other) for other in card.folders), data_root]:
+            if folder is not None and layout.find(folder, *card.markers) is not None:
+                return Source(name, folder, "official")
+    if own is not None and meta_info.table_of(own) is not None:
+        return Source(name, own, "meta-information")
+    return None
+
+
+def sources(data_root: Path) -> list[Source]:
+    """Find every dataset under a data root.
+
+    Returns:
+        Catalogued datasets in the catalogue's order, then all others in name order.
+    """
+    data_root = Path(data_root)
+    folders = sorted(path for path in data_root.glob("*") if path.is_dir())
+    known = load_cards()
+    names = [*known, *(path.name for path in folders if path.name not in known)]
+    found = [locate(name, data_root) for name in names]
+    return [source for source in found if source is not None]
+
+
+def recognise(folder: Path) -> list[Source]:
+    """Tell which datasets a folder holds, by the files that are in it.
+
+    Args:
+        folder: One dataset's folder in any layout; in the generic one its name is the task's name.
+
+    Returns:
+        One source a task (BIQ2021's one folder holds three), or none.
+    """
+    folder = Path(folder)
+    if (folder / labels_csv.LABELS).is_file():
+        return [Source(folder.name, folder, "generic")]
+    found = [
+        Source(card.name, folder, "official")
+        for card in load_cards().values()
+        if layout.find(folder, *card.markers) is not None
+    ]
+    if not found and meta_info.table_of(folder) is not None:
+        found = [Source(folder.name, folder, "meta-information")]
+    return found
+
+
+def read(source: Source) -> Task:
+    """Read a dataset's table.
+
+    Returns:
+        The task; ``split`` is empty where neither its folder nor its authors give one. Images are
+        not looked for, and ratings that are no numbers stay NaN in an official layout.
+
+    Raises:
+        DataError: The dataset's table cannot be used.
+    """
+    if source.layout == "generic":
+        return labels_csv.read(source.name, source.folder)
+    if source.layout == "meta-information":
+        table = meta_info.read(source.folder)
+        about = {"mos_range": (float(table["mos"].min()), float(table["mos"].max()))}
+    else:
+        table = READERS[source.name](source.folder)
+        card = load_cards()[source.name]
+        about = {
+            "citation": card.citation,
+            "licence": card.licence,
+            "mos_range": card.mos_range,
+            "description": f"{card.title}: {card.distortions}",
+        }
+    table = table[list(COLUMNS)].sort_values("image", ignore_index=True)
+    return Task(name=source.name, root=source.folder, table=table, **about)

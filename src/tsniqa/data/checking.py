@@ -1,0 +1,177 @@
+"""Checking a dataset on disk: everything that is wrong with it, not the first thing only."""
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tsniqa.data import catalogue, not_found
+from tsniqa.data.cache import decode_each
+from tsniqa.data.catalogue import Source, locate, recognise, sources
+from tsniqa.data.images import decode
+from tsniqa.data.readers import labels_csv
+from tsniqa.data.task import PARTS, Task, check_parts
+from tsniqa.digests import file_digest
+from tsniqa.errors import DataError, TsniqaError
+
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+@dataclass
+class Report:
+    """What a check found.
+
+    Attributes:
+        source: What was checked.
+        images: Number of rated images, and how many of them are in order.
+        wrong: One line for everything that is wrong.
+        notes: One line for everything that is worth knowing and harms nothing.
+    """
+
+    source: Source
+    images: tuple[int, int] = (0, 0)
+    wrong: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return the report as lines: a heading, what is wrong, what is worth knowing."""
+        rated, good = self.images
+        verdict = "nothing is wrong" if not self.wrong else f"{len(self.wrong)} wrong"
+        source = self.source
+        lines = [f"wrong: {text}" for text in self.wrong] + [f"note: {text}" for text in self.notes]
+        return [
+            f"{source.name} ({source.layout} layout, {source.folder}):"
+            f" {rated} rated images, {good} in order; {verdict}",
+            # The heading names the folder once for all lines.
+            *("  " + line.replace(f"{source.folder}{os.sep}", "") for line in lines),
+        ]
+
+
+def find(name: str | None, root: Path) -> list[Source]:
+    """Find what to check.
+
+    Args:
+        name: A dataset's name, or None for all.
+        root: Folder of datasets, or one dataset's own folder.
+
+    Raises:
+        ConfigError: The name is neither catalogued nor there.
+        DataError: There is no dataset.
+    """
+    if name is None:
+        found = sources(root) or recognise(root)
+        if not found:
+            raise DataError(f"there is no dataset under {root}; see tsniqa data list")
+        return found
+    source = locate(name, root)
+    if source is None:
+        own = [one for one in recognise(root) if one.name == name]
+        if not own:
+            raise not_found(name, root)
+        return own
+    return [source]
+
+
+def check(source: Source) -> Report:
+    """Check a dataset: table, ratings, split, image files, their pixels, duplicates, count.
+
+    Args:
+        source: What to check, see :func:`tsniqa.data.catalogue.locate`.
+
+    Returns:
+        The report; nothing is raised for what is wrong with the dataset.
+    """
+    report = Report(source)
+    try:
+        task = _read(source, report)
+    except DataError as error:
+        report.wrong.append(str(error))
+        return report
+    paths = [Path(task.root) / image for image in task.table["image"]]
+    missing = [path for path in paths if not path.is_file()]
+    report.wrong += [f"{path}: the image is missing" for path in missing]
+    present = [path for path in paths if path.is_file()]
+    broken = decode_each(present, lambda path: decode(path, task.root))
+    report.wrong += [str(error) for error in broken.values()]
+    report.images = (len(paths), len(present) - len(broken))
+    _check_split(task, report)
+    _check_duplicates(task, report)
+    _check_count(source, len(paths), report)
+    _note_extra(task, report)
+    return report
+
+
+def _read(source: Source, report: Report) -> Task:
+    """Read the table; note defects of single rows."""
+    if source.layout == "generic":
+        task, defects = labels_csv.inspect(source.name, source.folder)
+        report.wrong += defects
+        return task
+    task = catalogue.read(source)
+    for image in task.table["image"][~np.isfinite(task.table["mos"])]:
+        report.wrong.append(f"{source.folder / image}: its rating is not a finite number")
+    for image in task.table["image"][task.table["image"].duplicated()]:
+        report.wrong.append(f"{source.folder / image}: the image is rated twice")
+    return task
+
+
+def _check_split(task: Task, report: Report) -> None:
+    """Check that the given split can be used."""
+    if (task.table["split"] == "").all():
+        report.notes.append("no split is given, so split 0 is used (70/10/20 by reference)")
+        return
+    strange = task.table[~task.table["split"].isin(PARTS)]
+    for row in strange.itertuples():
+        report.wrong.append(
+            f"{task.root / row.image}: its split is '{row.split}'; use {', '.join(PARTS)}"
+        )
+    if strange.empty:
+        try:
+            check_parts(task)
+        except TsniqaError as error:
+            report.wrong.append(str(error))
+    crossing = task.table.groupby("reference")["split"].nunique()
+    for name in crossing.index[crossing > 1]:
+        report.wrong.append(f"the images of reference '{name}' are in more than one part")
+
+
+def _check_duplicates(task: Task, report: Report) -> None:
+    """Look for images with the same bytes; across parts they leak, within one they are harmless."""
+    same: dict[str, list[str]] = defaultdict(list)
+    parts = dict(zip(task.table["image"], task.table["split"], strict=True))
+    for image in parts:
+        if (task.root / image).is_file():
+            same[file_digest(task.root / image)].append(image)
+    for group in same.values():
+        if len(group) > 1:
+            text = f"{', '.join(group)} are the same image"
+            if len({parts[image] for image in group}) > 1:
+                report.wrong.append(f"{text}, in more than one part of the split")
+            else:
+                report.notes.append(text)
+
+
+def _check_count(source: Source, rated: int, report: Report) -> None:
+    """Compare the number of rated images with the published one."""
+    card = source.card
+    if card is None or rated == card.images:
+        return
+    text = f"{rated} rated images, {card.images} were published"
+    if source.layout == "generic":
+        report.notes.append(f"{text}: a part of the dataset")
+    else:
+        report.wrong.append(f"{text}; get the dataset again")
+
+
+def _note_extra(task: Task, report: Report) -> None:
+    """Count image files that the table does not list; references usually are among them."""
+    listed = set(task.table["image"])
+    files = (path for path in task.root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    extra = sorted(
+        name for path in files if (name := path.relative_to(task.root).as_posix()) not in listed
+    )
+    if extra:
+        shown = ", ".join(extra[:3]) + (", ..." if len(extra) > 3 else "")
+        report.notes.append(f"{len(extra)} image files are not rated: {shown}")

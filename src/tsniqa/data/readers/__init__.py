@@ -1,0 +1,1 @@
+"""Readers: from the layout of a dataset to a task."""

@@ -1,0 +1,99 @@
+"""KonIQ-10k, as it is distributed.
+
+Layout::
+
+    koniq10k_scores_and_distributions.csv   the ratings
+    koniq10k_distributions_sets.csv         the ratings and the authors' split
+    1024x768/10004473376.jpg, ...
+    512x384/10004473376.jpg, ...
+
+The columns ``c1`` to ``c5`` say how often an image was rated 1 (bad) to 5 (excellent), as counts
+or as shares, and ``SD`` is the standard deviation on that scale. The column ``MOS`` means two
+things: in the first file the mean rating, 1 to 5, and in the second what the first calls
+``MOS_zscore``, about 0 to 100. The lists of the authors of TSN-IQA have the former, and only that
+one has the scale of ``SD``; so the reader computes the mean rating from ``c1`` to ``c5``, to the
+nine decimals of the first file, which gives the same labels from either file. One of them is
+enough; the split comes from the second one's column ``set`` where that file is there. The
+full-size images go before the half-size ones. Every photograph is its own content.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tsniqa.data.readers import layout
+from tsniqa.errors import DataError
+
+SCORES = (
+    "koniq10k_scores_and_distributions.csv",
+    "koniq10k_scores_and_distributions/koniq10k_scores_and_distributions.csv",
+    "koniq10k_scores.csv",
+)
+SETS = ("koniq10k_distributions_sets.csv", "metadata/koniq10k_distributions_sets.csv")
+IMAGES = (
+    "1024x768",
+    "koniq10k_1024x768/1024x768",
+    "koniq10k_1024x768",
+    "512x384",
+    "koniq10k_512x384/512x384",
+    "koniq10k_512x384",
+)
+CATEGORIES = ["c1", "c2", "c3", "c4", "c5"]
+PARTS = {"training": "train", "validation": "val", "test": "test"}
+
+
+def read(root: Path) -> pd.DataFrame:
+    """Read the ratings of KonIQ-10k.
+
+    Args:
+        root: The dataset's folder.
+
+    Returns:
+        See :func:`tsniqa.data.readers.layout.rows`; ``split`` is empty without the split's file.
+
+    Raises:
+        DataError: Both tables are missing, one cannot be read or lacks a column, or the table of
+            the split does not fit.
+    """
+    path = layout.require(root, *SCORES, *SETS)
+    table = layout.csv_table(path, needs=["image_name", *CATEGORIES, "c_total", "SD"])
+    found = next((name for name in IMAGES if layout.find(root, name)), IMAGES[0])
+    names = layout.Names(root, found)
+    return layout.rows(
+        [names[name] for name in table["image_name"]],
+        _mean_rating(table),
+        std=table["SD"],
+        split=_split(root, table["image_name"]),
+    )
+
+
+def _mean_rating(table: pd.DataFrame) -> np.ndarray:
+    """Return the mean of the ratings 1 to 5; shares become the counts that they were made from."""
+    votes = np.stack([layout.numbers(table[category]) for category in CATEGORIES], axis=1)
+    total = layout.numbers(table["c_total"])
+    with np.errstate(invalid="ignore", divide="ignore"):  # an image without ratings has no mean
+        counts = np.rint(votes / votes.sum(axis=1, keepdims=True) * total[:, None])
+        return np.round(counts @ np.arange(1.0, 6.0) / total, 9)
+
+
+def _split(root: Path, images: pd.Series) -> list[str] | None:
+    path = layout.find(root, *SETS)
+    if path is None:
+        return None
+    sets = layout.csv_table(path, needs=["image_name", "set"])
+    parts = dict(zip(sets["image_name"], sets["set"].map(PARTS), strict=True))
+    unknown = set(sets["set"]) - set(PARTS)
+    if unknown:
+        raise DataError(
+            f"{path} has the set '{min(unknown)}', it must be training, validation or test; get"
+            " the official file"
+        )
+    lacking = [image for image in images if image not in parts]
+    if lacking or len(parts) != len(images):
+        which = f"lacks {lacking[0]}" if lacking else "lists others"
+        raise DataError(
+            f"{path} has {len(parts)} images and the ratings have {len(images)} (it {which}); get"
+            " both files again, or remove it to split anew"
+        )
+    return [parts[image] for image in images]

@@ -1,0 +1,213 @@
+"""The generic layout: a folder with ``labels.csv`` and the images that it names.
+
+``labels.csv`` has the columns ``image`` (path relative to the folder) and ``mos`` (a number, higher
+is better), and optionally ``std``, ``split`` (train, val, test) and ``reference`` (images of the
+same content share it). ``dataset.yml`` may give ``description``, ``citation``, ``licence`` and
+``mos_range``; without it the text of ``README.md`` stands in. This is what people bring who have
+their own ratings.
+"""
+
+import posixpath
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from tsniqa.data.task import COLUMNS, Task, resplit
+from tsniqa.errors import DataError
+
+LABELS = "labels.csv"
+"""Name of the table; a folder that holds one is a dataset."""
+
+DESCRIPTION = "dataset.yml"
+"""Name of the optional description."""
+
+
+def read(name: str, root: Path) -> Task:
+    """Read a dataset in the generic layout.
+
+    Rows are put in the order of image names, so that a shuffled table is the same task. Without a
+    ``split`` column the images are split by reference (split 0 of
+    :func:`tsniqa.data.task.resplit`); without ``reference`` every image is its own.
+
+    Args:
+        name: The task's name.
+        root: The folder.
+
+    Returns:
+        The task; its images are neither opened nor looked for: that is for
+        :func:`tsniqa.data.task.check_task`.
+
+    Raises:
+        DataError: ``labels.csv`` is missing, unreadable or lacks a column; a label is not a finite
+            number; a path is absolute or leaves the folder; an image is listed twice;
+            ``dataset.yml`` is malformed.
+    """
+    task, defects = inspect(name, root)
+    if defects:
+        raise DataError(defects[0])
+    return resplit(task, "0") if (task.table["split"] == "").all() else task
+
+
+def inspect(name: str, root: Path) -> tuple[Task, list[str]]:
+    """Read a dataset in the generic layout and list every row that cannot be used.
+
+    Args:
+        name: The task's name.
+        root: The folder.
+
+    Returns:
+        The task without the rows whose image cannot be named or is listed twice, with NaN where a
+        number cannot be read and an empty ``split`` where the table has none; and one line a
+        defect.
+
+    Raises:
+        DataError: The table as a whole cannot be read, or ``dataset.yml`` is malformed.
+    """
+    root = Path(root)
+    defects: list[str] = []
+    raw = _read_rows(root / LABELS)
+    images = _images(raw, root / LABELS, defects)
+    raw = raw.loc[images.index]
+    table = pd.DataFrame({"image": images})
+    table["mos"] = _numbers(raw, "mos", root / LABELS, defects)
+    table["std"] = _numbers(raw, "std", root / LABELS, defects) if "std" in raw else np.nan
+    table["split"] = raw.get("split", "")
+    reference = raw.get("reference", pd.Series("", index=raw.index))
+    table["reference"] = reference.where(reference != "", table["image"])
+    table = table[list(COLUMNS)].sort_values("image", ignore_index=True)
+    mos_range = (float(table["mos"].min()), float(table["mos"].max()))
+    return Task(name=name, root=root, table=table, **_description(root, mos_range)), defects
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    """Read the table as text, indexed by the row number that an editor or a spreadsheet shows."""
+    if not path.is_file():
+        raise DataError(f"{path} is missing; a dataset folder needs it, with columns image and mos")
+    try:
+        raw = pd.read_csv(
+            path,
+            dtype=str,
+            encoding="utf-8-sig",
+            index_col=False,
+            keep_default_na=False,
+            skip_blank_lines=False,
+        )
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} cannot be read ({reason}); save it as UTF-8 CSV") from None
+    raw.columns = raw.columns.str.strip()
+    lacking = [column for column in ("image", "mos") if column not in raw]
+    if lacking:
+        raise DataError(
+            f"{path} lacks the column {' and '.join(lacking)} (it has {', '.join(raw.columns)});"
+            " its first line must name image and mos"
+        )
+    raw = raw.fillna("").apply(lambda column: column.str.strip())
+    raw.index = raw.index + 2  # row 1 is the header
+    raw = raw[(raw != "").any(axis=1)]
+    if raw.empty:
+        raise DataError(f"{path} lists no image; add one row an image")
+    return raw
+
+
+def _images(raw: pd.DataFrame, path: Path, defects: list[str]) -> pd.Series:
+    """Return the usable image names by row number; note the others."""
+    names: dict[int, str] = {}
+    first: dict[str, int] = {}
+    for row, text in raw["image"].items():
+        try:
+            name = _image_name(text, row, path)
+        except DataError as error:
+            defects.append(str(error))
+            continue
+        if name in first:
+            defects.append(
+                f"{path} row {row}: '{name}' is already in row {first[name]}; keep one of them"
+            )
+        else:
+            names[row], first[name] = name, row
+    return pd.Series(names, dtype="str")
+
+
+def _image_name(text: str, row: int, path: Path) -> str:
+    """Normalise a relative image path and refuse one that leaves the folder."""
+    if not text:
+        raise DataError(f"{path} row {row}: the image is empty; name a file or remove the row")
+    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive:
+        raise DataError(
+            f"{path} row {row}: '{text}' is absolute; give it relative to {path.parent}"
+        )
+    name = posixpath.normpath(text)
+    if ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts:
+        raise DataError(
+            f"{path} row {row}: '{text}' leaves {path.parent}; keep images inside the folder"
+        )
+    return name
+
+
+def _numbers(raw: pd.DataFrame, column: str, path: Path, defects: list[str]) -> pd.Series:
+    """Parse a column of finite numbers; an empty ``std`` means that none was published."""
+    values = pd.to_numeric(raw[column], errors="coerce").astype(np.float64)
+    bad = ~np.isfinite(values)
+    if column == "std":
+        bad = (bad & (raw[column] != "")) | (values < 0)
+    need = "a finite number" if column == "mos" else "empty or a number from 0"
+    for row in raw.index[bad]:
+        defects.append(
+            f"{path} row {row} ({raw['image'][row]}): {column} is '{raw[column][row]}',"
+            f" it must be {need}; correct it or remove the row"
+        )
+    return values.where(~bad)
+
+
+def _description(root: Path, observed_range: tuple[float, float]) -> dict[str, Any]:
+    """Read ``dataset.yml``, or what ``README.md`` says, as keyword arguments of a task."""
+    path = root / DESCRIPTION
+    if not path.is_file():
+        return _from_readme(root) | {"mos_range": observed_range}
+    try:
+        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} is not valid YAML ({reason}); correct it or remove it") from None
+    if not isinstance(stored, dict):
+        raise DataError(f"{path} must hold 'key: value' lines, such as citation: ...")
+    described: dict[str, Any] = _from_readme(root)
+    described |= {
+        key: " ".join(str(stored[key]).split())
+        for key in ("description", "citation", "licence")
+        if stored.get(key) is not None
+    }
+    described["mos_range"] = _mos_range(stored.get("mos_range", observed_range), path)
+    described["simulated"] = stored.get("simulated") is True
+    if described["simulated"] and {"recipe_version", "seed"} <= stored.keys():
+        described["recipe"] = f"recipe {stored['recipe_version']}, seed {stored['seed']}"
+    return described
+
+
+def _from_readme(root: Path) -> dict[str, str]:
+    """Take the description from ``README.md``: its first line cites, the rest is not parsed."""
+    path = root / "README.md"
+    if not path.is_file():
+        return {"description": "", "citation": "", "licence": "not stated"}
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    text = [" ".join(line.split()).lstrip("# ") for line in lines if line.strip()]
+    return {
+        "description": " ".join(text),
+        "citation": text[0] if text else "",
+        "licence": "see the dataset's README.md",
+    }
+
+
+def _mos_range(value: Any, path: Path) -> tuple[float, float]:
+    """Check the two ends of a rating scale."""
+    try:
+        low, high = (float(end) for end in value)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+        raise DataError(f"{path}: mos_range is {value}; give two numbers, such as [1, 5]")
+    return low, high

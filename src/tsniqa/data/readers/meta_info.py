@@ -1,0 +1,173 @@
+"""Meta-information tables: the CSV files that IQA-PyTorch (pyiqa) describes its datasets by.
+
+Put one ``meta_info_<Name>Dataset.csv`` into the folder that its image names are relative to (the
+toolbox's ``dataroot_target``). Its first line names the columns, in upper or lower case; fields are
+separated by commas, or by tabs where the first line has no comma. Read are, by their names,
+
+- the image: ``dist_name``, ``img_name``, ``img_name/patch_name``, ``img_path``, ``image_name``,
+  ``image name`` or ``name``;
+- the rating: ``mos``, ``score``, ``elo_score`` or ``dmos``;
+- if they are there, its standard deviation, ``std``, and the pristine image, ``ref_name``,
+  ``hq_name``, ``ref_img`` or ``reference``, which images of the same content share.
+
+The split is the column ``official_split``, else ``split``, else the only other column whose name
+has ``split`` in it; values are train, val and test, or 0, 1 and 2. The toolbox's ten random splits
+(``ratio802_seed123_split_01`` and so on) are nobody's publication and are left out, and so is a
+split without all three parts, as this study draws such splits itself.
+
+**Which end of the scale is better the table does not say**: the toolbox keeps that in its own
+configuration. Three of its tables are lower-is-better there, and LIVE's although its column is
+called ``mos``. These are known by their file names and turned round by ``top - value``, where top
+is the upper end of the scale that the toolbox states: ``meta_info_CSIQDataset.csv`` (1),
+``meta_info_LIVEIQADataset.csv`` and ``meta_info_LIVEMDDataset.csv`` (100). KADID-10k's ``dmos`` is
+higher-is-better. A column ``dmos`` in any other file is refused; everything else is taken as
+higher-is-better.
+
+The table of LIVE Challenge lists seven training images (``t1.bmp`` to ``t7.bmp``) that lie
+elsewhere and that the toolbox leaves out; remove these rows, or use the official layout.
+"""
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pandas as pd
+
+from tsniqa.data.readers import layout
+from tsniqa.data.task import PARTS
+from tsniqa.errors import DataError
+
+IMAGE = (
+    "dist_name", "img_name", "img_name/patch_name", "img_path", "image_name", "image name", "name",
+)  # fmt: skip
+RATING = ("mos", "score", "elo_score", "dmos")
+REFERENCE = ("ref_name", "hq_name", "ref_img", "reference")
+SPLIT = ("official_split", "official split", "split")
+
+TOP_OF_LOWER_IS_BETTER = {
+    "meta_info_csiqdataset.csv": 1.0,
+    "meta_info_liveiqadataset.csv": 100.0,
+    "meta_info_livemddataset.csv": 100.0,
+}
+"""The toolbox's lower-is-better tables, and the upper ends of their scales."""
+
+DMOS_HIGHER_IS_BETTER = ("meta_info_kadid10kdataset.csv",)
+"""The toolbox's tables whose ``dmos`` is higher-is-better all the same."""
+
+_PART = {"0": "train", "1": "val", "2": "test", "": ""} | {part: part for part in PARTS}
+
+
+def table_of(root: Path) -> Path | None:
+    """Return the folder's meta-information table (the first if there are several), or None."""
+    return next(iter(_tables(root)), None)
+
+
+def read(root: Path) -> pd.DataFrame:
+    """Read the dataset that a folder's only meta-information table describes.
+
+    Args:
+        root: The folder of the table and its images.
+
+    Returns:
+        The rows in the order of the table; see :func:`tsniqa.data.readers.layout.rows`.
+
+    Raises:
+        DataError: There is no table or there are several; a column is missing or there are several
+            for the same thing; an image's name leaves the folder; a part of the split is unknown;
+            nothing tells which end of the scale is better.
+    """
+    tables = _tables(root)
+    if len(tables) != 1:
+        found = ", ".join(path.name for path in tables[:3]) + (", ..." if len(tables) > 3 else "")
+        raise DataError(
+            f"{root} has {len(tables)} tables meta_info*.csv{f' ({found})' if found else ''};"
+            " put the one there that its images belong to"
+        )
+    path = tables[0]
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        tabs = "," not in file.readline()
+    table = layout.csv_table(path, [], sep="\t" if tabs else ",")
+    table.columns = table.columns.str.lower()
+    image = _column(table, IMAGE, path)
+    rating = _column(table, RATING, path)
+    std = _column(table, ("std",), path, required=False)
+    reference = _column(table, REFERENCE, path, required=False)
+    return layout.rows(
+        _images(root, table[image], path),
+        _higher_is_better(table[rating], path),
+        std=table.get(std),
+        reference=table.get(reference),
+        split=_split(table, path),
+    )
+
+
+def _tables(root: Path) -> list[Path]:
+    entries = sorted(Path(root).iterdir()) if Path(root).is_dir() else []
+    names = {path: path.name.lower() for path in entries}
+    return [
+        path
+        for path, name in names.items()
+        if name.startswith("meta_info") and name.endswith(".csv")
+    ]
+
+
+def _column(
+    table: pd.DataFrame, names: tuple[str, ...], path: Path, required: bool = True
+) -> str | None:
+    """Return the only column that has one of several names; None if there may be none."""
+    found = [column for column in table if column in names]
+    if len(found) > 1:
+        raise DataError(f"{path} has the columns {' and '.join(found)} for the same; keep one")
+    if not found and required:
+        raise DataError(
+            f"{path} has none of the columns {', '.join(names)} (it has {', '.join(table)});"
+            " its first line must name the columns"
+        )
+    return found[0] if found else None
+
+
+def _images(root: Path, names: pd.Series, path: Path) -> list[str]:
+    """Return the images' paths as they are spelled on disk."""
+    folders: dict[str, layout.Names] = {}
+    images = []
+    for name in names:
+        parts = PurePosixPath(name).parts
+        if not parts or parts[0] == "/" or ".." in parts or PureWindowsPath(name).drive:
+            raise DataError(f"{path}: the image '{name}' is no path inside {root}; correct it")
+        folder = "/".join(parts[:-1])
+        if folder not in folders:
+            folders[folder] = layout.Names(root, folder)
+        images.append(folders[folder][parts[-1]])
+    return images
+
+
+def _higher_is_better(values: pd.Series, path: Path) -> pd.Series:
+    name, ratings = path.name.lower(), pd.Series(layout.numbers(values))
+    if name in TOP_OF_LOWER_IS_BETTER:
+        return TOP_OF_LOWER_IS_BETTER[name] - ratings
+    if values.name == "dmos" and name not in DMOS_HIGHER_IS_BETTER:
+        raise DataError(
+            f"{path}: a column 'dmos' does not say which end is better; name it mos if more is"
+            " better, else turn the ratings round first"
+        )
+    return ratings
+
+
+def _split(table: pd.DataFrame, path: Path) -> list[str] | None:
+    """Return the published split, or None where there is none with all three parts."""
+    columns = [column for column in table if "split" in column and "_seed" not in column]
+    chosen = [column for column in SPLIT if column in columns] or columns
+    if not chosen:
+        return None
+    if len(columns) > 1 and chosen[0] not in SPLIT:
+        raise DataError(
+            f"{path} has the splits {', '.join(columns)}, and none is called official_split or"
+            " split; give the one to use that name"
+        )
+    values = table[chosen[0]].str.lower()
+    strange = [value for value in values if value not in _PART]
+    if strange:
+        raise DataError(
+            f"{path}: '{strange[0]}' in the column {chosen[0]} is no part of a split; use"
+            f" {', '.join(PARTS)} or 0, 1, 2"
+        )
+    parts = [_PART[value] for value in values]
+    return parts if set(parts) >= set(PARTS) else None

@@ -1,0 +1,268 @@
+"""A task: one rated dataset with its split, as a frozen value.
+
+Readers (:mod:`tsniqa.data`) turn a dataset's layout into a :class:`Task`; everything above
+sees tasks only. Nothing here decodes an image.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tsniqa.digests import file_digest
+from tsniqa.errors import DataError, unknown_name
+from tsniqa.seeds import generator
+
+COLUMNS = ("image", "mos", "std", "split", "reference")
+"""Columns of a task's table: text, float, float (NaN where unpublished), text, text."""
+
+PARTS = ("train", "val", "test")
+"""The parts of a split."""
+
+SPLITS = ("given", *(str(number) for number in range(10)))
+"""Valid splits: the table's own, or one of ten seeded re-splits."""
+
+SMALLEST_PART = 3
+"""Fewest images in a part: two images give a rank correlation of 1 or -1 whatever the model."""
+
+_VAL_SHARE, _TEST_SHARE = 0.1, 0.2
+_SHUFFLES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One dataset with subjective quality labels.
+
+    Attributes:
+        name: What users call the task; also the source of its seeds.
+        root: Folder that image paths are relative to.
+        table: One row an image with the columns :data:`COLUMNS`; a higher ``mos`` is better,
+            ``split`` is one of :data:`PARTS`, ``reference`` groups images of the same content.
+        citation: Whom to cite.
+        licence: Terms of use.
+        mos_range: Lowest and highest value of the rating scale.
+        simulated: True if the labels come from simulated observers, not from people.
+        description: What the images show and how they were distorted.
+        recipe: For simulated tasks, the recipe version and seed that they are made from.
+    """
+
+    name: str
+    root: Path
+    table: pd.DataFrame
+    citation: str = ""
+    licence: str = ""
+    mos_range: tuple[float, float] = (0.0, 1.0)
+    simulated: bool = False
+    description: str = ""
+    recipe: str = ""
+
+    @property
+    def made_here(self) -> bool:
+        """True for a task that this package draws from a recipe."""
+        return self.simulated and bool(self.recipe)
+
+    def part(self, part: str) -> pd.DataFrame:
+        """Return the rows of one part, in table order, indexed from 0.
+
+        Raises:
+            ConfigError: ``part`` is not one of :data:`PARTS`.
+        """
+        if part not in PARTS:
+            raise unknown_name("part", part, PARTS)
+        return self.table[self.table["split"] == part].reset_index(drop=True)
+
+    def paths(self, part: str) -> list[Path]:
+        """Return the image files of one part, in table order."""
+        return [Path(self.root) / image for image in self.part(part)["image"]]
+
+    def mos(self, part: str) -> np.ndarray:
+        """Return the labels of one part as float64 [N], in table order."""
+        return self.part(part)["mos"].to_numpy(dtype=np.float64)
+
+    def fingerprint(self) -> str:
+        """Return the sha256 (hex) that identifies what a run learns from; computed once.
+
+        It covers names, split membership and order; for human-rated tasks also the labels and the
+        bytes of every image, for simulated ones the recipe instead (whose last bits may differ
+        between machines).
+
+        Raises:
+            DataError: An image file is missing.
+        """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        digest.update(f"{self.name}\x1f{self.recipe if self.made_here else ''}\n".encode())
+        for row in self.table.itertuples(index=False):
+            fields = [row.image, row.split]
+            if not self.made_here:
+                fields += [
+                    repr(float(row.mos)),
+                    repr(float(row.std)),
+                    self._image_digest(row.image),
+                ]
+            digest.update(("\x1f".join(fields) + "\n").encode())
+        return digest.hexdigest()
+
+    def _image_digest(self, image: str) -> str:
+        """Return the sha256 of an image file's bytes."""
+        try:
+            return file_digest(Path(self.root) / image)
+        except OSError:
+            raise _missing_image(self, image) from None
+
+
+def _missing_image(task: Task, image: str) -> DataError:
+    """Build the error for an image that the table names and the folder lacks."""
+    path = Path(task.root) / image
+    return DataError(
+        f"task '{task.name}': image {path} is missing; restore the file or remove its row"
+    )
+
+
+def check_task(task: Task) -> None:
+    """Check everything that can be checked without decoding an image.
+
+    Args:
+        task: The task.
+
+    Raises:
+        DataError: A repeated image name, an unknown part, a label that is not a finite number,
+            fewer than three images in a part, equal labels throughout a part, a missing file.
+    """
+    table, where = task.table, f"task '{task.name}'"
+    repeated = table["image"][table["image"].duplicated()]
+    if len(repeated):
+        raise DataError(f"{where}: image '{repeated.iloc[0]}' is listed twice; keep one row")
+    strange = table[~table["split"].isin(PARTS)]
+    if len(strange):
+        row = strange.iloc[0]
+        raise DataError(
+            f"{where}: image '{row['image']}' has split '{row['split']}';"
+            f" use {', '.join(PARTS)}, or leave the split column out"
+        )
+    unusable = table[~np.isfinite(table["mos"].to_numpy(dtype=np.float64))]
+    if len(unusable):
+        raise DataError(
+            f"{where}: the mos of image '{unusable.iloc[0]['image']}' is not a finite number;"
+            " correct it or remove the row"
+        )
+    check_parts(task)
+    for image in table["image"]:
+        if not (Path(task.root) / image).is_file():
+            raise _missing_image(task, image)
+
+
+def check_parts(task: Task) -> None:
+    """Check that every part has enough images and labels that can be ranked."""
+    if len(task.table) < SMALLEST_PART * len(PARTS):
+        raise _too_few_images(task)
+    for part in PARTS:
+        mos = task.mos(part)
+        if len(mos) < SMALLEST_PART:
+            raise DataError(
+                f"task '{task.name}': part '{part}' has {len(mos)} image(s), at least"
+                f" {SMALLEST_PART} are needed; add rated images or use another"
+                " split (given, 0 to 9)"
+            )
+        if np.ptp(mos) == 0:
+            raise DataError(
+                f"task '{task.name}': every mos in part '{part}' is {mos[0]:g}, so no image ranks"
+                " above another; check the mos column or use another split (given, 0 to 9)"
+            )
+
+
+def _too_few_images(task: Task) -> DataError:
+    """Build the error for a task that no split can serve."""
+    return DataError(
+        f"task '{task.name}': {len(task.table)} images are too few; train, val and test need at"
+        f" least {SMALLEST_PART} each, so add rated images to {Path(task.root) / 'labels.csv'}"
+    )
+
+
+def resplit(task: Task, split: str) -> Task:
+    """Draw a new 70/10/20 split, disjoint in reference content.
+
+    The protocol is the paper's (Zhang et al., TIP 2024). Whole reference groups are shuffled by a
+    seed derived from the task's name and the split, then cut where the numbers of images come
+    nearest to the shares; several shuffles are tried until they are as near as whole images allow.
+    Byte-identical images count as the same content whatever their references are. The result
+    depends on names and duplicates only, not on the order of rows.
+
+    Args:
+        task: The task.
+        split: ``"given"`` (returns the task unchanged) or ``"0"`` to ``"9"``.
+
+    Returns:
+        The task with its split column replaced.
+
+    Raises:
+        ConfigError: ``split`` is none of :data:`SPLITS`.
+        DataError: Fewer than three references, or too few images.
+    """
+    split = str(split)
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
+    if split == "given":
+        return task
+    if len(task.table) < SMALLEST_PART * len(PARTS):
+        raise _too_few_images(task)
+    content = _content(task)
+    counts = content.value_counts().sort_index()
+    if len(counts) < len(PARTS):
+        raise DataError(
+            f"task '{task.name}': {len(counts)} reference(s) cannot fill train, val and test"
+            " without sharing content; correct the reference column"
+        )
+    parts = _assign_parts(counts, generator(int(split), task.name, "split"))
+    return replace(task, table=task.table.assign(split=content.map(parts)))
+
+
+def _content(task: Task) -> pd.Series:
+    """Name the content of every row: its reference, joined with those that share an image."""
+    references = task.table["reference"].astype(str)
+    names = dict.fromkeys(references)
+    parent = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    first: dict[str, str] = {}
+    for image, reference in zip(task.table["image"], references, strict=True):
+        path = Path(task.root) / image
+        if path.is_file():  # a missing one is for check_task to report
+            a, b = root(first.setdefault(file_digest(path), reference)), root(reference)
+            parent[max(a, b)] = min(a, b)
+    return references.map(root)
+
+
+def _assign_parts(counts: pd.Series, random: np.random.Generator) -> dict[str, str]:
+    """Map each reference to a part; ``counts`` holds its number of images, in name order."""
+    sizes = counts.to_numpy()
+    images, groups = sizes.sum(), len(sizes)
+    best: tuple[float, np.ndarray, int, int] | None = None
+    for _ in range(_SHUFFLES):
+        order = random.permutation(groups)
+        ends = np.cumsum(sizes[order])
+        # Every part keeps at least one reference, hence the bounds of the two searches.
+        off_test = np.abs(ends[: groups - 2] - _TEST_SHARE * images)
+        first = 1 + int(np.argmin(off_test))
+        off_val = np.abs(ends[first : groups - 1] - ends[first - 1] - _VAL_SHARE * images)
+        second = first + 1 + int(np.argmin(off_val))
+        deviation = float(max(off_test.min(), off_val.min()))
+        if best is None or deviation < best[0]:
+            best = (deviation, order, first, second)
+        if deviation <= 0.5:
+            break
+    assert best is not None
+    _, order, first, second = best
+    names = counts.index.to_numpy()[order]
+    labels = ["test"] * first + ["val"] * (second - first) + ["train"] * (groups - second)
+    return dict(zip(names, labels, strict=True))

@@ -1,0 +1,1 @@
+"""The method: frozen backbone, normalization bank, heads, gate."""

@@ -1,0 +1,144 @@
+"""Every task order from one training.
+
+Source: the first consequence in the book's method chapter. A strategy that learns each task apart
+from all others has one final model, whatever the order; and every intermediate state belongs to a
+set of tasks, so the measures of all orders follow from the scores of one run.
+"""
+
+from collections.abc import Sequence
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+
+from tsniqa.errors import ConfigError
+from tsniqa.study import evaluation as tables
+from tsniqa.study.record import RunRecord
+
+MEASURES = ("mPI", "mSI", "mPSI", "mSRCC", "MPSR", "mean SRCC")
+"""Measures given for every order; ``mean SRCC``, of the final model, is the same for all."""
+
+ROUNDING = 1e-9
+"""Means summed in different sequences differ by less than this."""
+
+
+def all_orders(record: RunRecord, use: str = "gated") -> pd.DataFrame:
+    """Compute the measures of every order of a run's tasks.
+
+    Args:
+        record: A run of a strategy with one head a task.
+        use: A way to use the heads.
+
+    Returns:
+        One row an order: ``order`` (a tuple of names), then :data:`MEASURES`.
+
+    Raises:
+        ConfigError: The strategy's results depend on the order, or there are too many tasks.
+    """
+    kind = record.description
+    if not kind.gated or kind.all_at_once or kind.drifting:
+        raise ConfigError(
+            f"other orders do not follow from a run of '{record.config.strategy}', where a task is "
+            "not learned apart from the others; use a strategy that does so, such as tsn"
+        )
+    if len(record.names) > tables.LARGEST_POWERSET:
+        raise ConfigError(
+            f"{len(record.names)} tasks have too many orders; run at most "
+            f"{tables.LARGEST_POWERSET} tasks"
+        )
+    rows = []
+    for order in permutations(record.names):
+        summary = tables.summary(record, use, order)
+        rows.append({"order": order, **{name: summary[name] for name in MEASURES}})
+    return pd.DataFrame(rows)
+
+
+def counts(tasks: int) -> dict[str, int]:
+    """Count what all orders of some tasks need.
+
+    Args:
+        tasks: Number T of tasks, at least 1.
+
+    Returns:
+        ``orders`` T!, ``states`` 2^T - 1 non-empty sets, ``correlations`` T 2^(T-1) with opinions
+        for every S, ``agreements`` T 3^(T-1) between predictions for every stability.
+    """
+    orders = int(np.prod(np.arange(1, tasks + 1)))
+    return {
+        "orders": orders,
+        "states": 2**tasks - 1,
+        "correlations": tasks * 2 ** (tasks - 1),
+        "agreements": tasks * 3 ** (tasks - 1),
+    }
+
+
+def spread(table: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Summarise all orders, beside the one that was run.
+
+    Args:
+        table: From :func:`all_orders`.
+        order: The order to compare.
+
+    Returns:
+        One row a measure: ``this order``, its ``rank`` in percent (of all orders, how many come out
+        lower), ``reversed``, ``mean``, ``std``, ``lowest``, ``highest``.
+    """
+    rows = {}
+    for name in MEASURES:
+        values = table[name]
+        this, back = (_value(table, name, o) for o in (tuple(order), tuple(order)[::-1]))
+        rows[name] = {
+            "this order": this,
+            "rank": 100 * float((values < this - ROUNDING).mean()),
+            "reversed": back,
+            "mean": values.mean(skipna=False),
+            "std": values.std(ddof=0, skipna=False),
+            "lowest": values.min(skipna=False),
+            "highest": values.max(skipna=False),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _value(table: pd.DataFrame, measure: str, order: tuple[str, ...]) -> float:
+    return float(table.loc[table["order"] == order, measure].iloc[0])
+
+
+def by_position(table: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Average a measure over all orders that have a task at a position.
+
+    Returns:
+        Rows: task names, sorted; columns: positions from 1.
+    """
+    orders = np.array(table["order"].tolist())
+    names = sorted(orders[0])
+    values = table[measure].to_numpy()
+    means = [
+        [values[orders[:, position] == name].mean() for position in range(len(names))]
+        for name in names
+    ]
+    return pd.DataFrame(means, index=names, columns=range(1, len(names) + 1))
+
+
+def bitwise_equal(first: RunRecord, second: RunRecord) -> pd.DataFrame:
+    """Compare two runs of the same tasks, learned in different orders, bit for bit.
+
+    Returns:
+        One row a task: ``head`` and ``gate`` are True where the scores of its head and the
+        distances to its centroids are the same bits for every test image.
+
+    Raises:
+        ConfigError: The runs do not have the same tasks and test images.
+    """
+    if first.description.test_images != second.description.test_images:
+        raise ConfigError(
+            f"runs {first.description.run_id} and {second.description.run_id} do not have the "
+            "same test images; compare runs of one preset, seed and split"
+        )
+    rows = {
+        task: {
+            "head": np.array_equal(first.head(task), second.head(task)),
+            "gate": np.array_equal(first.distances[:, column], second.distances[:, column]),
+        }
+        for column, task in enumerate(first.names)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,167 @@
+"""A run's plan: everything a configuration names, resolved and checked before it is computed."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from tsniqa.data import load_task
+from tsniqa.data.cache import DecodedCache
+from tsniqa.data.task import Task, check_task
+from tsniqa.errors import ConfigError
+from tsniqa.model.backbone import (
+    COMPUTED_FIELDS,
+    BackboneCard,
+    fingerprint,
+    load_backbone,
+    load_card,
+)
+from tsniqa.paths import cache_folder, resolve
+from tsniqa.runtime import keep_freed_memory
+from tsniqa.strategies import Strategy, find_strategy
+from tsniqa.study.presets import Preset, load_preset
+from tsniqa.study.record import RESULTS_VERSION, RunConfig
+from tsniqa.training.context import Setting
+
+
+@dataclass
+class Plan:
+    """A configuration with everything it names resolved and checked."""
+
+    config: RunConfig
+    preset: Preset
+    card: BackboneCard
+    setting: Setting
+    strategy: Strategy
+    tasks: list[Task]
+    fingerprints: dict[str, str]
+    decoded: DecodedCache
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity: readable words and a hash of everything that determines results."""
+        # Order and overrides count as they are resolved, not as they were spelled.
+        identity = {
+            "config": self.config.model_dump(mode="json", include={"strategy", "seed", "split"}),
+            "preset": self.preset.model_dump(
+                mode="json",
+                exclude={"description", "tasks", "backbone", "weights", "importance", "memory"},
+            ),
+            "card": self.card.model_dump(mode="json", include=COMPUTED_FIELDS),
+            "backbone": self.fingerprints["backbone"],
+            "data": {task.name: task.fingerprint() for task in self.tasks},
+            "order": [task.name for task in self.tasks],
+            "version": RESULTS_VERSION,
+        }
+        # Of the weights this strategy's alone; what is as by default leaves the identity as it was.
+        if self.setting.strategy_weight is not None:
+            identity["weight"] = self.setting.strategy_weight
+        if self.preset.importance != "derived":
+            identity["importance"] = self.preset.importance
+        if self.preset.memory != Preset.model_fields["memory"].default:
+            identity["memory"] = self.preset.memory
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        words = f"{self.preset.name}-{self.config.strategy}-seed{self.config.seed}"
+        return f"{words}-{digest[:10]}"
+
+
+def prepare(
+    config: RunConfig, data_root: Path, device: str = "auto", cache: Path | None = None
+) -> Plan:
+    """Resolve and check a configuration before anything is computed.
+
+    Args:
+        config: What to run.
+        data_root: Folder of datasets in the generic layout.
+        device: ``"auto"``, or a torch device name.
+        cache: Folder for features that runs share, or None.
+
+    Raises:
+        ConfigError: A name is unknown, the order is empty or repeats a task, there is no such
+            device.
+        DataError: A task's labels are unusable, or an image is missing.
+        WeightsError: The backbone's weights are unusable.
+    """
+    preset = load_preset(config.preset, config.overrides)
+    find_strategy(config.strategy)
+    order = list(preset.tasks if config.task_order is None else config.task_order)
+    check_order(order)
+    card = load_card(config.backbone or preset.backbone)
+    splits_from = None if config.splits_from is None else resolve(config.splits_from)
+    tasks = [load_task(name, data_root, config.seed, config.split, splits_from) for name in order]
+    for task in tasks:
+        check_task(task)
+        for step in (preset.schedule.head, preset.schedule.normalization, preset.schedule.full):
+            step.pairs_of(task.name)
+    backbone = load_backbone(card, find_device(device))
+    decoded = DecodedCache(cache_folder("decoded"), preset.shorter_side)
+    setting = Setting(
+        backbone,
+        preset.schedule,
+        preset.gate,
+        config.seed,
+        preset.shorter_side,
+        strategy_weight=preset.weights.get(config.strategy),
+        importance=preset.importance,
+        memory=preset.memory,
+        feature_cache=cache,
+        decoded=decoded,
+    )
+    fingerprints = {
+        "backbone": fingerprint(dict(backbone.network.state_dict())),
+        "filters before": backbone.filters_fingerprint(),
+    }
+    strategy = find_strategy(config.strategy)(setting)
+    return Plan(config, preset, card, setting, strategy, tasks, fingerprints, decoded)
+
+
+def check_order(order: list[str]) -> None:
+    """Refuse an empty order and one that names a task twice.
+
+    Raises:
+        ConfigError: It is one of these.
+    """
+    if not order:
+        raise ConfigError("the task order is empty; name at least one task, or leave it out")
+    repeated = sorted({name for name in order if order.count(name) > 1})
+    if repeated:
+        raise ConfigError(f"the task order names {', '.join(repeated)} twice; name each task once")
+
+
+def find_device(name: str) -> str:
+    """Choose a torch device: ``"auto"`` is a GPU where there is one.
+
+    Raises:
+        ConfigError: The named device does not exist.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"no device '{name}' here; use auto, cpu or cuda") from error
+    return name
+
+
+@contextmanager
+def reproducible(threads: int) -> Iterator[None]:
+    """Fix what the last bits of results depend on: threads and the choice of GPU kernels.
+
+    Args:
+        threads: CPU threads within the block.
+    """
+    keep_freed_memory()
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)

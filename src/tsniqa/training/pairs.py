@@ -1,0 +1,77 @@
+"""Which images are compared with which: all pairs within a batch, or pairs drawn one by one."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tsniqa.model.fidelity import in_batch_pairs
+
+
+class PairBatch(NamedTuple):
+    """A batch of images of one source, and the pairs to compare within it.
+
+    Attributes:
+        source: Number of the source (task) that all images come from.
+        indices: Int64 [B], which of its images to load.
+        first: Int64 [P], positions within the batch.
+        second: Int64 [P], positions within the batch.
+        target: Float32 [P], 1 where the first image's opinion score is at least the second's.
+    """
+
+    source: int
+    indices: Tensor
+    first: Tensor
+    second: Tensor
+    target: Tensor
+
+
+def in_batch_epoch(
+    mos: Sequence[Tensor], batch: int, generator: torch.Generator
+) -> Iterator[PairBatch]:
+    """Visit every image of every source once, comparing all images within a batch.
+
+    A batch of B images gives B(B-1)/2 pairs, where loading pair by pair gives B/2. Tied pairs are
+    dropped; batches never mix sources, since opinion scores of two datasets do not compare.
+
+    Args:
+        mos: One float tensor [n] a source.
+        batch: Images a batch; a remainder of one image is left out.
+        generator: A CPU generator; order and composition of batches come from it alone.
+    """
+    plans = []
+    for source, labels in enumerate(mos):
+        shuffled = torch.randperm(len(labels), generator=generator)
+        plans += [(source, part) for part in shuffled.split(batch) if len(part) > 1]
+    for position in torch.randperm(len(plans), generator=generator).tolist():
+        source, indices = plans[position]
+        yield PairBatch(source, indices, *in_batch_pairs(mos[source][indices]))
+
+
+def drawn_epoch(
+    mos: Sequence[Tensor], batch: int, pairs: Sequence[int], generator: torch.Generator
+) -> Iterator[PairBatch]:
+    """Draw pairs of images one by one, as the paper's protocol does; ties count as p = 1.
+
+    Args:
+        mos: One float tensor [n] a source.
+        batch: Pairs a batch, so 2 x batch images.
+        pairs: Pairs an epoch, one number a source.
+        generator: A CPU generator.
+    """
+    plans = [
+        (source, size)
+        for source, count in enumerate(pairs)
+        for size in [batch] * (count // batch) + [count % batch] * (count % batch > 0)
+    ]
+    for position in torch.randperm(len(plans), generator=generator).tolist():
+        source, size = plans[position]
+        labels = mos[source]
+        left = torch.randint(len(labels), (size,), generator=generator)
+        # A shift by 1..n-1 never pairs an image with itself.
+        shift = torch.randint(1, len(labels), (size,), generator=generator)
+        right = (left + shift) % len(labels)
+        positions = torch.arange(size)
+        target = (labels[left] >= labels[right]).float()
+        yield PairBatch(source, torch.cat([left, right]), positions, positions + size, target)

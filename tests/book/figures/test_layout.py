@@ -1,0 +1,72 @@
+"""Tables as readers see them."""
+
+import numpy as np
+import pandas as pd
+
+from tsniqa.book.figures.layout import (
+    ROLE_BACKGROUNDS,
+    as_link,
+    role_note,
+    shown_comparison,
+    shown_table,
+)
+from tsniqa.study.ways import ROLES, UPPER, comparison_table
+
+
+def test_numbers_have_three_decimals_and_missing_ones_are_dashes():
+    table = pd.DataFrame({"SRCC": [0.12345, np.nan], "images": [7, 8]}, index=["a", "b"])
+    html = shown_table(table).to_html()
+    assert ">0.123<" in html
+    assert ">–<" in html
+    assert ">7<" in html
+    assert ">a<" in html
+    assert ">a<" not in shown_table(table, index=False).to_html()
+    assert ">0.1<" in shown_table(table, {"SRCC": "{:.1f}"}).to_html()
+
+
+def test_an_empty_table_can_be_shown():
+    assert "SRCC" in shown_table(pd.DataFrame(columns=["SRCC"]), {"SRCC": "{:.1f}"}).to_html()
+
+
+def test_bounds_are_tinted_and_the_best_of_the_others_stands_out(finished):
+    table = comparison_table({name: [finished(name)] for name in ("tsn", "joint", "sequential")})
+    styler = shown_comparison(table, ["alpha", "beta", "gamma"])
+    styler._compute()
+    column = table.columns.get_loc("mean SRCC")
+    emphasised = [
+        table.index[row]
+        for (row, place), styles in styler.ctx.items()
+        if place == column and ("font-weight", "bold") in styles
+    ]
+    others = table[table["role"].isin(("compared", "lower bound"))]["mean SRCC"]
+    assert emphasised == others.index[others == others.max()].tolist()
+    underlined = [
+        table.index[row]
+        for (row, place), styles in styler.ctx.items()
+        if place == column and ("text-decoration", "underline") in styles
+    ]
+    assert len(underlined) > len(emphasised), "the second best is underlined, too"
+    joint = table.index.get_loc("joint")
+    assert ("background-color", ROLE_BACKGROUNDS[UPPER]) in styler.ctx[joint, column]
+
+
+def test_every_role_is_explained():
+    assert all(f"**{role}**: " in role_note() for role in ROLES)
+
+
+def test_texts_are_shown_as_they_are():
+    html = shown_table(pd.DataFrame({"file": ["img<i>.bmp & more"], "n": [1]})).to_html()
+    assert "img&lt;i&gt;.bmp &amp; more" in html
+
+
+def test_texts_become_links():
+    table = pd.DataFrame({"name": ["a&b", ""]})
+    html = shown_table(table, {"name": as_link({"a&b": "https://x.org/?a=1&b=2"})}).to_html()
+    assert '<a href="https://x.org/?a=1&amp;b=2">a&amp;b</a>' in html
+    assert html.count("<a ") == 1
+
+
+def test_of_an_address_the_beginning_is_shown():
+    address = "https://github.com/owner/name/blob/0123456789/long/path.m"
+    assert as_link()(address) == f'<a href="{address}">github.com/owner/name</a>'
+    assert as_link()("https://x.org") == '<a href="https://x.org">x.org</a>'

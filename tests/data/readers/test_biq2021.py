@@ -1,0 +1,97 @@
+"""BIQ2021: two shuffled tables, three subsets."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from official.biq2021 import write
+from tsniqa.data.readers import biq2021
+from tsniqa.errors import DataError
+
+TRAIN = "Train (Images and MOS).csv"
+TEST = "Test (Images and MOS).csv"
+
+
+def small(root, train="ss02 (1).jpg,0.6189,,\n", test="ss02 (2).jpg,0.3374\n"):
+    """Write a repository without images."""
+    root.mkdir(exist_ok=True)
+    (root / TRAIN).write_text("Image Name,MOS,,\n" + train)
+    (root / TEST).write_text("Image Name,MOS\n" + test)
+    return root
+
+
+class TestSubsets:
+    @pytest.mark.parametrize("subset", ["ss01", "ss02", "ss03"])
+    def test_each_is_read_from_both_tables_in_their_order(self, tmp_path, subset):
+        expected = write(tmp_path / "BIQ2021")
+        expected = expected[expected["image"].str.startswith(f"Images/{subset} (")]
+        table = biq2021.read(tmp_path / "BIQ2021", subset)
+        pd.testing.assert_frame_equal(table, expected.reset_index(drop=True))
+        assert len(table) == 30
+        assert all((tmp_path / "BIQ2021" / image).is_file() for image in table["image"])
+
+    def test_together_they_are_the_whole_and_share_no_image(self, tmp_path):
+        write(tmp_path / "BIQ2021", count=12)
+        parts = [biq2021.read(tmp_path / "BIQ2021", f"ss0{number}") for number in (1, 2, 3)]
+        assert pd.concat(parts)["image"].nunique() == sum(len(part) for part in parts) == 36
+
+    def test_the_authors_two_parts_are_not_a_split(self, tmp_path):
+        table = biq2021.read(small(tmp_path / "biq"), "ss02")
+        assert list(table["split"]) == ["", ""]
+
+    def test_every_image_is_its_own_content_without_a_deviation(self, tmp_path):
+        table = biq2021.read(small(tmp_path / "biq"), "ss02")
+        assert list(table["reference"]) == list(table["image"])
+        assert table["std"].isna().all()
+
+
+class TestRatings:
+    def test_higher_is_better_and_the_scale_stays(self, tmp_path):
+        write(tmp_path / "BIQ2021", count=11)
+        table = biq2021.read(tmp_path / "BIQ2021", "ss02").set_index("image")["mos"]
+        mildest, worst = table["Images/ss02 (1).jpg"], table["Images/ss02 (11).jpg"]
+        assert (mildest, worst) == (0.95, 0.05)
+
+    def test_those_before_scaling_are_another_table_that_is_not_read(self, tmp_path):
+        write(tmp_path / "BIQ2021", count=11)
+        unscaled = (tmp_path / "BIQ2021" / "Train.csv").read_text()
+        assert ",-0.0228\n" in unscaled + (tmp_path / "BIQ2021" / "Test.csv").read_text()
+        table = biq2021.read(tmp_path / "BIQ2021", "ss01")
+        assert table["mos"].between(0, 1).all()
+
+    def test_one_that_is_no_number_is_kept_for_the_check(self, tmp_path):
+        table = biq2021.read(small(tmp_path / "biq", test="ss02 (2).jpg,\n"), "ss02")
+        assert np.isnan(table["mos"][1])
+
+
+class TestDefects:
+    def test_empty_trailing_columns_and_rows_are_ignored(self, tmp_path):
+        root = small(tmp_path / "biq", train="ss02 (1).jpg,0.6189,,\n,,,\n")
+        assert list(biq2021.read(root, "ss02")["mos"]) == [0.6189, 0.3374]
+
+    def test_names_are_found_on_disk_in_any_case(self, tmp_path):
+        root = small(tmp_path / "biq")
+        (root / "images").mkdir()
+        (root / "images" / "SS02 (1).JPG").touch()
+        table = biq2021.read(root, "ss02")
+        assert list(table["image"]) == ["images/SS02 (1).JPG", "images/ss02 (2).jpg"]
+
+    def test_a_missing_table(self, tmp_path):
+        root = small(tmp_path / "biq")
+        (root / TEST).unlink()
+        with pytest.raises(DataError) as error:
+            biq2021.read(root, "ss01")
+        assert str(error.value) == (
+            f"{root} lacks {TEST}; unpack the dataset's archive there as it comes"
+        )
+
+    def test_a_missing_column(self, tmp_path):
+        root = small(tmp_path / "biq")
+        (root / TRAIN).write_text("Image Name,Score,,\nss02 (1).jpg,0.6189,,\n")
+        with pytest.raises(DataError, match=r"lacks the column MOS \(it has Image Name, Score"):
+            biq2021.read(root, "ss02")
+
+    def test_a_subset_that_is_not_there(self, tmp_path):
+        root = small(tmp_path / "biq")
+        with pytest.raises(DataError, match=r"list no image whose name begins with ss03; get them"):
+            biq2021.read(root, "ss03")

@@ -1,0 +1,173 @@
+"""LIVE: order of the folders, copies left out, realigned scores, and folders that do not fit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.io import loadmat, savemat
+
+from official.live import COUNTS, write
+from tsniqa.data.cards import find_card
+from tsniqa.data.readers import live
+from tsniqa.errors import DataError
+
+
+def matlab(path, **changed):
+    """Write a .mat file anew with some variables changed, or left out by None."""
+    content = {key: value for key, value in loadmat(path).items() if not key.startswith("__")}
+    content |= changed
+    savemat(path, {key: value for key, value in content.items() if value is not None})
+
+
+def refusal(folder):
+    with pytest.raises(DataError) as error:
+        live.read(folder)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_everything_written_is_read(tmp_path):
+    expected = write(tmp_path)
+    pd.testing.assert_frame_equal(live.read(tmp_path), expected)
+    assert len(expected) == 40
+    assert expected["reference"].nunique() == 6
+
+
+def test_the_variables_follow_the_folders_in_the_published_order(tmp_path):
+    write(tmp_path, 5)
+    scores, copies = np.zeros((1, 982)), np.ones((1, 982), dtype=np.uint8)
+    # Last entry of jp2k, first of jpeg, last of jpeg, first of wn, of gblur, of fastfading.
+    for score, place in enumerate([226, 227, 459, 460, 634, 808]):
+        scores[0, place], copies[0, place] = score, 0
+    matlab(tmp_path / "dmos_realigned.mat", dmos_new=scores, orgs=copies)
+    table = live.read(tmp_path)
+    assert dict(zip(table["image"], table["mos"], strict=True)) == {
+        "jp2k/img227.bmp": 100,
+        "jpeg/img1.bmp": 99,
+        "jpeg/img233.bmp": 98,
+        "wn/img1.bmp": 97,
+        "gblur/img1.bmp": 96,
+        "fastfading/img1.bmp": 95,
+    }
+
+
+def test_copies_of_pristine_images_are_left_out_although_they_are_there(tmp_path):
+    write(tmp_path)
+    assert (tmp_path / "wn" / "img1.bmp").is_file()
+    images = list(live.read(tmp_path)["image"])
+    assert "wn/img1.bmp" not in images
+    assert images[:2] == ["jp2k/img2.bmp", "jp2k/img5.bmp"]
+
+
+def test_the_mildest_blur_has_the_higher_mos_than_the_worst(tmp_path):
+    write(tmp_path)
+    scores = loadmat(tmp_path / "dmos_realigned.mat")["dmos_new"]
+    first = 227 + 233 + 174  # of gblur
+    scores[0, first + 1], scores[0, first + 4] = 5.93, 90.25  # as published: higher is worse
+    matlab(tmp_path / "dmos_realigned.mat", dmos_new=scores)
+    mos = live.read(tmp_path).set_index("image")["mos"]
+    assert mos["gblur/img2.bmp"] == pytest.approx(94.07)
+    assert mos["gblur/img5.bmp"] == pytest.approx(9.75)
+    assert mos["gblur/img2.bmp"] > mos["gblur/img5.bmp"]
+    assert find_card("live").mos_range == (0, 100)
+    assert find_card("live").flipped
+
+
+def test_realigned_scores_may_leave_the_scale_and_keep_their_order(tmp_path):
+    write(tmp_path)
+    scores = loadmat(tmp_path / "dmos_realigned.mat")["dmos_new"]
+    scores[0, 1], scores[0, 4] = -2.5, 111.5
+    matlab(tmp_path / "dmos_realigned.mat", dmos_new=scores)
+    assert list(live.read(tmp_path)["mos"][:2]) == [102.5, -11.5]
+
+
+def test_without_realigned_scores_the_others_are_taken_without_deviations(tmp_path):
+    expected = write(tmp_path, realigned=False)
+    table = live.read(tmp_path)
+    pd.testing.assert_frame_equal(table, expected)
+    assert table["std"].isna().all()
+    assert table["mos"].between(16, 96).all()
+
+
+def test_names_are_those_on_disk_whatever_their_case(tmp_path):
+    write(tmp_path, 5)
+    (tmp_path / "gblur").rename(tmp_path / "GBlur")
+    (tmp_path / "GBlur" / "img2.bmp").rename(tmp_path / "GBlur" / "IMG2.BMP")
+    (tmp_path / "dmos_realigned.mat").rename(tmp_path / "DMOS_realigned.mat")
+    assert list(live.read(tmp_path)["image"])[3] == "GBlur/IMG2.BMP"
+
+
+def test_images_that_are_not_there_stay_in_the_table(tmp_path):
+    expected = write(tmp_path, 5)
+    (tmp_path / "wn" / "img2.bmp").unlink()
+    pd.testing.assert_frame_equal(live.read(tmp_path), expected)
+
+
+def test_a_score_that_is_no_number_stays_empty(tmp_path):
+    write(tmp_path, 5)
+    scores = loadmat(tmp_path / "dmos_realigned.mat")["dmos_new"]
+    scores[0, 1] = np.nan
+    matlab(tmp_path / "dmos_realigned.mat", dmos_new=scores)
+    assert list(live.read(tmp_path)["mos"].isna()) == [True, False, False, False, False]
+
+
+def test_references_are_compared_without_case_and_spaces(tmp_path):
+    expected = write(tmp_path, 5)
+    names = loadmat(tmp_path / "refnames_all.mat")["refnames_all"]
+    spaced = np.empty((1, 982), dtype=object)
+    spaced[0, :] = [f" {name[0].upper()} " for name in names[0]]
+    savemat(tmp_path / "refnames_all.mat", {"refnames_all": spaced})
+    pd.testing.assert_frame_equal(live.read(tmp_path), expected)
+
+
+class TestInfo:
+    def test_may_be_missing(self, tmp_path):
+        expected = write(tmp_path, 5)
+        for kind in COUNTS:
+            (tmp_path / kind / "info.txt").unlink()
+        pd.testing.assert_frame_equal(live.read(tmp_path), expected)
+
+    def test_may_have_a_few_other_lines(self, tmp_path):
+        expected = write(tmp_path, 5)
+        path = tmp_path / "jpeg" / "info.txt"
+        path.write_text(path.read_text().replace("img7.bmp", "img8.bmp") + "\nremark\n")
+        pd.testing.assert_frame_equal(live.read(tmp_path), expected)
+
+    def test_of_other_scores_is_refused(self, tmp_path):
+        write(tmp_path)
+        lines = [f"plane.bmp img{number}.bmp 0.5" for number in range(1, 175)]
+        (tmp_path / "wn" / "info.txt").write_text("\n".join(lines))
+        text = refusal(tmp_path)
+        assert "info.txt names another pristine image than refnames_all.mat for 174 of 174" in text
+        assert "get folders and .mat files of the same release" in text
+
+
+class TestDefects:
+    @pytest.mark.parametrize("name", ["refnames_all.mat", "dmos_realigned.mat"])
+    def test_a_missing_file(self, tmp_path, name):
+        write(tmp_path, 5)
+        (tmp_path / name).unlink()
+        (tmp_path / "dmos.mat").unlink()
+        assert f"lacks {name}" in refusal(tmp_path)
+
+    @pytest.mark.parametrize("name", ["dmos_new", "dmos_std", "orgs"])
+    def test_a_missing_variable(self, tmp_path, name):
+        write(tmp_path, 5)
+        matlab(tmp_path / "dmos_realigned.mat", **{name: None})
+        assert f"dmos_realigned.mat lacks the variable {name} (it has" in refusal(tmp_path)
+
+    @pytest.mark.parametrize("name", ["dmos_new", "dmos_std", "orgs"])
+    def test_another_length(self, tmp_path, name):
+        write(tmp_path, 5)
+        matlab(tmp_path / "dmos_realigned.mat", **{name: np.zeros((1, 460))})
+        text = refusal(tmp_path)
+        assert "dmos_realigned.mat has a variable of 460 entries, and the release has 982" in text
+
+    def test_another_number_of_names(self, tmp_path):
+        write(tmp_path, 5)
+        savemat(tmp_path / "refnames_all.mat", {"refnames_all": np.array(["a", "b"], dtype=object)})
+        assert "refnames_all.mat has a variable of 2 entries" in refusal(tmp_path)
+
+    def test_a_damaged_file(self, tmp_path):
+        write(tmp_path, 5)
+        (tmp_path / "dmos_realigned.mat").write_bytes(b"MATLAB no more")
+        assert "dmos_realigned.mat cannot be read" in refusal(tmp_path)

@@ -1,0 +1,286 @@
+"""What tables derive from a record, against a direct slow computation from its raw arrays."""
+
+import math
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau, pearsonr, spearmanr
+
+from tsniqa import metrics
+from tsniqa.errors import ConfigError
+from tsniqa.model.gating import softmin_weights
+from tsniqa.seeds import derive_seed
+from tsniqa.study import evaluation as tables
+from tsniqa.study.record import HeadEvent
+
+ORDER = ("gamma", "alpha", "beta")
+GATED = ("gated", "latest", "oracle", "hard", "uniform", "centred")
+
+
+def slow_prediction(record, use, seen, task):
+    """Mix the recorded heads image by image, straight from the definition."""
+    names = sorted(record.order)
+    start = sum(len(record.description.test_images[name]) for name in names[: names.index(task)])
+    predictions = []
+    for row in range(start, start + len(record.description.test_images[task])):
+        score, offset = {}, {}
+        for values, event in zip(record.scores, record.description.events, strict=True):
+            if record.description.drifting and event.step > len(seen) - 1:
+                continue  # what the heads say only later
+            if event.head == "shared" and event.step == len(seen) - 1:
+                score["shared"] = float(values[row])
+            elif event.head in seen:
+                score[event.head], offset[event.head] = float(values[row]), event.offset
+        if use == "single":
+            predictions.append(score["shared"])
+            continue
+        weight = dict.fromkeys(seen, 0.0)
+        for stage in range(2):
+            near = {
+                t: math.exp(-32.0 * float(record.distances[row, names.index(t), stage]))
+                for t in seen
+            }
+            for t in seen:
+                weight[t] += near[t] / sum(near.values()) / 2
+        predictions.append(
+            {
+                "gated": sum(weight[t] * score[t] for t in sorted(seen)),
+                "centred": sum(weight[t] * (score[t] - offset[t]) for t in sorted(seen)),
+                "hard": score[max(sorted(seen), key=lambda t: weight[t])],
+                "uniform": sum(score[t] for t in seen) / len(seen),
+                "latest": score[seen[-1]],
+                "oracle": score.get(task, math.nan),
+                "half": (score[seen[-1]] + sum(weight[t] * score[t] for t in sorted(seen))) / 2,
+            }[use]
+        )
+    return np.array(predictions)
+
+
+def slow_matrices(record, use, order):
+    """S and the agreement by scipy, cell by cell."""
+    size = len(order)
+    s, agreement = np.full((size, size), np.nan), np.full((size, size), np.nan)
+    for t in range(size):
+        for k in range(t + 1):
+            task = order[k]
+            late = slow_prediction(record, use, order[: t + 1], task)
+            early = slow_prediction(record, use, order[: k + 1], task)
+            s[t, k] = spearmanr(late, record.mos[record.rows(task)]).statistic
+            agreement[t, k] = spearmanr(late, early).statistic
+    return s, agreement
+
+
+@pytest.mark.parametrize("strategy", ["tsn", "separate", "head-only"])
+@pytest.mark.parametrize("use", GATED)
+def test_matrices_equal_a_slow_computation_for_every_order(finished, strategy, use):
+    record = finished(strategy, ORDER)
+    for order in permutations(ORDER):
+        s, agreement = slow_matrices(record, use, order)
+        np.testing.assert_allclose(tables.srcc_matrix(record, use, order), s, atol=1e-9)
+        np.testing.assert_allclose(
+            tables.agreement_matrix(record, use, order), agreement, atol=1e-9
+        )
+
+
+def test_matrices_of_a_shared_head_equal_a_slow_computation(finished):
+    record = finished("sequential", ORDER)
+    s, agreement = slow_matrices(record, "single", ORDER)
+    np.testing.assert_allclose(tables.srcc_matrix(record, "single"), s, atol=1e-9)
+    np.testing.assert_allclose(tables.agreement_matrix(record, "single"), agreement, atol=1e-9)
+
+
+@pytest.mark.parametrize("use", [*GATED, "half"])
+def test_matrices_of_drifting_heads_equal_a_slow_computation(finished, use):
+    record = finished("multihead", ORDER)
+    assert use in record.uses
+    s, agreement = slow_matrices(record, use, ORDER)
+    np.testing.assert_allclose(tables.srcc_matrix(record, use), s, atol=1e-9)
+    np.testing.assert_allclose(tables.agreement_matrix(record, use), agreement, atol=1e-9)
+    mos = record.mos
+    for task in ORDER:
+        rows = record.rows(task)
+        final = tables.predictions(record, use, ORDER)[task]
+        draws = [
+            spearmanr(final[i], mos[rows][i]).statistic for i in tables.resamples(record, task)
+        ]
+        np.testing.assert_allclose(tables.bootstrap(record, use, task), draws, atol=1e-6)
+
+
+def test_drifting_heads_have_no_other_order(finished):
+    record = finished("multihead", ORDER)
+    assert tables.states(record) == [ORDER[:1], ORDER[:2], ORDER]
+    assert tables.summary(record, "oracle")["mSI"] < 1
+    for use in ("oracle", "latest", "gated"):
+        with pytest.raises(ConfigError, match="in this order; it never was in the state after"):
+            tables.srcc_matrix(record, use, ORDER[::-1])
+
+
+@pytest.mark.parametrize("strategy", ["tsn", "separate"])
+def test_one_record_holds_the_results_of_every_other_order_bit_for_bit(finished, strategy):
+    actual, other = finished(strategy, ("alpha", "beta", "gamma")), finished(strategy, ORDER)
+    for use in GATED:
+        for derive in (tables.srcc_matrix, tables.agreement_matrix):
+            derived = derive(other, use, actual.order)
+            assert derived.tobytes() == derive(actual, use).tobytes()
+        derived, measured = tables.summary(other, use, actual.order), tables.summary(actual, use)
+        assert derived == measured or np.array_equal(
+            [*derived.values()], [*measured.values()], equal_nan=True
+        )
+        for size in (1, 2, 3):
+            first = tables.predictions(actual, use, actual.order[:size])
+            second = tables.predictions(other, use, actual.order[:size])
+            assert first.keys() == second.keys()
+            assert all(np.array_equal(first[task], second[task]) for task in first)
+
+
+@pytest.mark.parametrize("strategy", ["tsn", "separate", "head-only"])
+def test_stability_with_the_oracle_head_is_exactly_one(finished, strategy):
+    record = finished(strategy, ORDER)
+    for order in permutations(ORDER):
+        assert tables.summary(record, "oracle", order)["mSI"] == 1.0
+        lower = np.tril_indices(3)
+        assert (tables.agreement_matrix(record, "oracle", order)[lower] == 1.0).all()
+
+
+def test_stability_of_a_shared_head_that_is_trained_on_is_below_one(finished):
+    assert tables.summary(finished("sequential", ORDER), "single")["mSI"] < 1
+
+
+def test_right_after_the_first_task_every_use_is_its_head(finished):
+    record = finished("tsn", ORDER)
+    first = record.head("gamma")[record.rows("gamma")]
+    for use in ("gated", "hard", "uniform", "latest", "oracle"):
+        assert np.array_equal(tables.predictions(record, use, ["gamma"])["gamma"], first)
+    weights = softmin_weights(record.distances[:, [record.names.index("gamma")]])
+    assert np.array_equal(weights, np.ones((len(weights), 1)))
+
+
+def test_joint_has_the_last_row_alone(finished):
+    record = finished("joint", ORDER)
+    matrix = tables.srcc_matrix(record, "single")
+    assert np.isnan(matrix[:2]).all()
+    assert np.isfinite(matrix[2]).all()
+    assert np.isnan(tables.agreement_matrix(record, "single")).all()
+    summary = tables.summary(record, "single")
+    assert all(math.isnan(summary[name]) for name in ("mPI", "mSI", "mPSI", "mSRCC", "MPSR"))
+    assert summary["mean SRCC"] == pytest.approx(matrix[2].mean())
+    assert tables.states(record) == [ORDER]
+    whole = tables.predictions(record, "single", ORDER[::-1])
+    assert np.array_equal(whole["beta"], record.scores[0, record.rows("beta")].astype(float))
+    for seen in (("gamma",), ("gamma", "alpha")):
+        with pytest.raises(ConfigError, match="learned gamma, alpha, beta all at once; it never"):
+            tables.predictions(record, "single", seen)
+
+
+@pytest.mark.parametrize("strategy", ["tsn", "sequential"])
+def test_the_summary_is_that_of_the_matrices(finished, strategy):
+    record = finished(strategy, ORDER)
+    use = record.uses[0]
+    s, agreement = slow_matrices(record, use, ORDER)
+    summary = tables.summary(record, use)
+    assert summary["mPI"] == pytest.approx((s[0, 0] + s[1, 1] + s[2, 2]) / 3)
+    stability = (1 + agreement[1, 0] + (agreement[2, 0] + agreement[2, 1]) / 2) / 3
+    assert summary["mSI"] == pytest.approx(stability)
+    assert summary["mPSI"] == pytest.approx((summary["mPI"] + summary["mSI"]) / 2)
+    rows = s[0, 0] + (s[1, 0] + s[1, 1]) / 2 + s[2].sum() / 3
+    assert summary["mSRCC"] == pytest.approx(rows / 3)
+    assert summary["MPSR"] == pytest.approx(metrics.mpsr(s))
+    assert summary["mean SRCC"] == pytest.approx(s[2].mean())
+    assert summary["weighted SRCC"] == pytest.approx(s[2].mean())  # equal test sets
+
+
+def test_every_measure_is_tabulated_for_every_subset(finished):
+    record = finished("tsn", ORDER)
+    assert set(map(frozenset, tables.states(record))) == {
+        frozenset(s) for size in (1, 2, 3) for s in permutations(ORDER, size)
+    }
+    assert record.correlations.shape == (7, 4, 3, 3)
+    functions = {"srcc": spearmanr, "plcc": pearsonr, "krcc": kendalltau}
+    for seen in tables.states(record):
+        for use in ("gated", "hard", "uniform", "centred"):
+            for task in ORDER:
+                predicted = slow_prediction(record, use, seen, task)
+                for measure, function in functions.items():
+                    expected = function(predicted, record.mos[record.rows(task)]).statistic
+                    value = tables.srcc(record, use, seen, task, measure)
+                    assert value == pytest.approx(expected, abs=1e-9)
+
+
+def test_bootstrap_draws_pair_between_records_and_equal_resampling_by_hand(finished):
+    record, other = finished("tsn", ORDER), finished("sequential")
+    rng = np.random.default_rng(derive_seed(0, "beta", "given"))
+    indices = rng.integers(0, 6, (1000, 6))
+    mos = record.mos[record.rows("beta")]
+    for use in GATED:
+        draws = tables.bootstrap(record, use, "beta")
+        predicted = slow_prediction(record, use, ORDER, "beta")
+        for draw in range(0, 1000, 97):
+            if len(set(indices[draw])) > 1:
+                resampled = spearmanr(predicted[indices[draw]], mos[indices[draw]]).statistic
+                assert draws[draw] == pytest.approx(resampled, abs=1e-6)
+    assert np.array_equal(tables.resamples(record, "beta"), tables.resamples(other, "beta"))
+    assert np.array_equal(tables.resamples(record, "beta"), indices)
+    assert tables.bootstrap(other, "single", "beta").shape == (1000,)
+
+
+def test_gate_weights_are_rows_of_probabilities_of_one_task(finished):
+    record = finished("tsn", ORDER)
+    weights = tables.gate_weights(record, "beta")
+    assert weights.shape == (6, 3)
+    np.testing.assert_allclose(weights.sum(1), 1)
+    assert np.array_equal(weights, softmin_weights(record.distances[record.rows("beta")]))
+    with pytest.raises(ConfigError, match="strategy 'joint' has no gate"):
+        tables.gate_weights(finished("joint", ORDER), "beta")
+
+
+def test_what_a_record_cannot_say_is_refused(finished):
+    sequential, tsn = finished("sequential", ORDER), finished("tsn", ORDER)
+    with pytest.raises(ConfigError, match="unknown use 'gated'; valid uses: single"):
+        tables.srcc_matrix(sequential, "gated")
+    with pytest.raises(ConfigError, match="valid uses: centred, gated, hard, latest, oracle"):
+        tables.predictions(tsn, "single", ORDER)
+    never = "learned gamma, alpha, beta in this order; it never was in the state after"
+    for seen in (("alpha",), ("alpha", "gamma"), ("beta", "alpha", "gamma")):
+        with pytest.raises(ConfigError, match=never):
+            tables.srcc(sequential, "single", seen, "alpha")
+        with pytest.raises(ConfigError, match=never):
+            tables.predictions(sequential, "single", seen)
+    with pytest.raises(ConfigError, match=never):
+        tables.srcc_matrix(sequential, "single", ("alpha", "beta", "gamma"))
+
+
+def many_tasks(record, count):
+    """A record of so many tasks, with random arrays."""
+    random, names = np.random.default_rng(0), [f"task{i:02d}" for i in range(count)][::-1]
+    info = record.description.tasks[0]
+    description = record.description.model_copy(
+        update={
+            "tasks": [info.model_copy(update={"name": name}) for name in names],
+            "test_images": {name: [f"{i}.png" for i in range(5)] for name in sorted(names)},
+            "events": [HeadEvent(step=i, head=n, offset=0.0) for i, n in enumerate(names)],
+        }
+    )
+    rows = 5 * count
+    made = replace(
+        record,
+        description=description,
+        scores=random.uniform(-1, 1, (count, rows)).astype(np.float32),
+        distances=random.uniform(0, 1, (rows, count, 2)).astype(np.float32),
+        mos=random.normal(size=rows),
+        cache={},
+    )
+    made.correlations = tables.correlation_table(made, made.mos)
+    return made
+
+
+def test_more_tasks_than_subsets_can_be_kept_of_still_have_every_use_in_the_order_run(finished):
+    record = many_tasks(finished("tsn", ORDER), tables.LARGEST_POWERSET + 1)
+    assert len(tables.states(record)) < 20
+    for use in GATED:
+        s, agreement = slow_matrices(record, use, record.order)
+        np.testing.assert_allclose(tables.srcc_matrix(record, use), s, atol=1e-9)
+        np.testing.assert_allclose(tables.agreement_matrix(record, use), agreement, atol=1e-9)
+    with pytest.raises(ConfigError, match="never was in the state"):
+        tables.srcc_matrix(record, "gated", record.names)

@@ -1,0 +1,52 @@
+"""Keeping freed memory: harmless wherever it runs."""
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from tsniqa import runtime as allocator
+
+PROGRAM = """
+import numpy as np
+from tsniqa.runtime import keep_freed_memory
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 // 2**20
+
+kept = {keep} and keep_freed_memory()
+before = resident()
+np.ones(2**24)  # 128 MiB, freed at once
+print(int(kept), resident() - before)
+"""
+
+
+def run(keep):
+    command = [sys.executable, "-c", PROGRAM.format(keep=keep)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [int(word) for word in result.stdout.split()]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="settings of the GNU C library")
+def test_freed_pages_stay_in_the_process():
+    kept, resident = run(keep=True)
+    if not kept:
+        pytest.skip("the C library of this system is not GNU's")
+    assert resident > 100
+    assert run(keep=False)[1] < 20
+
+
+def test_another_system_is_left_alone(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert allocator.keep_freed_memory() is False
+
+
+def test_a_linux_without_the_gnu_library_is_left_alone(monkeypatch):
+    def missing(name):
+        raise OSError(name)
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert allocator.keep_freed_memory() is False
