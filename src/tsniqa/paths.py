@@ -1,6 +1,8 @@
-"""Where the project's own files are: in a checkout, or inside an installed package."""
+"""Where files are, in a checkout or an installed package, and what their bytes are."""
 
+import hashlib
 import os
+from functools import lru_cache
 from pathlib import Path
 
 CACHE_VARIABLE = "TSNIQA_CACHE"
@@ -55,3 +57,19 @@ def shipped(folder: str) -> Path:
     """
     installed = _PACKAGE / "_data" / folder
     return installed if installed.is_dir() else _CHECKOUT / "data" / folder
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 (hex) of a file's bytes.
+
+    Raises:
+        OSError: The file is missing or unreadable.
+    """
+    status = path.stat()
+    return _digest(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _digest(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

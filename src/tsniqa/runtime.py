@@ -1,18 +1,67 @@
-"""Keep freed memory for the next batch instead of giving it back to the system.
-
-A forward pass on the CPU allocates and frees the same large blocks again and again. By default the
-GNU C library maps and unmaps each of them, and the system clears every page anew; kept in the
-process, MobileNetV2 ran more than twice as many images a second on one core (timed by hand).
-"""
+"""The running process: cores, threads, devices, and memory that is kept for the next batch."""
 
 import ctypes
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from tsniqa.errors import ConfigError
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # M_* constants of malloc.h
 
 
+def available_cores() -> int:
+    """Return the number of cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def find_device(name: str) -> str:
+    """Choose a torch device: ``"auto"`` is a GPU where there is one.
+
+    Raises:
+        ConfigError: The named device does not exist.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"no device '{name}' here; use auto, cpu or cuda") from error
+    return name
+
+
+@contextmanager
+def reproducible(threads: int) -> Iterator[None]:
+    """Fix what the last bits of results depend on: threads and the choice of GPU kernels.
+
+    Args:
+        threads: CPU threads within the block.
+    """
+    keep_freed_memory()
+    kernels = torch.backends.cudnn
+    before = torch.get_num_threads(), kernels.deterministic, kernels.benchmark
+    torch.set_num_threads(threads)
+    kernels.deterministic, kernels.benchmark = True, False
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before[0])
+        kernels.deterministic, kernels.benchmark = before[1:]
+
+
 def keep_freed_memory() -> bool:
-    """Tell the allocator of this process to keep what it frees.
+    """Tell the allocator of this process to keep what it frees for the next batch.
+
+    A forward pass on the CPU allocates and frees the same large blocks again and again. By default
+    the GNU C library maps and unmaps each of them, and the system clears every page anew; kept in
+    the process, MobileNetV2 ran more than twice as many images a second on one core.
 
     Returns:
         True if the C library took the settings; False where it is not GNU's, which is harmless.

@@ -14,9 +14,10 @@ from PIL import Image
 
 from tsniqa.data import cache as decoded
 from tsniqa.data.cache import DecodedCache, decode_each, decode_tasks, limit_from_environment
-from tsniqa.data.images import ImageSet, decode, fit_shorter_side
-from tsniqa.digests import file_digest
+from tsniqa.data.images import ImageSet
 from tsniqa.errors import ConfigError, DataError
+from tsniqa.paths import file_digest
+from tsniqa.pixels import decode, fit_shorter_side
 
 PIXELS = 3 * 20 * 30
 FILE = PIXELS + 128

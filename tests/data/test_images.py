@@ -8,16 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tsniqa.data import images
-from tsniqa.data.images import (
-    ImageSet,
-    decode,
-    fit_shorter_side,
-    full_batches,
-    normalize,
-    random_crop,
-    random_flip,
-)
+from tsniqa.data.images import ImageSet, full_batches, normalize, random_crop, random_flip
 from tsniqa.errors import DataError
+from tsniqa.pixels import decode, fit_shorter_side
 
 
 def noise(height, width, seed=0):

@@ -104,9 +104,10 @@ def score(
     device: Device = "auto",
 ) -> None:
     """Score images with a learned model: one CSV row each, with the weight of every task's head."""
-    from tsniqa.data.images import ImageSet, decode
+    from tsniqa.data.images import ImageSet
     from tsniqa.model.tsniqa import TSNIQA
-    from tsniqa.study.planning import find_device
+    from tsniqa.pixels import decode
+    from tsniqa.runtime import find_device
 
     for image in images:
         decode(image)  # refuse a broken file before any row is printed

@@ -23,10 +23,11 @@ import torchvision
 from filelock import FileLock
 from tqdm import tqdm
 
-from tsniqa.data.images import decode, fit_shorter_side, refuse_outside
 from tsniqa.data.task import Task
-from tsniqa.digests import file_digest
 from tsniqa.errors import ConfigError, DataError
+from tsniqa.paths import file_digest
+from tsniqa.pixels import decode, fit_shorter_side, refuse_outside
+from tsniqa.runtime import available_cores
 
 log = logging.getLogger("tsniqa")
 
@@ -63,7 +64,7 @@ class DecodedCache:
 
     Args:
         folder: The folder; made when the first image is stored.
-        shorter_side: Limit given to :func:`tsniqa.data.images.fit_shorter_side`, or None.
+        shorter_side: Limit given to :func:`tsniqa.pixels.fit_shorter_side`, or None.
         limit: Most bytes to keep, default :func:`limit_from_environment`. When they are used up,
             images are still decoded, but not stored.
     """
@@ -96,7 +97,7 @@ class DecodedCache:
 
         Args:
             image: The image file.
-            root: Folder that the file must not leave, see :func:`tsniqa.data.images.decode`.
+            root: Folder that the file must not leave, see :func:`tsniqa.pixels.decode`.
 
         Returns:
             Tensor uint8 [3, H, W]. A stored one is mapped copy-on-write: reading a crop reads that
@@ -236,10 +237,3 @@ def decode_each(
     finally:
         pool.shutdown(cancel_futures=True)  # after Ctrl-C: finish what is begun, start no more
     return {image: problems[image] for image in images if image in problems}
-
-
-def available_cores() -> int:
-    """Return the number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

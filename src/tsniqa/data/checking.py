@@ -10,11 +10,11 @@ import numpy as np
 from tsniqa.data import catalogue, not_found
 from tsniqa.data.cache import decode_each
 from tsniqa.data.catalogue import Source, locate, recognise, sources
-from tsniqa.data.images import decode
 from tsniqa.data.readers import labels_csv
 from tsniqa.data.task import PARTS, Task, check_parts
-from tsniqa.digests import file_digest
 from tsniqa.errors import DataError, TsniqaError
+from tsniqa.paths import file_digest
+from tsniqa.pixels import decode
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 

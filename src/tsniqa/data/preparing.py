@@ -11,8 +11,8 @@ from tsniqa.data.cache import DecodedCache, decode_each
 from tsniqa.data.catalogue import Source
 from tsniqa.data.readers import labels_csv
 from tsniqa.data.task import Task
-from tsniqa.digests import file_digest
 from tsniqa.errors import ConfigError, DataError
+from tsniqa.paths import file_digest
 
 
 def prepare_folder(folder: Path, out: Path, cache: DecodedCache) -> list[Path]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsniqa.digests import file_digest
 from tsniqa.errors import DataError, unknown_name
+from tsniqa.paths import file_digest
 from tsniqa.seeds import generator
 
 COLUMNS = ("image", "mos", "std", "split", "reference")

@@ -6,6 +6,7 @@ fingerprint over every parameter outside the normalization layers proves it.
 
 import hashlib
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -18,7 +19,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from tsniqa.data.images import normalize as to_network_input
 from tsniqa.errors import ConfigError, WeightsError, unknown_name
 from tsniqa.model.normalization import normalization_layers
 from tsniqa.paths import resolve, shipped
@@ -92,7 +92,7 @@ class Backbone(nn.Module):
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Bring uint8 images [N, 3, H, W] to the network's input: float32, normalised."""
-        return to_network_input(images.to(self.device), self.card.mean, self.card.std)
+        return _to_input(images.to(self.device), self.card.mean, self.card.std)
 
     def features(self, inputs: Tensor) -> Features:
         """Compute the pooled features of a batch.
@@ -298,3 +298,22 @@ def _read_state(path: Path, card: BackboneCard) -> dict[str, Tensor]:
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(f"backbone '{card.name}': {path} cannot be loaded: {reason}") from error
+
+
+def _to_input(batch: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Turn pixels into network input: scale to [0, 1], subtract the mean, divide by the std.
+
+    Args:
+        batch: uint8 [B, 3, H, W], on any device.
+        mean: Three channel means on the [0, 1] scale.
+        std: Three channel standard deviations on the [0, 1] scale.
+
+    Returns:
+        float32 [B, 3, H, W] in channels-last memory, on the same device.
+    """
+    values = batch.to(torch.float32, memory_format=torch.channels_last)
+    if values is batch:
+        values = batch.clone()
+    offset = values.new_tensor(mean).mul_(255).view(1, 3, 1, 1)
+    scale = values.new_tensor(std).mul_(255).view(1, 3, 1, 1)
+    return values.sub_(offset).div_(scale)

@@ -16,7 +16,8 @@ from tsniqa.model.heads import LinearHead
 from tsniqa.model.normalization import affine_parameters
 from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.paths import resolve
-from tsniqa.study.planning import prepare, reproducible
+from tsniqa.runtime import reproducible
+from tsniqa.study.planning import prepare
 from tsniqa.study.runner import run
 from tsniqa.training.trainer import Epoch, LabelledImages, learn_images
 

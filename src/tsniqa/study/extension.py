@@ -8,8 +8,8 @@ from tsniqa.data.task import check_task
 from tsniqa.errors import ConfigError
 from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.paths import cache_folder
+from tsniqa.runtime import find_device, reproducible
 from tsniqa.strategies.tsn import TSN
-from tsniqa.study.planning import find_device, reproducible
 from tsniqa.study.presets import load_preset
 from tsniqa.training.context import GateOptions, Setting
 

@@ -2,13 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from threadpoolctl import threadpool_limits
 
 from tsniqa.data import load_task
 from tsniqa.data.cache import DecodedCache
@@ -22,7 +17,7 @@ from tsniqa.model.backbone import (
     load_card,
 )
 from tsniqa.paths import cache_folder, resolve
-from tsniqa.runtime import keep_freed_memory
+from tsniqa.runtime import find_device
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.study.presets import Preset, load_preset
 from tsniqa.study.record import RESULTS_VERSION, RunConfig
@@ -131,37 +126,3 @@ def check_order(order: list[str]) -> None:
     repeated = sorted({name for name in order if order.count(name) > 1})
     if repeated:
         raise ConfigError(f"the task order names {', '.join(repeated)} twice; name each task once")
-
-
-def find_device(name: str) -> str:
-    """Choose a torch device: ``"auto"`` is a GPU where there is one.
-
-    Raises:
-        ConfigError: The named device does not exist.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"no device '{name}' here; use auto, cpu or cuda") from error
-    return name
-
-
-@contextmanager
-def reproducible(threads: int) -> Iterator[None]:
-    """Fix what the last bits of results depend on: threads and the choice of GPU kernels.
-
-    Args:
-        threads: CPU threads within the block.
-    """
-    keep_freed_memory()
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with threadpool_limits(threads):
-            yield
-    finally:
-        torch.set_num_threads(before)

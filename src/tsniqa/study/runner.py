@@ -22,9 +22,10 @@ from tsniqa.data.cache import decode_tasks
 from tsniqa.data.images import ImageSet
 from tsniqa.data.task import Task
 from tsniqa.paths import project_root
+from tsniqa.runtime import reproducible
 from tsniqa.study import evaluation as tables
 from tsniqa.study.estimate import announcement
-from tsniqa.study.planning import Plan, prepare, reproducible
+from tsniqa.study.planning import Plan, prepare
 from tsniqa.study.record import (
     RESULTS_VERSION,
     HeadEvent,

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tsniqa.data.cache import decode_tasks
 from tsniqa.errors import ConfigError, RecordError
-from tsniqa.study.planning import prepare, reproducible
+from tsniqa.runtime import reproducible
+from tsniqa.study.planning import prepare
 from tsniqa.study.record import RunConfig
 
 log = logging.getLogger("tsniqa")

@@ -29,8 +29,9 @@ from tsniqa.errors import ConfigError, RecordError
 from tsniqa.metrics import srcc
 from tsniqa.model.backbone import COMPUTED_FIELDS, load_card
 from tsniqa.model.readouts import mix
+from tsniqa.runtime import reproducible
 from tsniqa.strategies import find_strategy
-from tsniqa.study.planning import Plan, prepare, reproducible
+from tsniqa.study.planning import Plan, prepare
 from tsniqa.study.presets import load_preset
 from tsniqa.study.record import RESULTS_VERSION, RunConfig
 

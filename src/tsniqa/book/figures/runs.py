@@ -21,7 +21,7 @@ from tsniqa.book.figures.style import (
     task_colours,
     use_style,
 )
-from tsniqa.data.images import decode
+from tsniqa.pixels import decode
 from tsniqa.study import evaluation as tables
 from tsniqa.study.record import RunRecord
 from tsniqa.study.run_tables import Example

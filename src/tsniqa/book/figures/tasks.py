@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from tsniqa.book.figures.style import GREY, SEQUENTIAL, WIDTH, shown_once, task_colours
-from tsniqa.data.images import decode
+from tsniqa.pixels import decode
 from tsniqa.study.shift import FeatureMap, LabelledExample
 
 
