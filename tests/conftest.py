@@ -83,7 +83,7 @@ def write_card(folder: Path, weights: str = "tiny.safetensors", **fields) -> Pat
 
 
 TINY = {
-    "gate.clusters": 5,
+    "gate.n_clusters": 5,
     "gate.n_init": 2,
     "schedule.head.epochs": 4,
     "schedule.head.batch": 8,

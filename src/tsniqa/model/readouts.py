@@ -1,4 +1,6 @@
-"""Ways to use several heads: from scores of all heads to one quality score per image."""
+"""Readouts: from the scores of all heads to one quality score per image."""
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -6,19 +8,16 @@ from tsniqa.errors import ConfigError, unknown_name
 from tsniqa.model.gating import TEMPERATURE, softmin_weights
 
 MIXTURES = ("gated", "hard", "uniform", "centred")
-"""Uses that mix all heads seen so far; ``oracle`` and ``latest`` pick a single head instead."""
+"""Readouts that mix all heads seen so far."""
 
-USES = ("gated", "latest", "oracle", "hard", "uniform", "centred")
-"""All uses of several heads; a model with one shared head has only ``single``."""
-
-DRIFTING_USES = (*USES, "half")
-"""Uses where later tasks change what old heads say; ``half`` is the mean of latest and gated."""
+READOUTS = ("gated", "latest", "oracle", "hard", "uniform", "centred")
+"""All readouts of several heads; ``oracle`` and ``latest`` pick one of them."""
 
 
 def mix(
     heads: np.ndarray,
     distances: np.ndarray | None,
-    use: str,
+    readout: str,
     offsets: np.ndarray | None = None,
     temperature: float = TEMPERATURE,
 ) -> np.ndarray:
@@ -28,9 +27,9 @@ def mix(
         heads: Float array [N, T], each head's score, tasks in name order.
         distances: Float array [N, T, stages] of the gate, tasks in the same order; not needed for
             ``uniform``.
-        use: ``gated`` (sum of gate weights times scores: the paper's method), ``hard`` (the head
-            with the largest weight), ``uniform`` (the plain mean), or ``centred`` (gated, after
-            every head's mean score over its own training images is subtracted).
+        readout: ``gated`` (sum of gate weights times scores: the paper's method), ``hard`` (the
+            head with the largest weight), ``uniform`` (the plain mean), or ``centred`` (gated,
+            after every head's mean score over its own training images is subtracted).
         offsets: Float array [T], those means; needed for ``centred`` alone.
         temperature: Factor on the distances, see :func:`tsniqa.model.gating.softmin_weights`.
 
@@ -38,19 +37,63 @@ def mix(
         Float64 array [N].
 
     Raises:
-        ConfigError: The use is unknown, or what it needs was not given.
+        ConfigError: The readout is unknown, or what it needs was not given.
     """
     heads = np.asarray(heads, dtype=np.float64)
-    if use == "uniform":
+    if readout == "uniform":
         return heads.mean(axis=1)
-    if use not in MIXTURES:
-        raise unknown_name("mixture", use, MIXTURES)
-    if distances is None or (use == "centred" and offsets is None):
+    if readout not in MIXTURES:
+        raise unknown_name("readout", readout, MIXTURES)
+    if distances is None or (readout == "centred" and offsets is None):
         needed = "gate distances" if distances is None else "head offsets"
-        raise ConfigError(f"the use '{use}' needs {needed}, which this model does not have")
+        raise ConfigError(f"the readout '{readout}' needs {needed}, which this model does not have")
     weights = softmin_weights(distances, temperature)
-    if use == "hard":
+    if readout == "hard":
         return heads[np.arange(len(heads)), weights.argmax(axis=1)]
-    if use == "centred":
+    if readout == "centred":
         heads = heads - offsets
     return (weights * heads).sum(axis=1)
+
+
+class Skipped(NamedTuple):
+    """What is left when light heads are skipped; float64 arrays [N].
+
+    Attributes:
+        scores: Renormalised scores from the heads that were evaluated.
+        weight: Total weight delta of those that were not.
+        evaluated: Number of evaluated heads (integers).
+        bound: Certified largest change, ``delta (1 + |score|)``, at most 2 delta.
+    """
+
+    scores: np.ndarray
+    weight: np.ndarray
+    evaluated: np.ndarray
+    bound: np.ndarray
+
+
+def skip_heads(heads: np.ndarray, weights: np.ndarray, tolerance: float) -> Skipped:
+    """Mix only the heads that matter; the gate's weights are known before any head is evaluated.
+
+    For each image the lightest heads are skipped as long as their total weight stays at or below
+    the tolerance; the heaviest head is always evaluated.
+
+    Args:
+        heads: Scores [N, T] in [-1, 1].
+        weights: The gate's weights [N, T], each row summing to 1.
+        tolerance: Largest weight delta to skip, in [0, 1).
+
+    Raises:
+        ConfigError: The tolerance is out of range.
+    """
+    if not 0 <= tolerance < 1:
+        raise ConfigError(f"the skipped weight must lie in [0, 1), not {tolerance:g}; lower it")
+    order = np.argsort(weights, axis=1, kind="stable")
+    total = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    light = total <= tolerance
+    light[:, -1] = False  # rounding must not skip the last head
+    skipped = np.zeros(weights.shape, dtype=bool)
+    np.put_along_axis(skipped, order, light, axis=1)
+    kept = np.where(skipped, 0.0, weights)
+    scores = (kept * heads).sum(axis=1) / kept.sum(axis=1)
+    weight = np.where(skipped, weights, 0.0).sum(axis=1)
+    return Skipped(scores, weight, (~skipped).sum(axis=1), weight * (1 + np.abs(scores)))

@@ -11,7 +11,7 @@ from tsniqa.paths import cache_folder
 from tsniqa.runtime import find_device, reproducible
 from tsniqa.strategies.tsn import TSN
 from tsniqa.study.presets import load_preset
-from tsniqa.training.context import GateOptions, Setting
+from tsniqa.training.context import GateOptions, TrainingContext
 
 
 def extend(
@@ -54,14 +54,16 @@ def extend(
     task = load_task(name, data_root, seed)
     check_task(task)
     gate = GateOptions(
-        clusters=model.gate.clusters, n_init=model.gate.n_init, temperature=model.gate.temperature
+        n_clusters=model.gate.n_clusters,
+        n_init=model.gate.n_init,
+        temperature=model.gate.temperature,
     )
     decoded = DecodedCache(cache_folder("decoded"), model.shorter_side)
     decode_tasks([task], decoded)
-    setting = Setting(
+    context = TrainingContext(
         model.backbone, chosen.schedule, gate, seed, model.shorter_side, decoded=decoded
     )
-    strategy = TSN(setting)
+    strategy = TSN(context)
     strategy.load_state(model.state())
     with reproducible(chosen.threads):
         history = strategy.learn(task, []).history

@@ -5,23 +5,18 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from tsniqa.cards import COMPUTED_FIELDS, BackboneCard, load_card
 from tsniqa.data import load_task
 from tsniqa.data.cache import DecodedCache
 from tsniqa.data.task import Task, check_task
 from tsniqa.errors import ConfigError
-from tsniqa.model.backbone import (
-    COMPUTED_FIELDS,
-    BackboneCard,
-    fingerprint,
-    load_backbone,
-    load_card,
-)
+from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.paths import cache_folder, resolve
 from tsniqa.runtime import find_device
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.study.presets import Preset, load_preset
 from tsniqa.study.record import RESULTS_VERSION, RunConfig
-from tsniqa.training.context import Setting
+from tsniqa.training.context import TrainingContext
 
 
 @dataclass
@@ -31,7 +26,7 @@ class Plan:
     config: RunConfig
     preset: Preset
     card: BackboneCard
-    setting: Setting
+    context: TrainingContext
     strategy: Strategy
     tasks: list[Task]
     fingerprints: dict[str, str]
@@ -54,8 +49,8 @@ class Plan:
             "version": RESULTS_VERSION,
         }
         # Of the weights this strategy's alone; what is as by default leaves the identity as it was.
-        if self.setting.strategy_weight is not None:
-            identity["weight"] = self.setting.strategy_weight
+        if self.context.weight is not None:
+            identity["weight"] = self.context.weight
         if self.preset.importance != "derived":
             identity["importance"] = self.preset.importance
         if self.preset.memory != Preset.model_fields["memory"].default:
@@ -95,13 +90,13 @@ def prepare(
             step.pairs_of(task.name)
     backbone = load_backbone(card, find_device(device))
     decoded = DecodedCache(cache_folder("decoded"), preset.shorter_side)
-    setting = Setting(
+    context = TrainingContext(
         backbone,
         preset.schedule,
         preset.gate,
         config.seed,
         preset.shorter_side,
-        strategy_weight=preset.weights.get(config.strategy),
+        weight=preset.weights.get(config.strategy),
         importance=preset.importance,
         memory=preset.memory,
         feature_cache=cache,
@@ -111,8 +106,8 @@ def prepare(
         "backbone": fingerprint(dict(backbone.network.state_dict())),
         "filters before": backbone.filters_fingerprint(),
     }
-    strategy = find_strategy(config.strategy)(setting)
-    return Plan(config, preset, card, setting, strategy, tasks, fingerprints, decoded)
+    strategy = find_strategy(config.strategy)(context)
+    return Plan(config, preset, card, context, strategy, tasks, fingerprints, decoded)
 
 
 def check_order(order: list[str]) -> None:

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt, Valid
 
 from tsniqa.errors import ConfigError, unknown_name
 from tsniqa.paths import shipped
-from tsniqa.training.context import GateOptions, Schedule
+from tsniqa.training.context import GateOptions
+from tsniqa.training.schedules import Schedule
 
 
 class Preset(BaseModel):

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from tsniqa.errors import ConfigError, TsniqaError, unknown_name
-from tsniqa.model.readouts import DRIFTING_USES, USES
+from tsniqa.model.readouts import READOUTS
 from tsniqa.strategies import find_strategy
 from tsniqa.study.comparison import weight_is_current
 from tsniqa.study.presets import load_preset
@@ -66,7 +66,13 @@ class Side(BaseModel):
     @model_validator(mode="after")
     def _exist(self) -> Self:
         strategy = find_strategy(self.strategy)
-        uses = ("single",) if not strategy.gated else DRIFTING_USES if strategy.drifting else USES
+        uses = (
+            ("single",)
+            if not strategy.gated
+            else (*READOUTS, "half")
+            if strategy.drifting
+            else READOUTS
+        )
         if self.use not in uses:
             raise unknown_name("use", self.use, uses)
         return self

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from tsniqa.cards import BackboneCard
 from tsniqa.errors import RecordError
-from tsniqa.model.backbone import BackboneCard
-from tsniqa.model.readouts import DRIFTING_USES, MIXTURES, USES
-from tsniqa.strategies.protocol import ParameterCount
+from tsniqa.model.readouts import MIXTURES, READOUTS
+from tsniqa.strategies.base import ParameterCount
 from tsniqa.study.presets import Preset
 from tsniqa.training.trainer import Epoch
 
@@ -156,7 +156,7 @@ class RunRecord:
         """Ways in which this strategy's heads can be used."""
         if not self.description.gated:
             return ("single",)
-        return DRIFTING_USES if self.description.drifting else USES
+        return (*READOUTS, "half") if self.description.drifting else READOUTS
 
     @property
     def mixtures(self) -> tuple[str, ...]:

@@ -24,7 +24,6 @@ from tsniqa.data.task import Task
 from tsniqa.paths import project_root
 from tsniqa.runtime import reproducible
 from tsniqa.study import evaluation as tables
-from tsniqa.study.estimate import announcement
 from tsniqa.study.planning import Plan, prepare
 from tsniqa.study.record import (
     RESULTS_VERSION,
@@ -67,7 +66,6 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
             return RunRecord.load(folder)
         decode_tasks(plan.tasks, plan.decoded)
         with reproducible(plan.preset.threads):
-            log.info("%s", announcement(plan))
             return _Run(plan, folder).finish()
 
 
@@ -118,7 +116,9 @@ class _Run:
         learning = time.perf_counter() - start
         start = time.perf_counter()
         names = sorted(learned.offsets)
-        scores = np.concatenate([plan.strategy.heads(images, names) for images in self._tests()])
+        scores = np.concatenate(
+            [plan.strategy.model.read(images, names, gate=False)[0] for images in self._tests()]
+        )
         scoring = time.perf_counter() - start
         content = {
             "history": [epoch.model_dump() for epoch in learned.history],
@@ -147,21 +147,23 @@ class _Run:
 
     def _tests(self) -> list[ImageSet]:
         tasks = sorted(self.plan.tasks, key=lambda task: task.name)
-        return [self.plan.setting.images(task, "test").images for task in tasks]
+        return [self.plan.context.images(task, "test").images for task in tasks]
 
     def _time_all_heads(self) -> float:
         """Return the seconds to score the last task's test images with all heads."""
-        images = self.plan.setting.images(self.plan.tasks[-1], "test").images
-        self.plan.strategy.heads(images)  # whatever is loaded or prepared at first use
+        images = self.plan.context.images(self.plan.tasks[-1], "test").images
+        self.plan.strategy.model.read(
+            images, gate=False
+        )  # whatever is loaded or prepared at first use
         start = time.perf_counter()
-        self.plan.strategy.heads(images)
+        self.plan.strategy.model.read(images, gate=False)
         return time.perf_counter() - start
 
     def _write_record(self, steps: list[int]) -> RunRecord:
         plan = self.plan
         contents = [json.loads((self.partial / f"step-{step}.json").read_text()) for step in steps]
         arrays = [load_arrays(self.partial / f"step-{step}.safetensors") for step in steps]
-        distances = [plan.strategy.distances(images) for images in self._tests()]
+        distances = [plan.strategy.model.read(images, ())[1] for images in self._tests()]
         gated = plan.strategy.gated
         description = self._describe(steps, contents)
         record = RunRecord(
@@ -205,7 +207,7 @@ class _Run:
             preset=plan.preset,
             backbone=plan.card.model_copy(update={"weights": Path(plan.card.weights).name}),
             gated=plan.strategy.gated,
-            drifting=plan.strategy.drifting,
+            drifting=plan.strategy.order_dependent,
             all_at_once=plan.strategy.all_at_once,
             tasks=[_task_info(task) for task in plan.tasks],
             test_images={
@@ -219,7 +221,7 @@ class _Run:
             },
             parameters=plan.strategy.parameters(),
             timings=timings | {"all heads": self._time_all_heads()},
-            device=_device_name(plan.setting.backbone.device),
+            device=_device_name(plan.context.backbone.device),
             versions=_versions(),
             commit=_commit(),
             fingerprints={

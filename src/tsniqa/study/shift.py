@@ -103,7 +103,7 @@ def gate_features(plan: Plan, part: str) -> dict[str, Stages]:
         Features by task name, in the order of the stream.
     """
     return {
-        task.name: [stage.numpy() for stage in plan.setting.reference_features(task, part).gate]
+        task.name: [stage.numpy() for stage in plan.context.reference_features(task, part).gate]
         for task in plan.tasks
     }
 
@@ -113,9 +113,9 @@ def fit_gate(plan: Plan) -> KMeansGate:
 
     Nothing of this needs a label or a learned head, so the gate can be looked at by itself.
     """
-    gate = KMeansGate(**plan.setting.gate.model_dump())
+    gate = KMeansGate(**plan.context.gate.model_dump())
     for name, features in gate_features(plan, "train").items():
-        gate.fit(features, name, plan.setting.seed_for(name, "gate"))
+        gate.fit(features, name, plan.context.seed_for(name, "gate"))
     return gate
 
 

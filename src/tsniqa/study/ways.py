@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from tsniqa.model.readouts import DRIFTING_USES
+from tsniqa.model.readouts import READOUTS
 from tsniqa.strategies import FAMILIES, STRATEGIES
 from tsniqa.study import evaluation as tables
 from tsniqa.study.comparison import image_milliseconds, minutes
@@ -93,7 +93,7 @@ def main_ways(runs: Runs) -> list[Way]:
 def main_use(strategy: str, runs: Runs) -> str:
     """Return how the source of a strategy uses its heads."""
     known = STRATEGIES.get(strategy)
-    return known.main_use if known else runs[strategy][0].uses[0]
+    return known.main_readout if known else runs[strategy][0].uses[0]
 
 
 def _listed(runs: Runs) -> list[str]:
@@ -229,10 +229,10 @@ def use_table(runs: Runs, column: str = "mean SRCC") -> pd.DataFrame:
     """
     table = all_measures(runs, [way for way in ways(runs) if way.use != "single"])
     if table.empty:
-        return pd.DataFrame(columns=list(DRIFTING_USES))
+        return pd.DataFrame(columns=list((*READOUTS, "half")))
     means = table.groupby(["strategy", "use"])[column].mean().unstack()
     several = [name for name in _listed(runs) if name in means.index]
-    return means.loc[several, [use for use in DRIFTING_USES if use in means]]
+    return means.loc[several, [use for use in (*READOUTS, "half") if use in means]]
 
 
 def best_ways(table: pd.DataFrame, column: str) -> tuple[list[str], list[str]]:

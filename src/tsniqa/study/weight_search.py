@@ -24,10 +24,10 @@ from pydantic import (
     field_validator,
 )
 
+from tsniqa.cards import COMPUTED_FIELDS, load_card
 from tsniqa.data.cache import decode_tasks
 from tsniqa.errors import ConfigError, RecordError
 from tsniqa.metrics import srcc
-from tsniqa.model.backbone import COMPUTED_FIELDS, load_card
 from tsniqa.model.readouts import mix
 from tsniqa.runtime import reproducible
 from tsniqa.strategies import find_strategy
@@ -237,7 +237,7 @@ def validation_srcc(learned: Plan) -> dict[str, dict[str, float]]:
     }
     latest = learned.tasks[-1].name
     for task in learned.tasks:
-        images, mos, _ = learned.setting.images(task, "val")
+        images, mos, _ = learned.context.images(task, "val")
         heads = dict(zip(strategy.head_names, strategy.heads(images).T, strict=True))
         distances = strategy.distances(images)
         for use in found:
