@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from tsniqa.book.parameters import run_config
 from tsniqa.data import load_task
 from tsniqa.data.images import ImageSet
 from tsniqa.model.heads import LinearHead
@@ -17,8 +16,8 @@ from tsniqa.model.normalization import affine_parameters
 from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.paths import resolve
 from tsniqa.runtime import reproducible
-from tsniqa.study.planning import prepare
-from tsniqa.study.runner import run
+from tsniqa.study.config import resolve_run, run_config
+from tsniqa.study.runner import run, training_context
 from tsniqa.training.trainer import Epoch, LabelledImages, learn_images
 
 IMAGES_PER_TASK = 20
@@ -35,7 +34,7 @@ def report(model_folder: Path | None, records: Path) -> Iterator[str]:
     """
     data_root = resolve("data/raw")
     if model_folder is None:
-        model_folder = run(run_config("mini", "tsn"), data_root, records).folder / "model"
+        model_folder = run(run_config(), data_root, records).folder / "model"
     model = TSNIQA.load(model_folder)
     with reproducible(1):
         yield from scoring_lines(model)
@@ -118,8 +117,8 @@ def learning_lines(data_root: Path) -> Iterator[str]:
 
 def _learn(data_root: Path, loaded: bool, seed: int) -> list[Epoch]:
     """Learn from the same random head; an epoch loads each image once on average either way."""
-    plan = prepare(run_config("mini", "tsn", [TASK]), data_root, "cpu")
-    setting, task = plan.setting, plan.tasks[0]
+    resolved = resolve_run(run_config(task_order=[TASK]), data_root, "cpu")
+    setting, task = training_context(resolved), resolved.tasks[0]
     head = LinearHead(setting.backbone.head_width, torch.Generator().manual_seed(seed))
     parts = [setting.images(task, part) for part in ("train", "val")]
     step, train = setting.schedule.normalization, parts[0]
