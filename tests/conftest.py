@@ -18,11 +18,13 @@ from scipy.ndimage import gaussian_filter
 from tsniqa.data import load_task
 from tsniqa.data.task import Task
 from tsniqa.model.backbone import Backbone, load_backbone, load_card
-from tsniqa.study import evaluation as tables
-from tsniqa.study import extension, planning
+from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.study import runner as study
-from tsniqa.study.planning import Plan, prepare
-from tsniqa.study.record import RunConfig, RunRecord
+from tsniqa.study.bootstrap import draw_table
+from tsniqa.study.config import ResolvedRun, RunConfig, resolve_run
+from tsniqa.study.evaluation import correlation_table
+from tsniqa.study.record import RunRecord
+from tsniqa.training.context import Setting
 
 settings.register_profile("tsniqa", deadline=None, derandomize=True)
 settings.load_profile("tsniqa")
@@ -99,6 +101,33 @@ TINY = {
 
 
 @dataclass
+class Prepared:
+    """A run with everything it needs, before anything is learned."""
+
+    resolved: ResolvedRun
+    setting: Setting
+    strategy: Strategy
+
+    @property
+    def tasks(self):
+        return list(self.resolved.tasks)
+
+    @property
+    def preset(self):
+        return self.resolved.preset
+
+    @property
+    def run_id(self):
+        return self.resolved.run_id
+
+
+def prepare_run(config: RunConfig, data_root: Path, device: str = "cpu", cache=None) -> Prepared:
+    resolved = resolve_run(config, data_root, device)
+    setting = study.training_context(resolved, cache)
+    return Prepared(resolved, setting, find_strategy(config.strategy)(setting))
+
+
+@dataclass
 class World:
     """A data root with the tasks alpha, beta and gamma, and a backbone card."""
 
@@ -116,8 +145,11 @@ class World:
     def run(self, results: Path, strategy: str = "tsn", order=("alpha", "beta", "gamma"), **fields):
         return study.run(self.config(strategy, order, **fields), self.data_root, results, "cpu")
 
-    def plan(self, strategy: str = "tsn", order=("alpha", "beta", "gamma"), **fields) -> Plan:
-        return prepare(self.config(strategy, order, **fields), self.data_root, "cpu")
+    def resolve(self, strategy: str = "tsn", order=("alpha", "beta", "gamma"), **fields):
+        return resolve_run(self.config(strategy, order, **fields), self.data_root, "cpu")
+
+    def plan(self, strategy: str = "tsn", order=("alpha", "beta", "gamma"), **fields) -> Prepared:
+        return prepare_run(self.config(strategy, order, **fields), self.data_root)
 
     def task(self, name: str) -> Task:
         return load_task(name, self.data_root, 0)
@@ -131,8 +163,7 @@ def _own_cache_of_decoded_images(tmp_path_factory):
     """Keep the tests' decoded images out of the checkout's cache."""
     folder = tmp_path_factory.mktemp("decoded")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (planning, extension):
-            patch.setattr(module, "cache_folder", lambda kind: folder / kind)
+        patch.setattr(study, "cache_folder", lambda kind: folder / kind)
         yield
 
 
@@ -161,6 +192,12 @@ def finished(world, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def prepare():
+    """The function that makes everything a run needs, but learns nothing."""
+    return prepare_run
+
+
+@pytest.fixture(scope="session")
 def dataset():
     """The function that writes a dataset in the generic layout."""
     return write_dataset
@@ -177,14 +214,13 @@ def reseeded():
     """Copy a record under another seed, its correlations and draws shifted."""
 
     def copy(record, seed, shift=0.0):
-        if record.draws is None:
-            record.draws = tables.bootstrap_table(record, record.mos)
         config = record.config.model_copy(update={"seed": seed})
         return replace(
             record,
             description=record.description.model_copy(update={"config": config}),
-            correlations=record.correlations + shift,
-            draws=record.draws + np.float32(shift),
+            mos=None,
+            correlations=correlation_table(record, record.mos) + shift,
+            draws=draw_table(record, record.mos) + np.float32(shift),
             cache={},
         )
 

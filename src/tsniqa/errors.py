@@ -6,6 +6,10 @@ papermill it is the last line of the output.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class TsniqaError(Exception):
@@ -44,3 +48,17 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
     hint = f"; did you mean '{close[0]}'?" if close else ";"
     plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
     return ConfigError(f"unknown {kind} '{name}'{hint} valid {plural}: {', '.join(names)}")
+
+
+def invalid_content(where: str, error: "ValidationError") -> ConfigError:
+    """Build the one-line error for content that pydantic refuses, to be raised by the caller.
+
+    Args:
+        where: What was read, for instance ``"preset 'mini'"``.
+        error: What pydantic says; its first finding is told.
+    """
+    first = error.errors()[0]
+    # A place within a union also names the member that was tried, with a space in it.
+    field = ".".join(str(part) for part in first["loc"] if " " not in str(part))
+    reason = first["msg"].removeprefix("Value error, ")
+    return ConfigError(": ".join(filter(None, (where, field, f"{reason}; correct the value"))))

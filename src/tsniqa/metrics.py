@@ -211,6 +211,38 @@ def mpsr(srcc_matrix: np.ndarray) -> float:
     return float(np.mean(ratios))
 
 
+def backward_transfer(srcc_matrix: np.ndarray) -> float:
+    """Backward transfer, BWT: the mean over s < T of S[T, s] - S[s, s]; negative if it forgets.
+
+    Source: Lopez-Paz and Ranzato, *Gradient Episodic Memory for Continual Learning*, NIPS 2017.
+
+    Args:
+        srcc_matrix: S [T, T] (see :func:`plasticity`).
+
+    Returns:
+        A value in [-2, 2]; NaN for a single task.
+    """
+    matrix = _square(srcc_matrix)
+    changes = (matrix[-1] - matrix.diagonal())[:-1]
+    return float(changes.mean()) if len(changes) else float("nan")
+
+
+def forgetting(srcc_matrix: np.ndarray) -> float:
+    """Forgetting measure: the mean over s < T of max over s <= t < T of S[t, s] - S[T, s].
+
+    Source: Chaudhry et al., *Riemannian Walk for Incremental Learning*, ECCV 2018.
+
+    Args:
+        srcc_matrix: S [T, T] (see :func:`plasticity`).
+
+    Returns:
+        A value in [-2, 2]; NaN for a single task.
+    """
+    matrix = _square(srcc_matrix)
+    lost = [matrix[s:-1, s].max() - matrix[-1, s] for s in range(len(matrix) - 1)]
+    return float(np.mean(lost)) if lost else float("nan")
+
+
 def weighted_srcc(srcc_values: np.ndarray, counts: np.ndarray) -> float:
     """Mean of the tasks' SRCC, weighted by their numbers of test images.
 

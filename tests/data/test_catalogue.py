@@ -9,7 +9,7 @@ from official import csiq, kadid_10k, koniq_10k, live
 from tsniqa.data import catalogue, load_task, overview, task_names
 from tsniqa.data.cards import PAPER, find_card, load_cards
 from tsniqa.errors import ConfigError, DataError
-from tsniqa.study.presets import load_preset
+from tsniqa.study.config import load_preset
 
 NAMES = list(load_cards())
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from tsniqa.paths import cache_folder, shipped
-from tsniqa.study.planning import prepare
-from tsniqa.study.record import RunConfig
+from tsniqa.study.config import RunConfig
 
 TASKS = ("alpha", "beta", "gamma")
 
@@ -141,7 +140,7 @@ def test_without_step_two_tsn_is_head_only(world):
 @pytest.mark.skipif(
     not (shipped("backbones") / "mini.yml").is_file(), reason="the mini backbone is not there yet"
 )
-def test_three_mini_tasks_in_two_orders_on_the_mini_backbone(tmp_path):
+def test_three_mini_tasks_in_two_orders_on_the_mini_backbone(prepare, tmp_path):
     order = ("mini-live", "mini-bid", "mini-kadid")
     outcomes = []
     for tasks in (order, order[::-1]):
@@ -155,7 +154,7 @@ def test_three_mini_tasks_in_two_orders_on_the_mini_backbone(tmp_path):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_on_a_gpu_the_order_does_not_matter_either_and_filters_stay(world):
+def test_on_a_gpu_the_order_does_not_matter_either_and_filters_stay(prepare, world):
     outcomes = []
     for order in (TASKS, TASKS[::-1]):
         plan = prepare(world.config("tsn", order), world.data_root, "cuda")

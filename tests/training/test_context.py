@@ -6,7 +6,6 @@ import torch
 from tsniqa.data.images import ImageSet
 from tsniqa.scoring.features import image_features
 from tsniqa.seeds import derive_seed
-from tsniqa.study.planning import prepare
 from tsniqa.training.context import Setting
 
 
@@ -71,7 +70,7 @@ def test_a_card_that_computes_otherwise_with_the_same_weights_has_other_features
 
 @pytest.mark.parametrize("statistics", ["kept", "batch"])
 def test_features_of_a_task_are_found_again_whatever_was_learned_before_it(
-    world, tmp_path, statistics
+    prepare, world, tmp_path, statistics
 ):
     overrides = {"schedule.normalization.statistics": statistics}
     cache = tmp_path / "features"

@@ -13,6 +13,10 @@ SeedOption = Annotated[
 DataRoot = Annotated[
     Path, typer.Option(help="Folder of datasets, one folder each (see: tsniqa data list).")
 ]
+PresetOption = Annotated[str, typer.Option(help="Name of a preset (see: tsniqa list).")]
+ResultsDir = Annotated[Path, typer.Option(help="Folder that receives run records.")]
+Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")]
+ModelFolder = Annotated[Path, typer.Option(help="Folder of a saved model: <record>/model.")]
 
 DATA_ROOT = Path("data/raw")
 RECORDS = Path(".runs/records")

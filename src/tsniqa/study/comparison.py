@@ -1,239 +1,166 @@
-"""Records made here beside published ones: which belong together, and how far they differ."""
+"""Strategies side by side: every readout of what each has learned, over one or more seeds.
+
+All functions take ``runs``: by the name of each strategy (or of a variant of one), its records with
+different seeds. Bounds are told apart from what competes: what may see all tasks at once, or is
+told which task an image comes from, answers an easier question.
+"""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from tsniqa.errors import RecordError
-from tsniqa.strategies import STRATEGIES
-from tsniqa.study.presets import load_preset
-from tsniqa.study.record import RunRecord, find_records
+from tsniqa.strategies import FAMILIES, STRATEGIES
+from tsniqa.study.evaluation import SUMMARY, srcc_matrix, summary
+from tsniqa.study.record import RunRecord
 
-COMPARED = ("scores", "gate distances", "SRCC")
-"""What :func:`compare` takes the largest absolute difference of."""
+Runs = Mapping[str, Sequence[RunRecord]]
+Pair = tuple[str, str]
+"""A strategy and a readout."""
+
+UPPER, TOLD, COMPARED, LOWER = "upper bound", "task is told", "compared", "lower bound"
+REMEMBERS = "remembers all"
+ROLES = (UPPER, TOLD, REMEMBERS, COMPARED, LOWER)
+"""Roles in a comparison, in the order in which tables show them."""
+
+COMPETING = (COMPARED, LOWER)
+"""Roles of what knows the image alone, and has no more of earlier tasks than allowed."""
 
 
-def compare(local_dir: Path, published_dir: Path) -> pd.DataFrame:
-    """Compare the records of one folder with those of the same runs in another.
+def label(strategy: str, readout: str) -> str:
+    """Name a strategy with a readout, as tables and figures do."""
+    return strategy if readout == "single" else f"{strategy} {readout}"
 
-    The identity of a run covers configuration, backbone and data, not the machine; so what differs
-    here is what another processor, another library version or an error makes of the same run.
 
-    Args:
-        local_dir: Folder of record folders; it need not exist.
-        published_dir: Another one.
+def family(strategy: str) -> str:
+    """Return one of :data:`tsniqa.strategies.FAMILIES`; a strategy in none of them is ``other``."""
+    known = (name for name, members in FAMILIES.items() if STRATEGIES.get(strategy) in members)
+    return next(known, "other")
 
-    Returns:
-        One row for every run that both have: ``run``, the largest absolute difference of each of
-        :data:`COMPARED` (infinite where a value is missing on one side alone, NaN where neither
-        has any), ``here`` and ``published`` (the devices).
 
-    Raises:
-        RecordError: A record is unreadable, or two records of a run differ in shape.
+def role(strategy: str, readout: str, runs: Runs) -> str:
+    """Tell what a strategy with a readout may use; one of :data:`ROLES`.
+
+    Replay remembers all where its memory holds every training image of the runs: it then sees all
+    tasks at once, as joint learning does.
     """
-    columns = ["run", *COMPARED, "here", "published"]
-    rows = []
-    for path in sorted(local_dir.glob("*/record.json")):
-        folder = published_dir / path.parent.name
-        if not (folder / "record.json").is_file():
-            continue
-        local, published = RunRecord.load(path.parent), RunRecord.load(folder)
-        pairs = (
-            (local.scores, published.scores),
-            (local.distances, published.distances),
-            (_srcc_values(local), _srcc_values(published)),
-        )
-        differences = [_largest_difference(*pair, path.parent, folder) for pair in pairs]
-        devices = local.description.device, published.description.device
-        rows.append([local.description.run_id, *differences, *devices])
-    return pd.DataFrame(rows, columns=columns)
+    known = STRATEGIES.get(strategy)
+    if (known and known.all_at_once) or (strategy, readout) == ("separate", "oracle"):
+        return UPPER
+    if readout == "oracle":
+        return TOLD
+    if family(strategy) == "replay":
+        description = runs[strategy][0].description
+        images = sum(task.images["train"] for task in description.tasks)
+        return REMEMBERS if images <= description.preset.memory else COMPARED
+    return LOWER if family(strategy) == "no defence" else COMPARED
 
 
-def _srcc_values(record: RunRecord) -> np.ndarray | None:
-    return None if record.correlations is None else record.correlations[..., 0]
+def pairs(runs: Runs) -> list[Pair]:
+    """List every readout of every strategy, by role, then as strategies are registered."""
+    names = [name for name in [*STRATEGIES, *sorted(set(runs) - set(STRATEGIES))] if runs.get(name)]
+    found = [(name, readout) for name in names for readout in runs[name][0].readouts]
+    return sorted(found, key=lambda pair: ROLES.index(role(*pair, runs)))
 
 
-def _largest_difference(
-    first: np.ndarray | None, second: np.ndarray | None, here: Path, there: Path
-) -> float:
-    """Return the largest absolute difference; equal and both-missing values differ by 0."""
-    if first is None and second is None:
-        return float("nan")
-    if first is None or second is None or first.shape != second.shape:
-        raise RecordError(
-            f"the records {here} and {there} are of one run but hold different values; "
-            f"delete {here} and run it again"
-        )
-    first, second = first.astype(np.float64), second.astype(np.float64)
-    one_missing = np.isnan(first) != np.isnan(second)
-    differences = np.where(one_missing, np.inf, np.nan_to_num(np.abs(first - second)))
-    return float(differences.max(initial=0.0))
-
-
-def published_runs(
-    results_dir: Path,
-    preset: str,
-    seeds: Sequence[int],
-    split: str = "given",
-    like: RunRecord | None = None,
-    task_order: Sequence[str] | None = None,
-    changed: Mapping[str, Any] | None = None,
-) -> dict[str, list[RunRecord]]:
-    """Find the published records of one experiment, every strategy's.
-
-    Args:
-        results_dir: Folder of published records; it need not exist.
-        preset: Name of the preset.
-        seeds: Wanted seeds.
-        split: Split of the runs.
-        like: A record whose order, overrides, preset values, backbone, code version and data the
-            others must share (a strategy's own weight is the checkout's preset's). None is the
-            record of ``tsn`` without overrides by the newest version of the code.
-        task_order: Order of that record; None is the preset's own.
-        changed: Values of the preset, by name, in which the wanted records do differ from it, by
-            an override each.
-
-    Returns:
-        By strategy (those that are registered first), its records by seed. Nothing is returned
-        where there is nothing to be like.
-    """
-    wanted = {"preset": preset, "split": split, "splits_from": None}
-    found = [
-        record for record in find_records(results_dir, **wanted) if record.config.seed in set(seeds)
+def main_pairs(runs: Runs) -> list[Pair]:
+    """List the few that figures show: each strategy as its source means it, and TSN's oracle."""
+    return [
+        (name, readout)
+        for name, readout in pairs(runs)
+        if (name, readout) == ("tsn", "oracle") or readout == main_readout(name, runs)
     ]
-    plain = [record for record in found if _is_plain_tsn(record, task_order)]
-    newest = max(plain, key=lambda record: record.description.results_version, default=None)
-    like = like or newest
-    names = [*STRATEGIES, *sorted({record.config.strategy for record in found} - set(STRATEGIES))]
-    runs = {
-        name: sorted(
-            (
-                record
-                for record in found
-                if record.config.strategy == name
-                and like
-                and _same_experiment(like, record, changed or {})
-            ),
-            key=lambda record: record.config.seed,
-        )
-        for name in names
-    }
-    return {name: records for name, records in runs.items() if records}
 
 
-def require(
-    runs: Mapping[str, Sequence[RunRecord]], strategy: str, preset: str, seed: int, split: str
-) -> RunRecord:
-    """Return the first record of a strategy.
-
-    Raises:
-        RecordError: There is none; the message has the command that makes it.
-    """
-    if runs.get(strategy):
-        return runs[strategy][0]
-    raise RecordError(
-        f"no published record of {strategy} on preset '{preset}', seed {seed}, split '{split}'; "
-        f"make it with: tsniqa run --no-page --preset {preset} --strategy {strategy} --seed {seed} "
-        f"--split {split} --data-root DIR --results-dir DIR"
-    )
+def main_readout(strategy: str, runs: Runs) -> str:
+    """Return how the source of a strategy reads its heads out; else its record's first readout."""
+    known = STRATEGIES.get(strategy)
+    return known.main_readout if known else runs[strategy][0].readouts[0]
 
 
-def joined(
-    here: Mapping[str, Sequence[RunRecord]], published: Mapping[str, Sequence[RunRecord]]
-) -> dict[str, list[RunRecord]]:
-    """Put records made here and published ones together; a run that both have counts once."""
-    runs = {}
-    for name in dict.fromkeys([*here, *published]):
-        own = list(here.get(name, ()))
-        seeds = {record.config.seed for record in own}
-        runs[name] = own + [
-            record for record in published.get(name, ()) if record.config.seed not in seeds
-        ]
-    return runs
-
-
-def origin_table(
-    here: Mapping[str, Sequence[RunRecord]], published: Mapping[str, Sequence[RunRecord]]
-) -> pd.DataFrame:
-    """Say which seeds of each strategy were run here and which are read from published records.
+def measures_by_seed(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:
+    """Measure every strategy, readout and seed.
 
     Args:
-        here: Records by strategy.
-        published: The same; a seed that was run here is not counted as read.
+        runs: Records by strategy.
+        shown: Only these strategies and readouts; None is all.
 
     Returns:
-        One row for every registered strategy and every other that has records: ``strategy``,
-        ``computed here (seeds)``, ``read from published records (seeds)``; a dash for none, and
-        ``not run`` where there are neither.
+        One row each: ``label``, ``strategy``, ``readout``, ``role``, ``seed``, the final SRCC of
+        every task (in the order learned), then :data:`tsniqa.study.evaluation.SUMMARY`.
     """
-    rows = []
-    for name in dict.fromkeys([*STRATEGIES, *here, *published]):
-        own = [record.config.seed for record in here.get(name, ())]
-        seeds = {record.config.seed for record in published.get(name, ())}
-        read = sorted(seeds - set(own))
-        rows.append((name, _seeds(own), _seeds(read) if own or read else "not run"))
-    columns = ["strategy", "computed here (seeds)", "read from published records (seeds)"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds)) or "–"
-
-
-def _is_plain_tsn(record: RunRecord, task_order: Sequence[str] | None) -> bool:
-    config = record.config
-    in_order = record.order == list(task_order or record.description.preset.tasks)
-    return config.strategy == "tsn" and not config.overrides and in_order
-
-
-def _same_experiment(first: RunRecord, second: RunRecord, changed: Mapping[str, Any]) -> bool:
-    overrides = second.config.overrides
-    if {name: overrides.get(name) for name in changed} != dict(changed):
-        return False
-    same = _experiment(first, changed) == _experiment(second, changed)
-    same = same and weight_is_current(second)
-    return same and all(
-        task.fingerprint == second.tasks[task.name].fingerprint
-        for task in first.description.tasks
-        # Every seed draws simulated images of its own.
-        if not task.simulated or first.config.seed == second.config.seed
+    return pd.DataFrame(
+        {
+            "label": label(strategy, readout),
+            "strategy": strategy,
+            "readout": readout,
+            "role": role(strategy, readout, runs),
+            "seed": record.config.seed,
+            **dict(zip(record.order, srcc_matrix(record, readout)[-1].tolist(), strict=True)),
+            **summary(record, readout),
+        }
+        for strategy, readout in (pairs(runs) if shown is None else shown)
+        for record in runs[strategy]
     )
 
 
-def _experiment(record: RunRecord, changed: Mapping[str, Any]) -> tuple[object, ...]:
-    description = record.description
-    # Weights belong to single strategies; a strategy's own is compared with the preset's.
-    left_out = {"weights", *changed}
-    preset = description.preset.model_dump(exclude={"description", "backbone", *left_out})
-    overrides = {k: v for k, v in record.config.overrides.items() if k not in left_out}
-    backbone = description.fingerprints["backbone"]
-    return preset, overrides, record.order, backbone, description.results_version
+def _numbers(table: pd.DataFrame) -> list[str]:
+    """Return the columns of measures."""
+    return list(table.columns.drop(["label", "strategy", "readout", "role", "seed"]))
 
 
-def weight_is_current(record: RunRecord) -> bool:
-    """Tell whether a record's strategy had the weight that its preset has now."""
-    name = record.config.strategy
-    present = load_preset(record.config.preset).weights.get(name)
-    return record.description.preset.weights.get(name) == present
+def comparison_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:
+    """Average every strategy and readout over its seeds.
+
+    Args:
+        runs: Records by strategy.
+        shown: Only these strategies and readouts, in this order; None is all.
+
+    Returns:
+        Indexed by label: ``role``, the summary measures with ``±`` after the mean SRCC (half-width
+        of the 95% t interval over seeds; NaN for one seed), final SRCC of every task, ``seeds``
+        (how many), ``weight`` (the strategy's main weight; NaN if it has none), ``learnable`` and
+        ``stored`` (parameters a task), ``learning`` (minutes for all tasks) and ``scoring``
+        (milliseconds an image, all heads; NaN if it was not measured).
+    """
+    shown = pairs(runs) if shown is None else shown
+    table = measures_by_seed(runs, shown)
+    groups = table.groupby("label", sort=False)
+    means = groups[_numbers(table)].agg(lambda values: values.mean(skipna=False))
+    tasks = list(means.columns.difference(SUMMARY, sort=False))
+    means = means[[*SUMMARY, *tasks]]
+    means.insert(0, "role", groups["role"].first())
+    means.insert(2, "±", groups["mean SRCC"].agg(half_width))
+    means["seeds"] = groups.size()
+    costs = {label(*pair): _costs(runs[pair[0]]) for pair in shown}
+    return means.join(pd.DataFrame.from_dict(costs, orient="index")).rename_axis(None)
+
+
+def _costs(records: Sequence[RunRecord]) -> dict[str, float]:
+    """Return what a strategy is weighted by, stores and takes: columns of a comparison."""
+    counts = records[0].description.parameters
+    return {
+        "weight": main_weight(records[0]),
+        "learnable": counts.learnable_per_task,
+        "stored": counts.stored_per_task,
+        "learning": float(pd.Series([minutes(one, "learning") for one in records]).mean()),
+        "scoring": float(pd.Series([image_milliseconds(one) for one in records]).mean()),
+    }
+
+
+def main_weight(record: RunRecord) -> float:
+    """Return the main weight that a run's strategy had; NaN if it has none."""
+    known = STRATEGIES.get(record.strategy)
+    default = None if known is None else known.default_weight
+    given = record.description.preset.weights.get(record.strategy, default)
+    return float("nan") if given is None else given
 
 
 def minutes(record: RunRecord, kind: str) -> float:
-    """Add up a record's times over its tasks.
-
-    Args:
-        record: A finished run.
-        kind: ``"learning"`` or ``"scoring"``.
-
-    Returns:
-        Minutes.
-    """
-    seconds = (
-        value for name, value in record.description.timings.items() if name.startswith(f"{kind} ")
-    )
-    return sum(seconds) / 60
+    """Add up a record's times for ``"learning"`` or ``"scoring"`` over its tasks, in minutes."""
+    timings = record.description.timings.items()
+    return sum(seconds for name, seconds in timings if name.startswith(f"{kind} ")) / 60
 
 
 def image_milliseconds(record: RunRecord) -> float:
@@ -243,4 +170,101 @@ def image_milliseconds(record: RunRecord) -> float:
     it. NaN in records that were made before this was measured.
     """
     seconds = record.description.timings.get("all heads", float("nan"))
-    return 1000 * seconds / len(record.description.test_images[record.order[-1]])
+    return 1000 * seconds / len(record.test_images[record.order[-1]])
+
+
+def half_width(values: pd.Series, level: float = 0.95) -> float:
+    """Return the half-width of Student's t interval for a mean; NaN for fewer than two values."""
+    if len(values) < 2 or values.isna().any():
+        return float("nan")
+    quantile = stats.t.ppf((1 + level) / 2, len(values) - 1)
+    return float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def spread_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:
+    """Show how far seeds spread: ``mean ± half-width`` (95% t interval) of every measure."""
+    table = measures_by_seed(runs, shown)
+    return table.groupby("label", sort=False)[_numbers(table)].agg(_spread).rename_axis(None)
+
+
+def _spread(values: pd.Series) -> str:
+    if values.isna().any():
+        return "–"
+    half = half_width(values)
+    return f"{values.mean():.3f}" if np.isnan(half) else f"{values.mean():.3f} ± {half:.3f}"
+
+
+def readout_table(runs: Runs, measure: str = "mean SRCC") -> pd.DataFrame:
+    """Compare readouts of several heads by one measure, averaged over seeds.
+
+    Returns:
+        Strategies in rows, readouts in columns; NaN where heads are not read out so.
+    """
+    several = [pair for pair in pairs(runs) if pair[1] != "single"]
+    if not several:
+        return pd.DataFrame()
+    table = measures_by_seed(runs, several)
+    rows, columns = (list(dict.fromkeys(table[name])) for name in ("strategy", "readout"))
+    rows = [name for name in [*STRATEGIES, *rows] if name in set(rows)]
+    means = table.groupby(["strategy", "readout"])[measure].mean().unstack()
+    return means.loc[list(dict.fromkeys(rows)), columns]
+
+
+def best_competing(table: pd.DataFrame, column: str) -> tuple[list[str], list[str]]:
+    """Return the labels with the highest and second-highest value among those that compete.
+
+    Args:
+        table: From :func:`comparison_table`.
+        column: One of its columns of measures.
+    """
+    values = table.loc[table["role"].isin(COMPETING), column].dropna()
+    ranks = values.rank(method="dense", ascending=False)
+    return values.index[ranks == 1].tolist(), values.index[ranks == 2].tolist()
+
+
+def stored_parameters(runs: Runs) -> pd.DataFrame:
+    """Count what a model stores beyond the network it began with, by the number of tasks.
+
+    Counted is what scoring needs: heads, normalization, masks, centroids, networks a task. A
+    network that changes in place replaces the first one and adds nothing.
+
+    Returns:
+        Index: number of tasks, from 1 to that of the runs; a column a strategy: numbers stored.
+    """
+    tasks = max((len(records[0].order) for records in runs.values()), default=0)
+    steps = pd.RangeIndex(1, tasks + 1, name="tasks")
+    table = {}
+    for name in dict.fromkeys(name for name, _ in pairs(runs)):
+        description = runs[name][0].description
+        growth = steps if description.gated else 1
+        table[name] = description.parameters.stored_per_task * growth
+    return pd.DataFrame(table, index=steps)
+
+
+def joined(here: Runs, published: Runs) -> dict[str, list[RunRecord]]:
+    """Put records made here and published ones together; a run that both have counts once."""
+    runs = {}
+    for name in dict.fromkeys([*here, *published]):
+        own = list(here.get(name, ()))
+        seeds = {record.config.seed for record in own}
+        others = published.get(name, ())
+        runs[name] = own + [record for record in others if record.config.seed not in seeds]
+    return runs
+
+
+def origins(here: Runs, published: Runs) -> pd.DataFrame:
+    """Say which seeds of each strategy were run here and which are read from published records.
+
+    Returns:
+        One row for every registered strategy and every other that has records: ``strategy``,
+        ``computed here (seeds)``, ``read from published records (seeds)``; a dash for none, and
+        ``not run`` where there are neither.
+    """
+    rows = []
+    for name in dict.fromkeys([*STRATEGIES, *here, *published]):
+        own = [record.config.seed for record in here.get(name, ())]
+        read = sorted({record.config.seed for record in published.get(name, ())} - set(own))
+        texts = [", ".join(map(str, seeds)) or "–" for seeds in (own, read)]
+        rows.append((name, texts[0], texts[1] if own or read else "not run"))
+    columns = ["strategy", "computed here (seeds)", "read from published records (seeds)"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,6 +1,6 @@
-"""Every task order from one training.
+"""Every task order from one training, and heads that need not be evaluated.
 
-Source: the first consequence in the book's method chapter. A strategy that learns each task apart
+Source: the two consequences in the book's method chapter. A strategy that learns each task apart
 from all others has one final model, whatever the order; and every intermediate state belongs to a
 set of tasks, so the measures of all orders follow from the scores of one run.
 """
@@ -12,22 +12,28 @@ import numpy as np
 import pandas as pd
 
 from tsniqa.errors import ConfigError
-from tsniqa.study import evaluation as tables
+from tsniqa.metrics import srcc
+from tsniqa.model.readouts import Skipped, skip_heads
+from tsniqa.study.evaluation import LARGEST_POWERSET, summary
+from tsniqa.study.images import gate_weights
 from tsniqa.study.record import RunRecord
 
 MEASURES = ("mPI", "mSI", "mPSI", "mSRCC", "MPSR", "mean SRCC")
 """Measures given for every order; ``mean SRCC``, of the final model, is the same for all."""
 
+TOLERANCES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+"""Largest skipped weights delta that the book tabulates."""
+
 ROUNDING = 1e-9
 """Means summed in different sequences differ by less than this."""
 
 
-def all_orders(record: RunRecord, use: str = "gated") -> pd.DataFrame:
+def all_orders(record: RunRecord, readout: str = "gated") -> pd.DataFrame:
     """Compute the measures of every order of a run's tasks.
 
     Args:
-        record: A run of a strategy with one head a task.
-        use: A way to use the heads.
+        record: A run of a strategy with one head per task.
+        readout: One of ``record.readouts``.
 
     Returns:
         One row an order: ``order`` (a tuple of names), then :data:`MEASURES`.
@@ -36,20 +42,19 @@ def all_orders(record: RunRecord, use: str = "gated") -> pd.DataFrame:
         ConfigError: The strategy's results depend on the order, or there are too many tasks.
     """
     kind = record.description
-    if not kind.gated or kind.all_at_once or kind.drifting:
+    if not kind.gated or kind.all_at_once or kind.order_dependent:
         raise ConfigError(
-            f"other orders do not follow from a run of '{record.config.strategy}', where a task is "
+            f"other orders do not follow from a run of '{record.strategy}', where a task is "
             "not learned apart from the others; use a strategy that does so, such as tsn"
         )
-    if len(record.names) > tables.LARGEST_POWERSET:
+    if len(record.names) > LARGEST_POWERSET:
         raise ConfigError(
-            f"{len(record.names)} tasks have too many orders; run at most "
-            f"{tables.LARGEST_POWERSET} tasks"
+            f"{len(record.names)} tasks have too many orders; run at most {LARGEST_POWERSET} tasks"
         )
     rows = []
     for order in permutations(record.names):
-        summary = tables.summary(record, use, order)
-        rows.append({"order": order, **{name: summary[name] for name in MEASURES}})
+        found = summary(record, readout, order)
+        rows.append({"order": order, **{name: found[name] for name in MEASURES}})
     return pd.DataFrame(rows)
 
 
@@ -129,7 +134,7 @@ def bitwise_equal(first: RunRecord, second: RunRecord) -> pd.DataFrame:
     Raises:
         ConfigError: The runs do not have the same tasks and test images.
     """
-    if first.description.test_images != second.description.test_images:
+    if first.test_images != second.test_images:
         raise ConfigError(
             f"runs {first.description.run_id} and {second.description.run_id} do not have the "
             "same test images; compare runs of one preset, seed and split"
@@ -142,3 +147,41 @@ def bitwise_equal(first: RunRecord, second: RunRecord) -> pd.DataFrame:
         for column, task in enumerate(first.names)
     }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def skipped_in(record: RunRecord, tolerance: float) -> tuple[Skipped, np.ndarray]:
+    """Skip heads for all test images of a finished run, after its last task.
+
+    Returns:
+        What is left, and the absolute change [N] of the gated score; rows as in the record.
+
+    Raises:
+        ConfigError: The strategy has no gate, or the tolerance is out of range.
+    """
+    weights = np.concatenate([gate_weights(record, task) for task in record.names])
+    heads = np.stack([record.head(task) for task in record.names], axis=1)
+    skipped = skip_heads(heads, weights, tolerance)
+    return skipped, np.abs(skipped.scores - (weights * heads).sum(axis=1))
+
+
+def skipping_table(record: RunRecord, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFrame:
+    """Tabulate what skipping saves and what it changes.
+
+    Returns:
+        One row a tolerance delta: ``heads`` (mean number evaluated an image), ``mean change``,
+        ``largest change``, ``bound`` (2 delta) and ``agreement`` (mean over tasks of the SRCC
+        between scores with and without skipping; it needs no opinion scores).
+    """
+    whole = skipped_in(record, 0.0)[0].scores
+    rows = {}
+    for tolerance in tolerances:
+        skipped, change = skipped_in(record, tolerance)
+        parts = [record.rows(task) for task in record.names]
+        rows[tolerance] = {
+            "heads": skipped.evaluated.mean(),
+            "mean change": change.mean(),
+            "largest change": change.max(),
+            "bound": 2 * tolerance,
+            "agreement": np.mean([srcc(skipped.scores[part], whole[part]) for part in parts]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("skipped weight")

@@ -1,57 +1,47 @@
 """Run records: the small files from which everything a notebook shows is derived.
 
-A record is a folder with ``record.json`` (what was run, on what, with which result sizes) and
-``arrays.safetensors`` (head scores, gate distances, correlations). Records of human-rated tasks
-hold no opinion scores; they hold correlations and bootstrap draws in their place.
+A record is a folder with ``record.json`` (what was run, on what, where) and ``arrays.safetensors``
+(head scores, the course of learning). What does not depend on the strategy (gate distances, opinion
+scores of simulated tasks, names of test images) is kept once for all records beside it, in the
+folder ``shared``, under a hash of its content. Records of human-rated tasks hold no opinion scores;
+they hold correlations and bootstrap draws in their place.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+import pandas as pd
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, load_file, save, save_file
 
 from tsniqa.cards import BackboneCard
 from tsniqa.errors import RecordError
 from tsniqa.model.readouts import MIXTURES, READOUTS
 from tsniqa.strategies.base import ParameterCount
-from tsniqa.study.presets import Preset
-from tsniqa.training.trainer import Epoch
+from tsniqa.study.config import Preset, RunConfig
 
-RESULTS_VERSION = 1
-"""Raised by hand when a change of the code changes results; part of every run's identity."""
+STEPS = ("head", "images")
+"""What an epoch learned on, see :class:`tsniqa.training.trainer.Epoch`."""
 
-MEASURES = ("srcc", "plcc", "krcc")
+MISSING_DRAW, DRAW_SCALE = -32768, 32767
+"""How bootstrap draws in [-1, 1] are kept in 16 bits: to the nearest 1/32767."""
 
-
-class RunConfig(BaseModel):
-    """What identifies a run, as a user gives it.
-
-    Attributes:
-        preset: Name of the preset.
-        strategy: Name of the strategy.
-        task_order: Names of the tasks, in the order they are learned; None is the preset's.
-        seed: Seed of everything random; for simulated tasks also the draw of the images.
-        split: ``"given"`` (the table's column) or ``"0"`` to ``"9"`` (a seeded 70/10/20 split).
-        backbone: Name or path of a backbone card; None is the preset's.
-        overrides: New preset values by dotted path.
-        splits_from: Folder of published split files that replace the split, or None.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    preset: str = "mini"
-    strategy: str = "tsn"
-    task_order: tuple[str, ...] | None = None
-    seed: int = 0
-    split: str = "given"
-    backbone: str | None = None
-    overrides: dict[str, Any] = {}
-    splits_from: str | None = None
+HISTORY = {
+    "task": "uint8",
+    "step": "uint8",
+    "epoch": "int16",
+    "loss": "float32",
+    "validation_srcc": "float32",
+    "seconds": "float32",
+}
+"""Columns of a record's history and how they are stored; tasks and steps by their numbers."""
 
 
 class TaskInfo(BaseModel):
@@ -67,7 +57,7 @@ class TaskInfo(BaseModel):
     fingerprint: str
 
 
-class HeadEvent(BaseModel):
+class HeadEvent(NamedTuple):
     """The scores of one head at one step: one row of the record's ``scores``.
 
     Attributes:
@@ -82,9 +72,9 @@ class HeadEvent(BaseModel):
 
 
 class RecordDescription(BaseModel):
-    """The content of ``record.json``; its flags are those of the strategy's protocol."""
+    """The content of ``record.json``; its flags are those of the strategy."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     results_version: int
     run_id: str
     config: RunConfig
@@ -92,17 +82,15 @@ class RecordDescription(BaseModel):
     backbone: BackboneCard
     gated: bool
     all_at_once: bool
-    drifting: bool = False
+    order_dependent: bool
     tasks: list[TaskInfo]
-    test_images: dict[str, list[str]]
-    events: list[HeadEvent]
-    history: dict[str, list[Epoch]]
     parameters: ParameterCount
     timings: dict[str, float]
     device: str
     versions: dict[str, str]
     commit: str | None
     fingerprints: dict[str, str]
+    shared: dict[str, str] = {}
 
 
 @dataclass
@@ -114,27 +102,40 @@ class RunRecord:
     Attributes:
         description: Content of ``record.json``.
         scores: Float32 [events, N].
+        events: What each row of ``scores`` is.
+        test_images: Names of the test images of every task.
+        history: Every epoch: ``task``, ``step`` (one of :data:`STEPS`), ``epoch``, ``loss``,
+            ``validation_srcc``, ``seconds``.
         distances: Float32 [N, T, stages] of the gate (tasks in name order), or None.
-        mos: Float64 [N] opinion scores of simulated tasks, or None.
-        correlations: Float64 [states, mixtures, T, measures], see
-            :func:`tsniqa.study.evaluation.states`.
-        draws: Float32 [rows, T, 1000] bootstrap SRCC after the last task, see
-            :func:`tsniqa.study.evaluation.final_rows`; None where ``mos`` is there.
+        mos: Float64 [N] opinion scores if all tasks are simulated, else None.
+        correlations: Where there is no ``mos``: float64 [states, readouts, T, measures], see
+            :func:`tsniqa.study.evaluation.correlation_table`.
+        draws: Where there is no ``mos``: float32 [readouts, T, 1000] bootstrap SRCC after the last
+            task, to the nearest 1/32767.
+        folder: Where it was read from or written to.
     """
 
     description: RecordDescription
     scores: np.ndarray
+    events: list[HeadEvent]
+    test_images: dict[str, list[str]]
+    history: pd.DataFrame
     distances: np.ndarray | None = None
     mos: np.ndarray | None = None
     correlations: np.ndarray | None = None
     draws: np.ndarray | None = None
     folder: Path | None = None
-    cache: dict[tuple, Any] = field(default_factory=dict, repr=False)
+    cache: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def config(self) -> RunConfig:
-        """The configuration of the run."""
+        """What was run."""
         return self.description.config
+
+    @property
+    def strategy(self) -> str:
+        """Name of the strategy."""
+        return self.config.strategy
 
     @property
     def order(self) -> list[str]:
@@ -152,23 +153,29 @@ class RunRecord:
         return sorted(self.order)
 
     @property
-    def uses(self) -> tuple[str, ...]:
-        """Ways in which this strategy's heads can be used."""
-        if not self.description.gated:
-            return ("single",)
-        return (*READOUTS, "half") if self.description.drifting else READOUTS
+    def simulated(self) -> bool:
+        """True if the labels of all tasks are simulated."""
+        return all(task.simulated for task in self.description.tasks)
 
     @property
-    def mixtures(self) -> tuple[str, ...]:
-        """Uses that are tabulated.
+    def readouts(self) -> tuple[str, ...]:
+        """Readouts that this strategy's heads allow, the first being the paper's."""
+        if not self.description.gated:
+            return ("single",)
+        return (*READOUTS, "half") if self.description.order_dependent else READOUTS
+
+    @property
+    def tabulated(self) -> tuple[str, ...]:
+        """Readouts in ``correlations``.
 
         With heads that stay as they were, ``oracle`` and ``latest`` follow from sets of one task.
         """
-        return self.uses if self.description.drifting or not self.description.gated else MIXTURES
+        stays = self.description.gated and not self.description.order_dependent
+        return MIXTURES if stays else self.readouts
 
     def rows(self, task: str) -> slice:
         """Return the rows of a task's test images."""
-        counts = [len(self.description.test_images[name]) for name in self.names]
+        counts = [len(self.test_images[name]) for name in self.names]
         position = self.names.index(task)
         start = sum(counts[:position])
         return slice(start, start + counts[position])
@@ -177,23 +184,53 @@ class RunRecord:
         """Return a head's scores [N] at a step (default: its last)."""
         rows = [
             row
-            for row, event in enumerate(self.description.events)
+            for row, event in enumerate(self.events)
             if event.head == name and (step is None or event.step <= step)
         ]
         return self.scores[rows[-1]].astype(np.float64)
 
-    def save(self, folder: Path) -> None:
-        """Write the record into an existing folder."""
-        arrays = {
-            "scores": self.scores,
-            "distances": self.distances,
-            "mos": self.mos,
-            "correlations": self.correlations,
-            "draws": self.draws,
+    def save(self, folder: Path, shared: Path | None = None) -> None:
+        """Write the record into an existing folder.
+
+        Args:
+            folder: Where; it becomes ``self.folder``.
+            shared: Where what records share is kept; None is beside the folder.
+        """
+        images = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
+        common = {"test_images": images, "distances": self.distances, "mos": self.mos}
+        digests = {
+            name: _keep(array, shared or folder.parent / "shared")
+            for name, array in common.items()
+            if array is not None
         }
-        present = {k: np.ascontiguousarray(v) for k, v in arrays.items() if v is not None}
-        save_file(present, folder / "arrays.safetensors")
-        (folder / "record.json").write_text(self.description.model_dump_json(indent=1) + "\n")
+        self.description = self.description.model_copy(update={"shared": digests})
+        self.folder = folder
+        save_file(self._arrays(), folder / "arrays.safetensors")
+        (folder / "record.json").write_text(_readable(self.description.model_dump(mode="json")))
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """Return what the record alone has; heads that did not change are stored once."""
+        scores, rows = np.unique(self.scores, axis=0, return_inverse=True)
+        heads = _heads(self.order)
+        arrays = {
+            "scores": scores,
+            "event_row": rows.reshape(-1).astype(np.int16),
+            "event_step": np.array([event.step for event in self.events], np.int16),
+            "event_head": np.array([heads.index(event.head) for event in self.events], np.int16),
+            "event_offset": np.array([event.offset for event in self.events], np.float64),
+        }
+        numbered = self.history.assign(
+            task=self.history["task"].map(self.order.index),
+            step=self.history["step"].map(STEPS.index),
+        )
+        for name, dtype in HISTORY.items():
+            arrays[f"history_{name}"] = numbered[name].to_numpy().astype(dtype)
+        if self.correlations is not None:
+            arrays["correlations"] = self.correlations
+        if self.draws is not None:
+            scaled = np.rint(self.draws.astype(np.float64) * DRAW_SCALE)
+            arrays["draws"] = np.nan_to_num(scaled, nan=MISSING_DRAW).astype(np.int16)
+        return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
     @classmethod
     def load(cls, folder: Path) -> "RunRecord":
@@ -205,44 +242,76 @@ class RunRecord:
         try:
             text = (folder / "record.json").read_text()
             description = RecordDescription.model_validate_json(text)
-            arrays = load_file(folder / "arrays.safetensors")
-        except (OSError, ValidationError, SafetensorError) as error:
+            stored = load_file(folder / "arrays.safetensors")
+            for name, digest in description.shared.items():
+                path = folder.parent / "shared" / f"{digest}.safetensors"
+                stored[name] = load(path.read_bytes())["content"]
+            return cls(description, folder=folder, **_read(stored, description))
+        except (OSError, ValidationError, SafetensorError, KeyError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise RecordError(
                 f"no readable run record in {folder} ({reason}); delete the folder and run again"
             ) from error
-        return cls(description, folder=folder, **arrays)
 
 
-def find_records(results_dir: Path, **wanted: object) -> list[RunRecord]:
-    """Find finished records by their configuration.
-
-    Args:
-        results_dir: A folder of record folders; it need not exist.
-        **wanted: Values of :class:`RunConfig` fields, for instance ``preset="mini"``; a
-            ``task_order`` of None matches any order.
-
-    Returns:
-        The matching records, in folder-name order.
-    """
-    return [record for record in iterate_records(results_dir) if _matches(record, wanted)]
-
-
-def iterate_records(results_dir: Path) -> Iterator[RunRecord]:
-    """Yield every finished record of a folder, in folder-name order."""
-    for path in sorted(results_dir.glob("*/record.json")):
-        yield RunRecord.load(path.parent)
+def _readable(content: dict[str, object]) -> str:
+    """Write JSON with a line for each setting; what lies deeper stays on the line."""
+    blocks = []
+    for name, value in content.items():
+        text = json.dumps(value)
+        if isinstance(value, dict) and value:
+            inner = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items())
+            text = f"{{\n{inner}\n }}"
+        elif name == "tasks":
+            inner = ",\n".join(f"  {json.dumps(task)}" for task in value)
+            text = f"[\n{inner}\n ]"
+        blocks.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(blocks) + "\n}\n"
 
 
-def _matches(record: RunRecord, wanted: dict[str, object]) -> bool:
-    for name, value in wanted.items():
-        if name == "task_order":
-            if value is not None and record.order != list(_as_sequence(value)):
-                return False
-        elif getattr(record.config, name) != value:
-            return False
-    return True
+def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict[str, object]:
+    """Turn stored arrays into the fields of a record."""
+    order = [task.name for task in description.tasks]
+    heads = _heads(order)
+    events = zip(*(stored[f"event_{name}"] for name in ("step", "head", "offset")), strict=True)
+    history = pd.DataFrame({name: stored[f"history_{name}"] for name in HISTORY})
+    draws = stored.get("draws")
+    return {
+        "scores": stored["scores"][stored["event_row"]],
+        "events": [HeadEvent(int(step), heads[head], float(o)) for step, head, o in events],
+        "test_images": json.loads(stored["test_images"].tobytes()),
+        "history": history.assign(
+            task=[order[number] for number in history["task"]],
+            step=[STEPS[number] for number in history["step"]],
+        ),
+        "distances": stored.get("distances"),
+        "mos": stored.get("mos"),
+        "correlations": stored.get("correlations"),
+        "draws": None
+        if draws is None
+        else np.where(draws == MISSING_DRAW, np.nan, draws / DRAW_SCALE).astype(np.float32),
+    }
 
 
-def _as_sequence(value: object) -> Sequence[str]:
-    return value if isinstance(value, (list, tuple)) else [str(value)]
+def history_table(epochs: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """Lay epochs out as a record's history, in the precision that it keeps."""
+    table = pd.DataFrame(list(epochs), columns=list(HISTORY)).astype({"loss": "float64"})
+    return table.astype({k: v for k, v in HISTORY.items() if k not in ("task", "step")})
+
+
+def _heads(order: list[str]) -> list[str]:
+    """Return all names that a head can have, in the order of their numbers."""
+    return [*sorted(order), "shared"]
+
+
+def _keep(array: np.ndarray, folder: Path) -> str:
+    """Keep an array under a hash of its content, which is returned; it appears whole."""
+    content = save({"content": np.ascontiguousarray(array)})
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    path = folder / f"{digest}.safetensors"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_bytes(content)
+        partial.replace(path)
+    return digest

@@ -18,22 +18,24 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
-from tsniqa.data.cache import decode_tasks
+from tsniqa.data.cache import DecodedCache, decode_tasks
 from tsniqa.data.images import ImageSet
 from tsniqa.data.task import Task
-from tsniqa.paths import project_root
+from tsniqa.model.backbone import fingerprint, load_backbone
+from tsniqa.paths import cache_folder, project_root
 from tsniqa.runtime import reproducible
-from tsniqa.study import evaluation as tables
-from tsniqa.study.planning import Plan, prepare
+from tsniqa.strategies import find_strategy
+from tsniqa.study.bootstrap import draw_table
+from tsniqa.study.config import RESULTS_VERSION, ResolvedRun, RunConfig, resolve_run
+from tsniqa.study.evaluation import correlation_table
 from tsniqa.study.record import (
-    RESULTS_VERSION,
     HeadEvent,
     RecordDescription,
-    RunConfig,
     RunRecord,
     TaskInfo,
+    history_table,
 )
-from tsniqa.training.trainer import Epoch
+from tsniqa.training.context import TrainingContext
 
 log = logging.getLogger("tsniqa")
 
@@ -48,31 +50,58 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
     Args:
         config: What to run.
         data_root: Folder of datasets in the generic layout.
-        results_dir: Folder of record folders.
+        results_dir: Folder of record folders; locks and what runs share lie in it, too.
         device: ``"auto"``, or a torch device name.
 
     Returns:
         The finished record.
 
     Raises:
-        TsniqaError: See :func:`tsniqa.study.planning.prepare`.
+        TsniqaError: See :func:`tsniqa.study.config.resolve_run`; or the weights are unusable.
     """
-    plan = prepare(config, data_root, device, results_dir.parent / "features")
-    folder = results_dir / plan.run_id
+    resolved = resolve_run(config, data_root, device)
+    folder = results_dir / resolved.run_id
     if (folder / "record.json").is_file():
         return RunRecord.load(folder)
+    context = training_context(resolved, results_dir / "features")
     with _turn(folder):
         if (folder / "record.json").is_file():  # the other process has finished it
             return RunRecord.load(folder)
-        decode_tasks(plan.tasks, plan.decoded)
-        with reproducible(plan.preset.threads):
-            return _Run(plan, folder).finish()
+        decode_tasks(resolved.tasks, context.decoded)
+        with reproducible(resolved.preset.threads):
+            log.info("%s: learning %d tasks", resolved.run_id, len(resolved.tasks))
+            return _Run(resolved, context, folder).finish()
+
+
+def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -> TrainingContext:
+    """Load the backbone of a run and put together what its strategy may use.
+
+    Args:
+        resolved: The run.
+        feature_cache: Folder for features that runs share, or None.
+
+    Raises:
+        WeightsError: The backbone's weights are unusable.
+    """
+    preset, config = resolved.preset, resolved.config
+    return TrainingContext(
+        load_backbone(resolved.card, resolved.device),
+        preset.schedule,
+        preset.gate,
+        config.seed,
+        preset.shorter_side,
+        weight=preset.weights.get(config.strategy),
+        importance=preset.importance,
+        memory=preset.memory,
+        feature_cache=feature_cache,
+        decoded=DecodedCache(cache_folder("decoded"), preset.shorter_side),
+    )
 
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
     """Hold a run's lock, so that two processes do not write the same steps."""
-    locks = folder.parents[1] / "locks"
+    locks = folder.parent / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     lock = FileLock(locks / f"{folder.name}.lock")
     try:
@@ -89,46 +118,48 @@ def _turn(folder: Path) -> Iterator[None]:
 class _Run:
     """An unfinished run and its folder of finished steps."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
-        self.plan = plan
-        self.folder = folder
+    def __init__(self, resolved: ResolvedRun, context: TrainingContext, folder: Path) -> None:
+        self.resolved, self.context, self.folder = resolved, context, folder
+        self.strategy = find_strategy(resolved.config.strategy)(context)
+        self.tasks = resolved.tasks
+        self.fingerprints = {
+            "backbone": fingerprint(dict(context.backbone.network.state_dict())),
+            "filters before": context.backbone.filters_fingerprint(),
+        }
         self.partial = folder.with_name(folder.name + ".partial")
         self.partial.mkdir(parents=True, exist_ok=True)
 
     def finish(self) -> RunRecord:
         """Do the steps that are missing, then write the record."""
-        plan = self.plan
-        last = len(plan.tasks) - 1
-        steps = [last] if plan.strategy.all_at_once else list(range(last + 1))
+        last = len(self.tasks) - 1
+        steps = [last] if self.strategy.all_at_once else list(range(last + 1))
         done = [step for step in steps if (self.partial / f"step-{step}.json").is_file()]
         if done:
-            log.info("%s: continuing after %d finished steps", plan.run_id, len(done))
-            plan.strategy.load_state(load_file(self.partial / f"state-{done[-1]}.safetensors"))
+            log.info("%s: continuing after %d finished steps", self.folder.name, len(done))
+            self.strategy.load_state(load_file(self.partial / f"state-{done[-1]}.safetensors"))
         for step in steps[len(done) :]:
             self._do(step)
         return self._write_record(steps)
 
     def _do(self, step: int) -> None:
         """Learn one task, score all test images, and put both on disk."""
-        plan, task = self.plan, self.plan.tasks[step]
+        task = self.tasks[step]
         start = time.perf_counter()
-        learned = plan.strategy.learn(task, plan.tasks[:step])
+        learned = self.strategy.learn(task, self.tasks[:step])
         learning = time.perf_counter() - start
         start = time.perf_counter()
         names = sorted(learned.offsets)
         scores = np.concatenate(
-            [plan.strategy.model.read(images, names, gate=False)[0] for images in self._tests()]
+            [self.strategy.model.read(images, names, gate=False)[0] for images in self._tests()]
         )
         scoring = time.perf_counter() - start
         content = {
-            "history": [epoch.model_dump() for epoch in learned.history],
-            "events": [
-                {"step": step, "head": name, "offset": learned.offsets[name]} for name in names
-            ],
-            "seconds": {"learning": learning, "scoring": scoring},
+            "history": [{"task": task.name, **epoch.model_dump()} for epoch in learned.history],
+            "events": [(step, name, learned.offsets[name]) for name in names],
+            "timings": {f"learning {task.name}": learning, f"scoring {task.name}": scoring},
         }
         save_file(
-            {name: value.contiguous() for name, value in plan.strategy.state().items()},
+            {name: value.contiguous() for name, value in self.strategy.state().items()},
             self.partial / f"state-{step}.safetensors",
         )
         save_arrays(
@@ -142,42 +173,41 @@ class _Run:
         best = max(epoch.validation_srcc for epoch in learned.history)
         log.info(
             "%s: %s learned in %.0f s, scored in %.0f s, validation SRCC %.3f",
-            plan.run_id, task.name, learning, scoring, best,
+            self.folder.name, task.name, learning, scoring, best,
         )  # fmt: skip
 
     def _tests(self) -> list[ImageSet]:
-        tasks = sorted(self.plan.tasks, key=lambda task: task.name)
-        return [self.plan.context.images(task, "test").images for task in tasks]
+        tasks = sorted(self.tasks, key=lambda task: task.name)
+        return [self.context.images(task, "test").images for task in tasks]
 
     def _time_all_heads(self) -> float:
         """Return the seconds to score the last task's test images with all heads."""
-        images = self.plan.context.images(self.plan.tasks[-1], "test").images
-        self.plan.strategy.model.read(
-            images, gate=False
-        )  # whatever is loaded or prepared at first use
+        images = self.context.images(self.tasks[-1], "test").images
+        self.strategy.model.read(images, gate=False)  # whatever is prepared at first use
         start = time.perf_counter()
-        self.plan.strategy.model.read(images, gate=False)
+        self.strategy.model.read(images, gate=False)
         return time.perf_counter() - start
 
     def _write_record(self, steps: list[int]) -> RunRecord:
-        plan = self.plan
         contents = [json.loads((self.partial / f"step-{step}.json").read_text()) for step in steps]
         arrays = [load_arrays(self.partial / f"step-{step}.safetensors") for step in steps]
-        distances = [plan.strategy.model.read(images, ())[1] for images in self._tests()]
-        gated = plan.strategy.gated
-        description = self._describe(steps, contents)
+        timings = {name: s for content in contents for name, s in content["timings"].items()}
+        distances = [self.strategy.model.read(images, ())[1] for images in self._tests()]
+        tasks = sorted(self.tasks, key=lambda task: task.name)
         record = RunRecord(
-            description,
+            self._describe(timings | {"all heads": self._time_all_heads()}),
             scores=np.concatenate([array["scores"] for array in arrays]),
-            distances=np.concatenate(distances) if gated else None,
+            events=[HeadEvent(*event) for content in contents for event in content["events"]],
+            test_images={task.name: task.part("test")["image"].tolist() for task in tasks},
+            history=history_table(epoch for content in contents for epoch in content["history"]),
+            distances=np.concatenate(distances) if self.strategy.gated else None,
         )
-        tasks = sorted(plan.tasks, key=lambda task: task.name)
         mos = np.concatenate([task.mos("test") for task in tasks])
-        record.correlations = tables.correlation_table(record, mos)
-        if all(task.simulated for task in plan.tasks):
+        if record.simulated:
             record.mos = mos
         else:
-            record.draws = tables.bootstrap_table(record, mos)
+            record.correlations = correlation_table(record, mos)
+            record.draws = draw_table(record, mos)
         return self._publish(record)
 
     def _publish(self, record: RunRecord) -> RunRecord:
@@ -185,49 +215,33 @@ class _Run:
         new = self.partial / "record"  # deeper than where finished records are looked for
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
-        record.save(new)
-        self.plan.strategy.save(new / "model")
+        record.save(new, self.folder.parent / "shared")
+        self.strategy.save(new / "model")
         new.rename(self.folder)
         shutil.rmtree(self.partial)
         record.folder = self.folder
         return record
 
-    def _describe(self, steps: list[int], contents: list[dict]) -> RecordDescription:
-        plan = self.plan
-        names = [plan.tasks[step].name for step in steps]
-        timings = {
-            f"{kind} {name}": content["seconds"][kind]
-            for name, content in zip(names, contents, strict=True)
-            for kind in ("learning", "scoring")
-        }
+    def _describe(self, timings: dict[str, float]) -> RecordDescription:
+        resolved, strategy = self.resolved, self.strategy
+        card = resolved.card
         return RecordDescription(
             results_version=RESULTS_VERSION,
-            run_id=plan.run_id,
-            config=plan.config,
-            preset=plan.preset,
-            backbone=plan.card.model_copy(update={"weights": Path(plan.card.weights).name}),
-            gated=plan.strategy.gated,
-            drifting=plan.strategy.order_dependent,
-            all_at_once=plan.strategy.all_at_once,
-            tasks=[_task_info(task) for task in plan.tasks],
-            test_images={
-                task.name: task.part("test")["image"].tolist()
-                for task in sorted(plan.tasks, key=lambda task: task.name)
-            },
-            events=[HeadEvent(**event) for content in contents for event in content["events"]],
-            history={
-                name: [Epoch(**epoch) for epoch in content["history"]]
-                for name, content in zip(names, contents, strict=True)
-            },
-            parameters=plan.strategy.parameters(),
-            timings=timings | {"all heads": self._time_all_heads()},
-            device=_device_name(plan.context.backbone.device),
+            run_id=resolved.run_id,
+            config=resolved.config,
+            preset=resolved.preset,
+            backbone=card.model_copy(update={"weights": Path(card.weights).name}),
+            gated=strategy.gated,
+            order_dependent=strategy.order_dependent,
+            all_at_once=strategy.all_at_once,
+            tasks=[_task_info(task) for task in self.tasks],
+            parameters=strategy.parameters(),
+            timings=timings,
+            device=_device_name(self.context.backbone.device),
             versions=_versions(),
             commit=_commit(),
-            fingerprints={
-                **plan.fingerprints, "filters after": plan.strategy.filters_fingerprint()
-            },
-        )  # fmt: skip
+            fingerprints=self.fingerprints | {"filters after": strategy.filters_fingerprint()},
+        )
 
 
 def _task_info(task: Task) -> TaskInfo:
@@ -250,7 +264,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def _versions() -> dict[str, str]:
-    packages = (
+    libraries = [
         "tsniqa",
         "torch",
         "torchvision",
@@ -259,8 +273,8 @@ def _versions() -> dict[str, str]:
         "scipy",
         "scikit-learn",
         "pillow",
-    )
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    ]
+    return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
 
 
 def _commit() -> str | None:

@@ -1,0 +1,92 @@
+"""The commands `tsniqa run` and `tsniqa page`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tsniqa.cli.options import (
+    DATA_ROOT,
+    RECORDS,
+    DataRoot,
+    Device,
+    PresetOption,
+    ResultsDir,
+    SeedOption,
+    located,
+)
+from tsniqa.paths import resolve
+
+
+def run(
+    preset: PresetOption = "mini",
+    strategy: Annotated[str, typer.Option(help="tsn, head-only, sequential, ...")] = "tsn",
+    order: Annotated[
+        str | None, typer.Option(help="Task names with commas; left out, the preset's order.")
+    ] = None,
+    seed: SeedOption = 0,
+    split: Annotated[
+        str, typer.Option(help="'given', or 0 to 9: a seeded 70/10/20 split.")
+    ] = "given",
+    backbone: Annotated[str | None, typer.Option(help="Name or path of a backbone card.")] = None,
+    device: Device = "auto",
+    data_root: DataRoot = DATA_ROOT,
+    results_dir: ResultsDir = RECORDS,
+    splits_from: Annotated[
+        Path | None, typer.Option(help="Folder of published split files to use instead of --split.")
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="PATH=VALUE: change one value of the preset; repeatable."),
+    ] = None,
+    page: Annotated[bool, typer.Option(help="Also execute the notebook as a page.")] = True,
+) -> None:
+    """Learn a task order with a strategy, and execute the notebook 03_continual_run on it.
+
+    A finished run is not repeated; an interrupted one continues after its last finished task.
+    """
+    from tsniqa.book.pages import Page, execute
+    from tsniqa.study import runner
+    from tsniqa.study.config import parse_overrides, run_config
+
+    config = run_config(
+        preset=preset,
+        strategy=strategy,
+        task_order=_names(order),
+        seed=seed,
+        split=split,
+        backbone=backbone,
+        overrides=parse_overrides(change or []),
+        splits_from=None if splits_from is None else str(located(splits_from)),
+    )
+    record = runner.run(config, located(data_root), located(results_dir), device)
+    typer.echo(f"record: {record.folder}")
+    if page:
+        parameters = config.model_dump(mode="json") | {"device": device}
+        parameters |= {name: parameters[name] or "" for name in ("backbone", "splits_from")}
+        folders = {"data_root": data_root, "results_dir": results_dir}
+        parameters |= {name: str(located(path)) for name, path in folders.items()}
+        name = f"own-{record.description.run_id}"
+        path = execute(Page(name=name, notebook="03_continual_run", parameters=parameters))
+        typer.echo(f"page: {path} (make book adds it under 'Your own runs')")
+
+
+def _names(order: str | None) -> list[str] | None:
+    """Split a task order; what lies between two commas is a name, were it empty."""
+    if order is None:
+        return None
+    return [name.strip() for name in order.split(",")] if order.strip() else []
+
+
+def page(
+    name: Annotated[str, typer.Argument(help="Name of an entry of book/runs.yml.")],
+    preset: PresetOption = "mini",
+) -> None:
+    """Execute one page of the book."""
+    from tsniqa.book.pages import execute, load_pages
+    from tsniqa.errors import unknown_name
+
+    pages = load_pages(resolve("book/runs.yml"), preset)
+    if name not in pages:
+        raise unknown_name("page", name, pages)
+    typer.echo(f"page: {execute(pages[name])}")

@@ -1,0 +1,231 @@
+"""Results of many records as one tidy table, and how records are found."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tsniqa.errors import RecordError
+from tsniqa.strategies import STRATEGIES
+from tsniqa.study.config import load_preset
+from tsniqa.study.evaluation import MEASURES, agreement_matrix, srcc_matrix, summary
+from tsniqa.study.record import RunRecord
+
+ALL_TASKS = "all tasks"
+"""The task of measures that summarise a run."""
+
+COLUMNS = ["record", "strategy", "seed", "split", "readout", "step", "task", "measure", "value"]
+
+
+def results(
+    records: Iterable[RunRecord],
+    readouts: Sequence[str] | None = None,
+    measures: Sequence[str] = (*MEASURES, "agreement"),
+) -> pd.DataFrame:
+    """Tabulate what records say, one value a row.
+
+    Args:
+        records: Finished runs.
+        readouts: Only these, where a record has them; None is all.
+        measures: Which cells of matrices to give: ``srcc``, ``plcc``, ``krcc`` (with opinion
+            scores) and ``agreement`` (with the predictions right after the task was learned).
+
+    Returns:
+        The columns :data:`COLUMNS`. ``step`` is the number of tasks learned, from 1; a matrix has a
+        row for every step and every task learned by then. The measures of
+        :data:`tsniqa.study.evaluation.SUMMARY` stand at the last step, their task being
+        :data:`ALL_TASKS`. ``value`` is NaN where a strategy has no such measure.
+    """
+    rows = []
+    for record in records:
+        config, last = record.config, len(record.order)
+        known = (record.description.run_id, config.strategy, config.seed, config.split)
+        for readout in record.readouts:
+            if readouts is not None and readout not in readouts:
+                continue
+            for measure in measures:
+                matrix = (
+                    agreement_matrix(record, readout)
+                    if measure == "agreement"
+                    else srcc_matrix(record, readout, measure=measure)
+                )
+                for t, s in zip(*np.tril_indices(last), strict=True):
+                    place = (readout, int(t) + 1, record.order[s], measure)
+                    rows.append((*known, *place, float(matrix[t, s])))
+            for measure, value in summary(record, readout).items():
+                rows.append((*known, readout, last, ALL_TASKS, measure, value))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def find_records(results_dir: Path, **wanted: object) -> list[RunRecord]:
+    """Find finished records by their configuration.
+
+    Args:
+        results_dir: A folder of record folders; it need not exist.
+        **wanted: Values of :class:`~tsniqa.study.config.RunConfig` fields, such as
+            ``preset="mini"``; a ``task_order`` of None matches any order.
+
+    Returns:
+        The matching records, in folder-name order.
+    """
+    order = wanted.pop("task_order", None)
+    found = [RunRecord.load(path.parent) for path in sorted(results_dir.glob("*/record.json"))]
+    return [
+        record
+        for record in found
+        if all(getattr(record.config, name) == value for name, value in wanted.items())
+        and (order is None or record.order == list(order))
+    ]
+
+
+def find_experiment(
+    results_dir: Path,
+    preset: str,
+    seeds: Sequence[int],
+    split: str = "given",
+    like: RunRecord | None = None,
+    task_order: Sequence[str] | None = None,
+    changed: Mapping[str, Any] | None = None,
+) -> dict[str, list[RunRecord]]:
+    """Find the records of one experiment, every strategy's and seed's.
+
+    Args:
+        results_dir: Folder of records; it need not exist.
+        preset: Name of the preset.
+        seeds: Wanted seeds.
+        split: Split of the runs.
+        like: A record whose order, overrides, preset values, backbone, code version and data the
+            others must share (a strategy's own weight is the checkout's preset's). None is the
+            record of ``tsn`` without overrides by the newest version of the code.
+        task_order: Order of that record; None is the preset's own.
+        changed: Values of the preset, by name, in which the wanted records do differ from it, by
+            an override each.
+
+    Returns:
+        By strategy (those that are registered first), its records by seed. Nothing is returned
+        where there is nothing to be like.
+    """
+    found = [
+        record
+        for record in find_records(results_dir, preset=preset, split=split, splits_from=None)
+        if record.config.seed in set(seeds)
+    ]
+    if like is None:
+        plain = [record for record in found if _is_plain_tsn(record, task_order)]
+        like = max(plain, key=lambda one: one.description.results_version, default=None)
+    same = [
+        record for record in found if like and _same_experiment(like, record, dict(changed or {}))
+    ]
+    names = dict.fromkeys([*STRATEGIES, *sorted(record.strategy for record in same)])
+    runs = {
+        name: sorted(
+            (record for record in same if record.strategy == name),
+            key=lambda record: record.config.seed,
+        )
+        for name in names
+    }
+    return {name: records for name, records in runs.items() if records}
+
+
+def _is_plain_tsn(record: RunRecord, task_order: Sequence[str] | None) -> bool:
+    in_order = record.order == list(task_order or record.description.preset.tasks)
+    return record.strategy == "tsn" and not record.config.overrides and in_order
+
+
+def _same_experiment(first: RunRecord, second: RunRecord, changed: dict[str, Any]) -> bool:
+    overrides = second.config.overrides
+    if {name: overrides.get(name) for name in changed} != changed:
+        return False
+    current = load_preset(second.config.preset).weights.get(second.strategy)
+    if second.description.preset.weights.get(second.strategy) != current:
+        return False
+    if _conditions(first, changed) != _conditions(second, changed):
+        return False
+    return all(
+        task.fingerprint == second.tasks[task.name].fingerprint
+        for task in first.description.tasks
+        # Every seed draws simulated images of its own.
+        if not task.simulated or first.config.seed == second.config.seed
+    )
+
+
+def _conditions(record: RunRecord, changed: dict[str, Any]) -> tuple[object, ...]:
+    description = record.description
+    left_out = {"weights", *changed}  # weights belong to single strategies
+    preset = description.preset.model_dump(exclude={"description", "backbone", *left_out})
+    overrides = {k: v for k, v in record.config.overrides.items() if k not in left_out}
+    backbone = description.fingerprints["backbone"]
+    return preset, overrides, record.order, backbone, description.results_version
+
+
+def require(
+    runs: Mapping[str, Sequence[RunRecord]], strategy: str, preset: str, seed: int, split: str
+) -> RunRecord:
+    """Return the first record of a strategy.
+
+    Raises:
+        RecordError: There is none; the message has the command that makes it.
+    """
+    if runs.get(strategy):
+        return runs[strategy][0]
+    raise RecordError(
+        f"no published record of {strategy} on preset '{preset}', seed {seed}, split '{split}'; "
+        f"make it with: tsniqa run --no-page --preset {preset} --strategy {strategy} --seed {seed} "
+        f"--split {split} --data-root DIR --results-dir DIR"
+    )
+
+
+def largest_differences(local_dir: Path, published_dir: Path) -> pd.DataFrame:
+    """Compare the records of one folder with those of the same runs in another.
+
+    The identity of a run covers configuration, backbone and data, not the machine; so what differs
+    here is what another processor, another library version or an error makes of the same run.
+
+    Args:
+        local_dir: Folder of record folders; it need not exist.
+        published_dir: Another one.
+
+    Returns:
+        One row for every run that both have: ``run``, the largest absolute differences of
+        ``scores``, ``gate distances`` and ``SRCC`` (infinite where a value is missing on one side
+        alone, NaN where neither has any), ``here`` and ``published`` (the devices).
+
+    Raises:
+        RecordError: A record is unreadable, or two records of a run differ in shape.
+    """
+    rows = []
+    for path in sorted(local_dir.glob("*/record.json")):
+        folder = published_dir / path.parent.name
+        if not (folder / "record.json").is_file():
+            continue
+        pair = RunRecord.load(path.parent), RunRecord.load(folder)
+        parts = (lambda one: one.scores, lambda one: one.distances, _final_and_earlier_srcc)
+        differences = [_largest_difference(*map(part, pair), path.parent, folder) for part in parts]
+        devices = [record.description.device for record in pair]
+        rows.append([pair[0].description.run_id, *differences, *devices])
+    names = ["run", "scores", "gate distances", "SRCC", "here", "published"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _final_and_earlier_srcc(record: RunRecord) -> np.ndarray:
+    table = results([record], measures=["srcc"])
+    return table.loc[table["measure"] == "srcc", "value"].to_numpy()
+
+
+def _largest_difference(
+    first: np.ndarray | None, second: np.ndarray | None, here: Path, there: Path
+) -> float:
+    """Return the largest absolute difference; equal and both-missing values differ by 0."""
+    if first is None and second is None:
+        return float("nan")
+    if first is None or second is None or first.shape != second.shape:
+        raise RecordError(
+            f"the records {here} and {there} are of one run but hold different values; "
+            f"delete {here} and run it again"
+        )
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    one_missing = np.isnan(first) != np.isnan(second)
+    differences = np.where(one_missing, np.inf, np.nan_to_num(np.abs(first - second)))
+    return float(differences.max(initial=0.0))
