@@ -131,13 +131,6 @@ def test_it_is_an_estimator_of_scikit_learn():
     assert gate.tasks_ == ["ant", "mole", "zebra"]
 
 
-def test_the_same_random_state_gives_the_same_bits():
-    first, second = (
-        KMeansGate(4, 2).partial_fit(stages(40, 6), "a", 3).centroids_["a"] for _ in range(2)
-    )
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-
-
 def test_an_empty_gate_and_unusable_features_are_refused():
     with pytest.raises(ConfigError, match="the gate knows no task yet"):
         KMeansGate().transform(stages(2, 0))

@@ -158,7 +158,7 @@ def test_scoring_leaves_the_network_as_it_was_even_in_training_mode(model):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_heads_are_read_alone_or_not_at_all(model):
+def test_some_heads_or_the_gate_can_be_read_alone(model):
     heads, distances = model.read(IMAGES)
     assert np.array_equal(model.read(IMAGES, ["beta"], gate=False)[0], heads[:, 1:])
     assert model.read(IMAGES, ["beta"], gate=False)[1] is None
@@ -258,14 +258,11 @@ def test_a_changed_description_is_refused_in_one_line(saved, fields, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("file", ["bank-beta", "heads", "gate", "network"])
+@pytest.mark.parametrize("file", ["bank-beta", "heads", "gate"])
 def test_a_file_that_is_missing_from_the_description_is_noticed(saved, file):
     about = json.loads((saved / "model.json").read_text())
-    about["files"].pop(f"{file}.safetensors", None)
+    del about["files"][f"{file}.safetensors"]
     change(saved, files=about["files"])
-    if file == "network":
-        assert TSNIQA.load(saved).tasks == ["alpha", "beta"]
-        return
     with pytest.raises(WeightsError, match="lists other tasks than its files hold"):
         TSNIQA.load(saved)
 
