@@ -18,6 +18,7 @@ from tsniqa.errors import ConfigError, DataError, WeightsError
 from tsniqa.model.gating import softmin_weights
 from tsniqa.model.readouts import MIXTURES, mix
 from tsniqa.model.tsniqa import BATCH, SHARED
+from tsniqa.paths import project_root
 from tsniqa.scoring.features import image_features
 
 KINDS = {
@@ -178,18 +179,14 @@ def test_offsets_are_the_mean_scores_over_the_tasks_own_training_images(model):
         assert model.offsets[task] == pytest.approx(np.mean(own, dtype=np.float64), abs=1e-7)
 
 
-def test_the_bank_follows_the_model_to_another_type(world):
-    model = make_model(world.backbone()).to(torch.float16)
-    dtypes = {value.dtype for own in model.bank.states.values() for value in own.values()}
-    assert dtypes == {torch.float16}
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_model_moved_to_a_gpu_scores_there(world):
+def test_the_bank_goes_where_the_model_goes(world):
     model = make_model(world.backbone())
     expected = model.predict(IMAGES)
-    np.testing.assert_allclose(model.to("cuda").predict(IMAGES), expected, atol=1e-3)
+    if torch.cuda.is_available():
+        np.testing.assert_allclose(model.to("cuda").predict(IMAGES), expected, atol=1e-3)
+    model.to(torch.float16)
+    states = [model.bank.initial, *model.bank.states.values()]
+    assert {value.dtype for state in states for value in state.values()} == {torch.float16}
 
 
 def test_a_model_without_tasks_and_an_unknown_readout_are_refused(world, model):
@@ -267,12 +264,14 @@ def test_a_file_that_is_missing_from_the_description_is_noticed(saved, file):
         TSNIQA.load(saved)
 
 
-def test_the_lines_of_the_docstring_go_from_images_to_scores(saved, tmp_path, monkeypatch, capsys):
+def test_the_lines_of_docstring_and_readme_go_from_images_to_scores(
+    saved, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     for name, image in zip(("beach.jpg", "forest.png"), IMAGES, strict=False):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(name)
     lines = [line[8:] for line in tsniqa.__doc__.splitlines() if line.startswith("    >>> ")]
-    assert 3 <= len(lines) <= 5
+    assert "\n".join(lines) in (project_root() / "README.md").read_text()
     names = {}
     exec("\n".join(lines), names)
     assert names["scores"].shape == (2,)
