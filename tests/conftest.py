@@ -15,17 +15,16 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter
 
-from tsniqa.cards import load_card
 from tsniqa.data import load_task
 from tsniqa.data.task import Task
-from tsniqa.model.backbone import Backbone, load_backbone
+from tsniqa.model.backbone import Backbone, load_backbone, load_card
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.study import runner as study
 from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.config import ResolvedRun, RunConfig, resolve_run
 from tsniqa.study.evaluation import correlation_table
 from tsniqa.study.record import RunRecord
-from tsniqa.training.context import TrainingContext
+from tsniqa.training.context import Setting
 
 settings.register_profile("tsniqa", deadline=None, derandomize=True)
 settings.load_profile("tsniqa")
@@ -106,7 +105,7 @@ class Prepared:
     """A run with everything it needs, before anything is learned."""
 
     resolved: ResolvedRun
-    setting: TrainingContext
+    setting: Setting
     strategy: Strategy
 
     @property

@@ -1,13 +1,13 @@
 """What theory demands of the published records of the mini benchmark."""
 
 import pytest
-from tsniqa.study.verdicts import mean_drop, separate_bounds_plasticity, sequential_is_less_stable
 
 from tsniqa.paths import resolve
 from tsniqa.strategies import STRATEGIES
 from tsniqa.study import evaluation as tables
 from tsniqa.study import ways
 from tsniqa.study.comparison import published_runs
+from tsniqa.study.verdicts import mean_drop, separate_bounds_plasticity, sequential_is_less_stable
 
 SEEDS = (0, 1, 2)
 

@@ -7,7 +7,6 @@ import numpy as np
 import papermill
 import pytest
 import yaml
-from tsniqa.study.presets import load_preset
 from typer.testing import CliRunner
 
 from official import bid, csiq, kadid_10k, koniq_10k, live, live_challenge
@@ -15,6 +14,7 @@ from tsniqa.cli import app
 from tsniqa.study import ways
 from tsniqa.study.comparison import published_runs
 from tsniqa.study.evaluation import summary
+from tsniqa.study.presets import load_preset
 from tsniqa.study.record import RunRecord
 
 PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
