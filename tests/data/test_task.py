@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsniqa.data import task as tasks
-from tsniqa.data.task import PARTS, Task, check_task, resplit
+from tsniqa.data.splits import SPLITS, resplit
+from tsniqa.data.task import PARTS, Task, check_task
 from tsniqa.errors import ConfigError, DataError
 
 SPLIT = ["train"] * 7 + ["val"] * 3 + ["test"] * 4
@@ -231,7 +231,7 @@ class TestResplit:
 
 
 def test_the_named_splits_are_given_and_ten_numbers():
-    assert tasks.SPLITS == ("given", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+    assert SPLITS == ("given", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 
 class TestDuplicates:

@@ -1,15 +1,15 @@
 """Checking a dataset on disk: everything that is wrong with it, not the first thing only."""
 
 import os
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from tsniqa.data import catalogue, not_found
+from tsniqa.data import catalogue
 from tsniqa.data.cache import decode_each
 from tsniqa.data.catalogue import Source, locate, recognise, sources
+from tsniqa.data.loading import not_found
 from tsniqa.data.readers import labels_csv
 from tsniqa.data.task import PARTS, Task, check_parts
 from tsniqa.errors import DataError, TsniqaError
@@ -62,16 +62,15 @@ def find(name: str | None, root: Path) -> list[Source]:
     """
     if name is None:
         found = sources(root) or recognise(root)
-        if not found:
-            raise DataError(f"there is no dataset under {root}; see tsniqa data list")
+    elif located := locate(name, root):
+        found = [located]
+    else:
+        found = [source for source in recognise(root) if source.name == name]
+    if found:
         return found
-    source = locate(name, root)
-    if source is None:
-        own = [one for one in recognise(root) if one.name == name]
-        if not own:
-            raise not_found(name, root)
-        return own
-    return [source]
+    if name is None:
+        raise DataError(f"there is no dataset under {root}; see tsniqa data list")
+    raise not_found(name, root)
 
 
 def check(source: Source) -> Report:
@@ -119,14 +118,13 @@ def _read(source: Source, report: Report) -> Task:
 
 def _check_split(task: Task, report: Report) -> None:
     """Check that the given split can be used."""
-    if (task.table["split"] == "").all():
+    split = task.table["split"]
+    if (split == "").all():
         report.notes.append("no split is given, so split 0 is used (70/10/20 by reference)")
         return
-    strange = task.table[~task.table["split"].isin(PARTS)]
-    for row in strange.itertuples():
-        report.wrong.append(
-            f"{task.root / row.image}: its split is '{row.split}'; use {', '.join(PARTS)}"
-        )
+    strange = task.table[~split.isin(PARTS)]
+    for image, part in zip(strange["image"], strange["split"], strict=True):
+        report.wrong.append(f"{task.root / image}: its split is '{part}'; use {', '.join(PARTS)}")
     if strange.empty:
         try:
             check_parts(task)
@@ -139,18 +137,14 @@ def _check_split(task: Task, report: Report) -> None:
 
 def _check_duplicates(task: Task, report: Report) -> None:
     """Look for images with the same bytes; across parts they leak, within one they are harmless."""
-    same: dict[str, list[str]] = defaultdict(list)
-    parts = dict(zip(task.table["image"], task.table["split"], strict=True))
-    for image in parts:
-        if (task.root / image).is_file():
-            same[file_digest(task.root / image)].append(image)
-    for group in same.values():
-        if len(group) > 1:
-            text = f"{', '.join(group)} are the same image"
-            if len({parts[image] for image in group}) > 1:
-                report.wrong.append(f"{text}, in more than one part of the split")
-            else:
-                report.notes.append(text)
+    there = task.table[[(task.root / image).is_file() for image in task.table["image"]]]
+    digests = [file_digest(task.root / image) for image in there["image"]]
+    for _, group in there.groupby(digests, sort=False):
+        text = f"{', '.join(group['image'])} are the same image"
+        if group["split"].nunique() > 1:
+            report.wrong.append(f"{text}, in more than one part of the split")
+        elif len(group) > 1:
+            report.notes.append(text)
 
 
 def _check_count(source: Source, rated: int, report: Report) -> None:
@@ -167,11 +161,9 @@ def _check_count(source: Source, rated: int, report: Report) -> None:
 
 def _note_extra(task: Task, report: Report) -> None:
     """Count image files that the table does not list; references usually are among them."""
-    listed = set(task.table["image"])
     files = (path for path in task.root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    extra = sorted(
-        name for path in files if (name := path.relative_to(task.root).as_posix()) not in listed
-    )
+    names = {path.relative_to(task.root).as_posix() for path in files}
+    extra = sorted(names - set(task.table["image"]))
     if extra:
         shown = ", ".join(extra[:3]) + (", ..." if len(extra) > 3 else "")
         report.notes.append(f"{len(extra)} image files are not rated: {shown}")

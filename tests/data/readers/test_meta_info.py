@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from official.meta_info import write, write_with_references
+from official.meta_info import write_with_references
 from tsniqa.data.readers import meta_info
 from tsniqa.errors import DataError
 
@@ -28,13 +28,6 @@ def refusal(root, text, **options):
 
 
 class TestColumns:
-    def test_a_no_reference_table(self, tmp_path):
-        expected = write(tmp_path / "koniq")
-        table = meta_info.read(tmp_path / "koniq")
-        pd.testing.assert_frame_equal(table, expected)
-        assert table["split"].value_counts().to_dict() == {"train": 18, "val": 6, "test": 6}
-        assert all((tmp_path / "koniq" / image).is_file() for image in table["image"])
-
     def test_a_table_with_references_and_names_in_another_case(self, tmp_path):
         expected = write_with_references(
             tmp_path / "tid", "meta_info_TID2013Dataset.csv", "mos", worst=1.5, best=6.5
@@ -61,10 +54,6 @@ class TestColumns:
     def test_fields_may_be_separated_by_tabs(self, tmp_path):
         table = meta_info.read(small(tmp_path / "mine", "img_name\tmos\tstd\n1, 2.png\t32.5\t9\n"))
         assert table.iloc[0].to_list() == ["1, 2.png", 32.5, 9.0, "1, 2.png", ""]
-
-    def test_a_rating_that_is_no_number_is_kept_for_the_check(self, tmp_path):
-        table = meta_info.read(small(tmp_path / "mine", "img_name,mos\na.png,\nb.png,2\n"))
-        assert np.isnan(table["mos"][0])
 
 
 class TestSign:

@@ -21,27 +21,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the dataset.
-
-    Args:
-        root: The folder of the repository.
-
-    Returns:
-        The rows in the order of the table; see :func:`tsniqa.data.readers.layout.rows`.
-
-    Raises:
-        DataError: The table is missing, unreadable or lacks a column.
-    """
-    path = layout.require(root, "test_1/mos_ci.csv")
-    table = layout.csv_table(path, ["image_name", "mos"])
-    names = layout.Names(root, "test_1/images")
-    return layout.rows(
-        [names[f"{name}.png"] for name in table["image_name"]],
+    """Read the laboratory test."""
+    table = files.csv_table(files.require(root, "test_1/mos_ci.csv"), ["image_name", "mos"])
+    return files.rows(
+        root,
+        "test_1/images/" + table["image_name"] + ".png",
         table["mos"],
         std=table.get("std"),
-        reference=[name.rsplit("_crf_", 1)[0] for name in table["image_name"]],
+        reference=table["image_name"].str.rsplit("_crf_", n=1).str[0],
     )

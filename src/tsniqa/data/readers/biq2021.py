@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 TABLES = ("Train (Images and MOS).csv", "Test (Images and MOS).csv")
@@ -29,27 +29,22 @@ TABLES = ("Train (Images and MOS).csv", "Test (Images and MOS).csv")
 
 
 def read(root: Path, subset: str) -> pd.DataFrame:
-    """Read one subset.
+    """Read one subset from both tables, train first.
 
     Args:
         root: The folder of the repository.
         subset: ``"ss01"`` (personal), ``"ss02"`` (degraded) or ``"ss03"`` (Unsplash).
 
-    Returns:
-        The rows in the order of the tables, train first; see
-        :func:`tsniqa.data.readers.layout.rows`.
-
     Raises:
-        DataError: A table is missing, lacks a column, or neither lists an image of the subset.
+        DataError: Neither table lists an image of the subset.
     """
     columns = ["Image Name", "MOS"]
-    paths = [layout.require(root, name) for name in TABLES]
-    table = pd.concat([layout.csv_table(path, columns)[columns] for path in paths])
+    paths = [files.require(root, name) for name in TABLES]
+    table = pd.concat([files.csv_table(path, columns)[columns] for path in paths])
     table = table[table["Image Name"].str.lower().str.startswith(subset)]
     if table.empty:
         raise DataError(
             f"{paths[0]} and {paths[1].name} list no image whose name begins with {subset};"
             " get them again"
         )
-    names = layout.Names(root, "Images")
-    return layout.rows([names[name] for name in table["Image Name"]], table["MOS"])
+    return files.rows(root, "Images/" + table["Image Name"], table["MOS"])

@@ -16,32 +16,24 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the ratings of KADID-10k.
-
-    Args:
-        root: The dataset's folder.
-
-    Returns:
-        See :func:`tsniqa.data.readers.layout.rows`.
+    """Read ``dmos.csv``.
 
     Raises:
-        DataError: ``dmos.csv`` is missing, lacks a column or has a row without an image.
+        DataError: A row lacks an image.
     """
-    path = layout.require(root, "dmos.csv")
-    table = layout.csv_table(path, ["dist_img", "ref_img", "dmos", "var"])
+    path = files.require(root, "dmos.csv")
+    table = files.csv_table(path, ["dist_img", "ref_img", "dmos", "var"])
     unnamed = (table["dist_img"] == "") | (table["ref_img"] == "")
     if unnamed.any():
-        raise DataError(
-            f"{path} row {unnamed.argmax() + 2} lacks an image; get the file again from the archive"
-        )
-    names = layout.Names(root, "images")
-    return layout.rows(
-        [names[image] for image in table["dist_img"]],
+        raise DataError(f"{path} row {unnamed.argmax() + 2} lacks an image; {files.OFFICIAL}")
+    return files.rows(
+        root,
+        "images/" + table["dist_img"],
         table["dmos"],
         std=table["var"],
         reference=[PurePosixPath(image).stem for image in table["ref_img"]],

@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
@@ -36,56 +36,49 @@ WORST = 100
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the scores of LIVE.
-
-    Args:
-        root: The dataset's folder.
-
-    Returns:
-        See :func:`tsniqa.data.readers.layout.rows`.
+    """Read the scores.
 
     Raises:
-        DataError: A file or variable is missing or has not 982 entries, or the folders and the
-            scores do not belong together.
+        DataError: A variable has not 982 entries, or the folders and the scores do not belong
+            together.
     """
-    names_path = layout.require(root, "refnames_all.mat")
-    path = layout.require(root, "dmos_realigned.mat", "dmos.mat")
+    names_path = files.require(root, "refnames_all.mat")
+    path = files.require(root, "dmos_realigned.mat", "dmos.mat")
     if path.name.lower() == "dmos_realigned.mat":
-        dmos, copies, std = layout.matlab(path, "dmos_new", "orgs", "dmos_std")
+        dmos, copies, std = files.matlab(path, "dmos_new", "orgs", "dmos_std")
     else:
-        dmos, copies = layout.matlab(path, "dmos", "orgs")
+        dmos, copies = files.matlab(path, "dmos", "orgs")
         std = np.full(dmos.shape, np.nan)
-    (pristine,) = layout.matlab(names_path, "refnames_all")
-    total = sum(FOLDERS.values())
+    (pristine,) = files.matlab(names_path, "refnames_all")
+    images = [
+        f"{folder}/img{number}.bmp"
+        for folder, count in FOLDERS.items()
+        for number in range(1, count + 1)
+    ]
     for place, values in [(path, dmos), (path, copies), (path, std), (names_path, pristine)]:
-        if values.shape != (total,):
+        if values.shape != (len(images),):
             raise DataError(
-                f"{place} has a variable of {values.size} entries, and the release has {total}"
-                " images; get the file of release 2"
+                f"{place} has a variable of {values.size} entries, and the release has"
+                f" {len(images)} images; get the file of release 2"
             )
     references = [PurePosixPath(str(name).strip().lower()).stem for name in pristine]
-    images = []
-    for folder, count in FOLDERS.items():
-        names = layout.Names(root, folder)
-        numbers = range(1, count + 1)
-        own = dict(zip(numbers, references[len(images) : len(images) + count], strict=True))
-        _compare(layout.find(root, f"{folder}/info.txt"), own)
-        images += [names[f"img{number}.bmp"] for number in numbers]
-    table = layout.rows(images, WORST - layout.numbers(dmos), std=std, reference=references)
+    ours = dict(zip(images, references, strict=True))
+    for folder in FOLDERS:
+        _compare(folder, files.find(root, f"{folder}/info.txt"), ours)
+    mos = WORST - files.numbers(dmos)
+    table = files.rows(root, images, mos, std=std, reference=references)
     return table[copies != 1].reset_index(drop=True)
 
 
-def _compare(path: Path | None, references: dict[int, str]) -> None:
+def _compare(folder: str, path: Path | None, references: dict[str, str]) -> None:
     """Refuse a folder whose ``info.txt`` names other pristine images for most of its images."""
-    if path is None:
-        return
-    lines = [line.lower().split() for line in path.read_text("latin-1").splitlines()]
+    text = path.read_text("latin-1").lower() if path else ""
+    lines = [line.split() for line in text.splitlines()]
     stated = {
-        line[1]: PurePosixPath(line[0]).stem for line in lines if len(line) > 1
+        f"{folder}/{line[1]}": PurePosixPath(line[0]).stem for line in lines if len(line) > 1
     }  # the last word is a parameter of the distortion
-    ours = {f"img{number}.bmp": reference for number, reference in references.items()}
-    shared = stated.keys() & ours.keys()
-    other = sum(stated[image] != ours[image] for image in shared)
+    shared = stated.keys() & references.keys()
+    other = sum(stated[image] != references[image] for image in shared)
     if other and other >= len(shared) / 2:
         raise DataError(
             f"{path} names another pristine image than refnames_all.mat for {other} of"

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tsniqa.data.readers import layout
-from tsniqa.errors import DataError
+from tsniqa.data.readers import files
 
 WORKBOOKS = (
     "Annotations/MOS and Image attribute scores.xlsx",
@@ -27,26 +26,8 @@ WORKBOOKS = (
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the ratings of SPAQ.
-
-    Args:
-        root: The dataset's folder.
-
-    Returns:
-        See :func:`tsniqa.data.readers.layout.rows`.
-
-    Raises:
-        DataError: The workbook is missing, is none, or lacks a column.
-    """
-    path = layout.require(root, *WORKBOOKS)
-    sheet = layout.spreadsheet(path, dtype={"Image name": str})
-    sheet.columns = [str(column).strip() for column in sheet.columns]
-    for needed in ("Image name", "MOS"):
-        if needed not in sheet:
-            raise DataError(
-                f"{path} lacks the column {needed} in its first row (it has"
-                f" {', '.join(sheet.columns)}); get the official workbook"
-            )
+    """Read the workbook."""
+    path = files.require(root, *WORKBOOKS)
+    sheet = files.spreadsheet(path, ["Image name", "MOS"], dtype={"Image name": str})
     sheet = sheet[sheet["Image name"].notna()]
-    names = layout.Names(root, "TestImage")
-    return layout.rows([names[name.strip()] for name in sheet["Image name"]], sheet["MOS"])
+    return files.rows(root, "TestImage/" + sheet["Image name"].str.strip(), sheet["MOS"])

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tsniqa.data import splits
-from tsniqa.data.splits import import_split
+from tsniqa.data import split_files
+from tsniqa.data.split_files import import_split
 from tsniqa.data.task import Task
 from tsniqa.errors import DataError
 
@@ -47,7 +47,7 @@ def write(folder, images=LIVE, mos=MOS, parts=PART_OF, files=FILES):
 
 
 def named(stem):
-    return {part: f"{stem}{splits.ENDINGS[part][0]}" for part in FILES}
+    return {part: f"{stem}{split_files.ENDINGS[part][0]}" for part in FILES}
 
 
 def refusal(task, folder):
