@@ -57,14 +57,6 @@ def test_habits_name_existing_distortions_and_families(name):
     assert set(POPULATIONS[name].preference) <= set(FAMILIES)
 
 
-def test_populations_disagree_about_noise():
-    lenient = POPULATIONS["mini-live"].opinion(0.7, "white-noise", "objects")
-    neutral = POPULATIONS["mini-live"].opinion(0.7, "jpeg", "objects")
-    assert lenient > neutral
-    strict = POPULATIONS["mini-csiq"].opinion(0.7, "white-noise", "objects")
-    assert strict < POPULATIONS["mini-csiq"].opinion(0.7, "jpeg", "objects")
-
-
 @names
 def test_ratings_stay_on_the_scale_and_repeat(name):
     population = POPULATIONS[name]
