@@ -95,4 +95,4 @@ def test_a_check_that_finds_something_wrong_exits_with_1(tsniqa, tmp_path, datas
     code, out, _ = tsniqa("data", "check", "--root", tmp_path)
     assert code == 1
     assert "wrong: " in out
-    assert "004.png: the image is missing" in out
+    assert "image images/004.png is missing; restore the file" in out

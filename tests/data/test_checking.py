@@ -42,12 +42,12 @@ class TestGenericLayout:
         assert found.images == (32, 30)
         assert len(found.wrong) == 3
         assert "labels.csv row 13 (images/011.png): mos is ''" in found.wrong[0]
-        assert found.wrong[1] == f"{mine / 'images' / '003.png'}: the image is missing"
+        assert found.wrong[1].startswith(f"image {mine / 'images' / '003.png'} is missing; restore")
         assert "007.png is damaged" in found.wrong[2]
         assert found.lines()[0].endswith("32 rated images, 30 in order; 3 wrong")
         assert [line.split(" (")[0] for line in found.lines()[1:]] == [
             "  wrong: labels.csv row 13",
-            "  wrong: images/003.png: the image is missing",
+            "  wrong: image images/003.png is missing; restore the file or remove its row",
             "  wrong: image images/007.png is damaged",
         ]
 
@@ -65,7 +65,7 @@ class TestGenericLayout:
         assert "row 4 (images/002.png): std is 'wide'" in text
         assert "row 5: '../outside.png' leaves" in text
         assert "row 7: 'images/005.png' is already in row 6" in text
-        assert "images/006.png: its split is 'exam'; use train, val, test" in text
+        assert "image 'images/006.png' has split 'exam'; use train, val, test" in text
         assert len(report(mine).wrong) == 4
 
     def test_names_images_that_are_the_same_in_different_parts(self, mine):
@@ -130,7 +130,7 @@ class TestOfficialLayout:
         images[0].unlink()
         images[1].write_bytes(images[1].read_bytes()[:100])
         text = "\n".join(check(source).wrong)
-        assert f"{images[0].name}: the image is missing" in text
+        assert f"{images[0].name} is missing; restore" in text
         assert f"{images[1].name} is damaged" in text
 
 

@@ -67,11 +67,8 @@ def sources(data_root: Path) -> list[Source]:
     Returns:
         Catalogued datasets in the catalogue's order, then all others in name order.
     """
-    data_root = Path(data_root)
-    folders = sorted(path for path in data_root.glob("*") if path.is_dir())
-    known = load_cards()
-    names = [*known, *(path.name for path in folders if path.name not in known)]
-    found = [locate(name, data_root) for name in names]
+    folders = sorted(path.name for path in Path(data_root).glob("*") if path.is_dir())
+    found = [locate(name, data_root) for name in dict.fromkeys([*load_cards(), *folders])]
     return [source for source in found if source is not None]
 
 

@@ -1,7 +1,7 @@
 """Checking a dataset on disk: everything that is wrong with it, not the first thing only."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ from tsniqa.data.cache import decode_each
 from tsniqa.data.catalogue import Source, locate, recognise, sources
 from tsniqa.data.loading import not_found
 from tsniqa.data.readers import labels_csv
-from tsniqa.data.task import PARTS, Task, check_parts
-from tsniqa.errors import DataError, TsniqaError
+from tsniqa.data.splits import resplit
+from tsniqa.data.task import Task, problems
+from tsniqa.errors import DataError
 from tsniqa.paths import file_digest
 from tsniqa.pixels import decode
 
@@ -38,15 +39,16 @@ class Report:
     def lines(self) -> list[str]:
         """Return the report as lines: a heading, what is wrong, what is worth knowing."""
         rated, good = self.images
-        verdict = "nothing is wrong" if not self.wrong else f"{len(self.wrong)} wrong"
-        source = self.source
-        lines = [f"wrong: {text}" for text in self.wrong] + [f"note: {text}" for text in self.notes]
-        return [
-            f"{source.name} ({source.layout} layout, {source.folder}):"
-            f" {rated} rated images, {good} in order; {verdict}",
-            # The heading names the folder once for all lines.
-            *("  " + line.replace(f"{source.folder}{os.sep}", "") for line in lines),
-        ]
+        verdict = f"{len(self.wrong)} wrong" if self.wrong else "nothing is wrong"
+        name, folder = self.source.name, self.source.folder
+        heading = (
+            f"{name} ({self.source.layout} layout, {folder}):"
+            f" {rated} rated images, {good} in order; {verdict}"
+        )
+        lines = [f"  wrong: {text}" for text in self.wrong]
+        lines += [f"  note: {text}" for text in self.notes]
+        # The heading names the folder once for all lines.
+        return [heading, *(line.replace(f"{folder}{os.sep}", "") for line in lines)]
 
 
 def find(name: str | None, root: Path) -> list[Source]:
@@ -88,48 +90,39 @@ def check(source: Source) -> Report:
     except DataError as error:
         report.wrong.append(str(error))
         return report
-    paths = [Path(task.root) / image for image in task.table["image"]]
-    missing = [path for path in paths if not path.is_file()]
-    report.wrong += [f"{path}: the image is missing" for path in missing]
-    present = [path for path in paths if path.is_file()]
+    images = [Path(task.root) / image for image in task.table["image"]]
+    present = [path for path in images if path.is_file()]
     broken = decode_each(present, lambda path: decode(path, task.root))
+    report.images = (len(images), len(present) - len(broken))
+    _check_table(task, report)
     report.wrong += [str(error) for error in broken.values()]
-    report.images = (len(paths), len(present) - len(broken))
-    _check_split(task, report)
     _check_duplicates(task, report)
-    _check_count(source, len(paths), report)
+    _check_count(source, len(images), report)
     _note_extra(task, report)
     return report
 
 
 def _read(source: Source, report: Report) -> Task:
-    """Read the table; note defects of single rows."""
-    if source.layout == "generic":
-        task, defects = labels_csv.inspect(source.name, source.folder)
-        report.wrong += defects
-        return task
-    task = catalogue.read(source)
-    for image in task.table["image"][~np.isfinite(task.table["mos"])]:
-        report.wrong.append(f"{source.folder / image}: its rating is not a finite number")
-    for image in task.table["image"][task.table["image"].duplicated()]:
-        report.wrong.append(f"{source.folder / image}: the image is rated twice")
+    """Read the table; note the rows of a generic one that have a defect."""
+    if source.layout != "generic":
+        return catalogue.read(source)
+    task, defects = labels_csv.inspect(source.name, source.folder)
+    report.wrong += defects
     return task
 
 
-def _check_split(task: Task, report: Report) -> None:
-    """Check that the given split can be used."""
-    split = task.table["split"]
-    if (split == "").all():
+def _check_table(task: Task, report: Report) -> None:
+    """Check ratings, files and the split, which is drawn where none is given."""
+    if report.wrong:  # rows whose rating cannot be read are named already
+        task = replace(task, table=task.table[np.isfinite(task.table["mos"])])
+    if (task.table["split"] == "").all():
         report.notes.append("no split is given, so split 0 is used (70/10/20 by reference)")
-        return
-    strange = task.table[~split.isin(PARTS)]
-    for image, part in zip(strange["image"], strange["split"], strict=True):
-        report.wrong.append(f"{task.root / image}: its split is '{part}'; use {', '.join(PARTS)}")
-    if strange.empty:
         try:
-            check_parts(task)
-        except TsniqaError as error:
+            task = resplit(task, "0")
+        except DataError as error:
             report.wrong.append(str(error))
+            return
+    report.wrong += problems(task)
     crossing = task.table.groupby("reference")["split"].nunique()
     for name in crossing.index[crossing > 1]:
         report.wrong.append(f"the images of reference '{name}' are in more than one part")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsniqa.data.task import PARTS, Task, check_size
+from tsniqa.data.task import PARTS, Task, too_small
 from tsniqa.errors import DataError, unknown_name
 from tsniqa.paths import file_digest
 from tsniqa.seeds import generator
@@ -46,7 +46,8 @@ def resplit(task: Task, split: str) -> Task:
         raise unknown_name("split", split, SPLITS)
     if split == "given":
         return task
-    check_size(task)
+    if small := too_small(task):
+        raise DataError(f"task '{task.name}': {small}")
     content = _content(task)
     counts = content.value_counts().sort_index()
     if len(counts) < len(PARTS):

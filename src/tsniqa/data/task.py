@@ -5,6 +5,7 @@ sees tasks only. Nothing here decodes an image.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -104,15 +105,7 @@ class Task:
         try:
             return file_digest(Path(self.root) / image)
         except OSError:
-            raise _missing_image(self, image) from None
-
-
-def _missing_image(task: Task, image: str) -> DataError:
-    """Build the error for an image that the table names and the folder lacks."""
-    path = Path(task.root) / image
-    return DataError(
-        f"task '{task.name}': image {path} is missing; restore the file or remove its row"
-    )
+            raise DataError(f"task '{self.name}': {_missing(self, image)}") from None
 
 
 def check_task(task: Task) -> None:
@@ -122,58 +115,56 @@ def check_task(task: Task) -> None:
         task: The task.
 
     Raises:
-        DataError: A repeated image name, an unknown part, a label that is not a finite number,
-            fewer than three images in a part, equal labels throughout a part, a missing file.
+        DataError: The first of :func:`problems`.
     """
-    images, where = task.table["image"], f"task '{task.name}'"
+    for problem in problems(task):
+        raise DataError(f"task '{task.name}': {problem}")
+
+
+def problems(task: Task) -> Iterator[str]:
+    """Yield what is wrong with a task, a line each, without decoding an image.
+
+    That is a repeated image name, an unknown part, a label that is not a finite number, fewer than
+    three images in a part, equal labels throughout a part, a missing file.
+    """
+    images, known = task.table["image"], task.table["split"].isin(PARTS)
     for image in images[images.duplicated()]:
-        raise DataError(f"{where}: image '{image}' is listed twice; keep one row")
-    for row in task.table[~task.table["split"].isin(PARTS)].itertuples():
-        raise DataError(
-            f"{where}: image '{row.image}' has split '{row.split}';"
-            f" use {', '.join(PARTS)}, or leave the split column out"
+        yield f"image '{image}' is listed twice; keep one row"
+    for image, part in zip(images[~known], task.table["split"][~known], strict=True):
+        yield (
+            f"image '{image}' has split '{part}'; use {', '.join(PARTS)}, or leave the split"
+            " column out"
         )
     for image in images[~np.isfinite(task.table["mos"].to_numpy(dtype=np.float64))]:
-        raise DataError(
-            f"{where}: the mos of image '{image}' is not a finite number;"
-            " correct it or remove the row"
-        )
-    check_parts(task)
-    for image in images:
-        if not (Path(task.root) / image).is_file():
-            raise _missing_image(task, image)
-
-
-def check_parts(task: Task) -> None:
-    """Check that every part has enough images and labels that can be ranked.
-
-    Raises:
-        DataError: A part does not.
-    """
-    check_size(task)
-    for part in PARTS:
+        yield f"the mos of image '{image}' is not a finite number; correct it or remove the row"
+    if small := too_small(task):
+        yield small
+    for part in PARTS if known.all() and not small else ():
         mos = task.mos(part)
         if len(mos) < SMALLEST_PART:
-            raise DataError(
-                f"task '{task.name}': part '{part}' has {len(mos)} image(s), at least"
-                f" {SMALLEST_PART} are needed; add rated images or use another"
-                " split (given, 0 to 9)"
+            yield (
+                f"part '{part}' has {len(mos)} image(s), at least {SMALLEST_PART} are needed; add"
+                " rated images or use another split (given, 0 to 9)"
             )
-        if np.ptp(mos) == 0:
-            raise DataError(
-                f"task '{task.name}': every mos in part '{part}' is {mos[0]:g}, so no image ranks"
-                " above another; check the mos column or use another split (given, 0 to 9)"
+        elif np.ptp(mos) == 0:
+            yield (
+                f"every mos in part '{part}' is {mos[0]:g}, so no image ranks above another; check"
+                " the mos column or use another split (given, 0 to 9)"
             )
+    for image in images:
+        if not (Path(task.root) / image).is_file():
+            yield _missing(task, image)
 
 
-def check_size(task: Task) -> None:
-    """Check that there are enough images for any split.
+def too_small(task: Task) -> str:
+    """Say that there are too few images for any split, or return an empty text."""
+    if len(task.table) >= SMALLEST_PART * len(PARTS):
+        return ""
+    return (
+        f"{len(task.table)} images are too few; train, val and test need at least"
+        f" {SMALLEST_PART} each, so add rated images to {Path(task.root) / 'labels.csv'}"
+    )
 
-    Raises:
-        DataError: There are not.
-    """
-    if len(task.table) < SMALLEST_PART * len(PARTS):
-        raise DataError(
-            f"task '{task.name}': {len(task.table)} images are too few; train, val and test need at"
-            f" least {SMALLEST_PART} each, so add rated images to {Path(task.root) / 'labels.csv'}"
-        )
+
+def _missing(task: Task, image: str) -> str:
+    return f"image {Path(task.root) / image} is missing; restore the file or remove its row"

@@ -2,22 +2,16 @@
 
 The authors' repository, as it is cloned or as its archive unpacks::
 
-    avt_ai_images/
-        evaluation_quality_appeal/quality.csv   image_key, rating, std, prompt: 146 rows
-        quality_evaluation/                     the same folder under its later name
-            subjective/2023_02_17/_ratings.csv  user_ID, stimuli_file, rating_type, rating, ...
-        images/<generator>/p01.png ... p27.png  generator: craiyon, dall-e, glide, midjourney,
-                                                stable_diffusion; own (photographs, p17 to p27)
-        images/prompts.csv                      the text of every prompt
+    evaluation_quality_appeal/quality.csv   image_key, rating, std, prompt: 146 rows
+    quality_evaluation/                     the same folder under its later name
+        subjective/2023_02_17/_ratings.csv  user_ID, stimuli_file, rating_type, rating, ...
+    images/<generator>/p01.png ... p27.png
 
 Of the questions that people were asked, the one about *image quality* is read, on a scale from 1 to
-5, higher is better (``all_ratings.csv`` answers others: appeal, realism, match with the prompt).
-``image_key`` is ``<generator>/<prompt>``; the prompt is the reference, so that images of the same
-prompt, photographs included, stay in the same part. No image is left out, no split is published.
-
-Where ``quality.csv`` is not in the folder, its numbers are computed from the single ratings as the
-authors' notebook does: over everybody who gave more than 100 answers, mean and sample standard
-deviation of the answers of type ``range_image_quality``.
+5, higher is better. ``image_key`` is ``<generator>/<prompt>``; the prompt is the reference, so that
+images of the same prompt, photographs included, stay in the same part. Where ``quality.csv`` is not
+there, its numbers are computed as the authors' notebook does: over everybody who gave more than 100
+answers, mean and sample standard deviation of the answers of type ``range_image_quality``.
 """
 
 from pathlib import Path

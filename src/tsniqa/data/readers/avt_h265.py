@@ -2,19 +2,13 @@
 
 The authors' repository, as it is cloned or as its archive unpacks::
 
-    image_quality_test/
-        test_1/mos_ci.csv   image_name, mos, ci, std: one row a rated image, 371 rows
-        test_1/images/      <image_name>.png
+    test_1/mos_ci.csv   image_name, mos, ci, std: one row a rated image, 371 rows
+    test_1/images/      <image_name>.png
 
-``test_1`` is the laboratory test, on a scale from 1 (bad) to 5 (excellent), higher is better.
-``std`` is the sample standard deviation over the 21 participants; an older ``mos_ci.csv`` lacks it,
-and then it is unpublished here. ``ci`` is the width of the 95% interval, empty where all agreed; it
-is not read.
-
-An image's name is that of its source frame, then ``_crf_``, the coder's rate factor, ``_height_``
-and the coded height: ``Dancers.avi_1frame_crf_07_height_0544``. What stands before ``_crf_`` is the
-reference. There are 38; they are not rated themselves, and no split is published. ``test_2``, a
-crowd test on patches of these images, is not read.
+The scale goes from 1 (bad) to 5 (excellent), higher is better. ``std`` is the sample standard
+deviation over the 21 participants; an older table lacks it. What stands before ``_crf_`` in a name
+such as ``Dancers.avi_1frame_crf_07_height_0544`` is the reference. ``test_2``, a crowd test on
+patches of these images, is not read.
 """
 
 from pathlib import Path

@@ -5,12 +5,10 @@ Layout::
     DatabaseGrades.xls (or .xlsx)
     ImageDatabase/DatabaseImage0001.JPG ... DatabaseImage0590.JPG
 
-The first sheet has its header in the first row; the columns that matter are ``Image Number`` and
-``Average Subjective Grade`` (higher is better, 0 to 5). Image numbers have four digits in file
-names and leave gaps: 586 photographs are numbered up to 590. From the fourth column on stand the
-grades of the single observers, with empty cells where one did not rate; their sample standard
-deviation is ``std``. Copies with the images beside the workbook circulate too. Every photograph
-is its own content, none is left out, and no split is published.
+The first sheet has its header in the first row. ``Image Number`` leaves gaps: 586 photographs are
+numbered up to 590. ``Average Subjective Grade`` is higher for the better image, 0 to 5. From the
+fourth column on stand the grades of the single observers, empty where one did not rate; their
+sample standard deviation is ``std``. Copies with the images beside the workbook circulate too.
 """
 
 from pathlib import Path

@@ -2,19 +2,14 @@
 
 The authors' repository, as it is cloned or as its archive unpacks::
 
-    BIQ2021-main/
-        Train (Images and MOS).csv   Image Name, MOS and two empty columns; 10,000 rows
-        Test (Images and MOS).csv    Image Name, MOS; 2,000 rows
-        Images/                      ss01 (1).jpg ... ss03 (8000).jpg
+    Train (Images and MOS).csv   Image Name, MOS and two empty columns; 10,000 rows
+    Test (Images and MOS).csv    Image Name, MOS; 2,000 rows
+    Images/                      ss01 (1).jpg ... ss03 (8000).jpg
 
-The start of an image's name tells its subset: ``ss01`` is a personal collection (2,000 images),
-``ss02`` was degraded on purpose while it was taken (2,000), ``ss03`` is from Unsplash (8,000). Both
-tables shuffle the three. Ratings lie in [0, 1], higher is better; no image is left out.
-
-The repository also has ``Train.csv`` and ``Test.csv`` with the same images before the ratings were
-put on that scale (a few are below 0 there); they are not read. It publishes no standard deviation
-in these tables, no references, and no validation part: its train and test parts are kept out of
-``split``, so that the study's own seeded splits serve for all three.
+The start of an image's name tells its subset; both tables shuffle the three. Ratings lie in [0, 1],
+higher is better. ``Train.csv`` and ``Test.csv``, with the ratings before they were put on that
+scale, are not read. As a validation part is missing, the authors' train and test parts are kept out
+of ``split``, so that the study's own seeded splits serve for all three.
 """
 
 from pathlib import Path

@@ -4,17 +4,13 @@ Layout::
 
     csiq.DMOS.xlsx (csiq.beta.xlsx in older copies)
     dst_imgs/awgn/1600.AWGN.1.png ...      likewise blur, contrast, fnoise, jpeg, jpeg2000
-    src_imgs/1600.png ...                  the 30 pristine images
 
-The sheet ``all_by_image`` has a row an image below some title rows and a header with the columns
-``image``, ``dst_idx``, ``dst_type``, ``dst_lev``, ``dmos_std`` and ``dmos``, which does not begin
+The sheet ``all_by_image`` has a row an image below some title rows and a header that does not begin
 in the first column. One pristine image is called 1600, which the sheet holds as a number. Types
-are spelled otherwise in the sheet than in folders and files: ``noise`` is awgn/AWGN, ``jpeg 2000``
-is jpeg2000, and some file names are in capitals. The six folders may also lie beside the
-workbook, where the archive of images is unpacked next to it.
-
-A differential score (DMOS) is lower for the better image and lies in [0, 1]: ``mos`` is 1 - DMOS.
-No image is left out, and no split is published.
+are spelled otherwise in the sheet than in folders and files, and some file names are in capitals.
+The six folders may also lie beside the workbook, where the archive of images is unpacked next to
+it. A differential score (DMOS) is lower for the better image and lies in [0, 1]: ``mos`` is
+1 - DMOS.
 """
 
 from pathlib import Path

@@ -4,12 +4,10 @@ Layout::
 
     dmos.csv                        dist_img, ref_img, dmos, var
     images/I01_01_01.png ...        content, distortion type (1 to 25) and level (1 to 5)
-    images/I01.png ...              the 81 pristine images, which are not rated
 
 ``dmos`` is, in spite of its name, higher for the better image: a mean of ratings from 1 to 5. Nor
 is ``var`` a variance: it is the standard deviation of the same ratings, because some 30 whole
-ratings an image give the published pairs of mean and ``var`` that way and never the
-other. No image is left out, and no split is published.
+ratings an image give the published pairs of mean and ``var`` that way and never the other.
 """
 
 from pathlib import Path, PurePosixPath

@@ -7,14 +7,11 @@ Layout::
     1024x768/10004473376.jpg, ...
     512x384/10004473376.jpg, ...
 
-The columns ``c1`` to ``c5`` say how often an image was rated 1 (bad) to 5 (excellent), as counts
-or as shares, and ``SD`` is the standard deviation on that scale. The column ``MOS`` means two
-things: in the first file the mean rating, 1 to 5, and in the second what the first calls
-``MOS_zscore``, about 0 to 100. The lists of the authors of TSN-IQA have the former, and only that
-one has the scale of ``SD``; so the reader computes the mean rating from ``c1`` to ``c5``, to the
-nine decimals of the first file, which gives the same labels from either file. One of them is
-enough; the split comes from the second one's column ``set`` where that file is there. The
-full-size images go before the half-size ones. Every photograph is its own content.
+One of the tables is enough; the split is in the second one. Their columns ``MOS`` differ: the mean
+rating, 1 to 5, in the first, and z-scores on about 0 to 100 in the second. So the mean rating,
+which has the scale of ``SD``, is computed from ``c1`` to ``c5``, how often an image was rated 1
+(bad) to 5 (excellent), as counts or as shares; to the nine decimals of the first file, which gives
+the same labels from either. The full-size images go before the half-size ones.
 """
 
 from pathlib import Path

@@ -3,21 +3,18 @@
 Layout::
 
     jp2k/ jpeg/ wn/ gblur/ fastfading/     img1.bmp, img2.bmp, ... and info.txt
-    refimgs/                               the 29 pristine images
     dmos.mat                               dmos, orgs
     dmos_realigned.mat                     dmos_new, dmos_std, orgs
-    refnames_all.mat                       refnames_all
+    refnames_all.mat                       refnames_all, the pristine image of every entry
 
 Every variable has 982 entries: the images of the five folders in the order above, each folder's by
 number. ``orgs`` is 1 for the 203 entries that are copies of a pristine image; they are left out, so
 that 779 remain. The realigned differential scores are preferred to those of ``dmos.mat``, which
 come without deviations. A differential score (DMOS) is lower for the better image, and its scale
-ends at 100: ``mos`` is 100 - DMOS. Some realigned scores leave the scale on either side, by at
-most 12, and so do these differences.
+ends at 100: ``mos`` is 100 - DMOS. Some realigned scores leave the scale, by at most 12.
 
-The pristine image of every entry is in ``refnames_all``. ``info.txt`` repeats it in lines of
-pristine image, image and a parameter, in any order; a folder where half of them or more disagree
-belongs to other scores and is refused. No split is published.
+``info.txt`` repeats the pristine images in lines of pristine image, image and a parameter; a folder
+where half of them or more disagree belongs to other scores and is refused.
 """
 
 from pathlib import Path, PurePosixPath

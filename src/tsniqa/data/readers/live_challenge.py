@@ -6,12 +6,10 @@ Layout::
     Data/AllMOS_release.mat      AllMOS_release: their mean opinion scores
     Data/AllStdDev_release.mat   AllStdDev_release: standard deviations of the opinions
     Images/10.bmp, Images/527.bmp, Images/533.JPG, Images/1162.bmp, ...
-    Images/trainingImages/t1.bmp ... t7.bmp
 
 The three variables are in the same order. Scores run from 0 to 100, higher is better. The first
-seven entries are the images that observers were trained with; like everyone who uses the dataset,
-the reader leaves them out, which leaves 1,162. Every photograph is its own content, and no split
-is published.
+seven entries, t1 to t7, are the images that observers were trained with; like everyone who uses the
+dataset, the reader leaves them out, which leaves 1,162.
 """
 
 from pathlib import Path

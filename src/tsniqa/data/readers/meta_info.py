@@ -2,13 +2,8 @@
 
 Put one ``meta_info_<Name>Dataset.csv`` into the folder that its image names are relative to (the
 toolbox's ``dataroot_target``). Its first line names the columns, in upper or lower case; fields are
-separated by commas, or by tabs where the first line has no comma. Read are, by their names,
-
-- the image: ``dist_name``, ``img_name``, ``img_name/patch_name``, ``img_path``, ``image_name``,
-  ``image name`` or ``name``;
-- the rating: ``mos``, ``score``, ``elo_score`` or ``dmos``;
-- if they are there, its standard deviation, ``std``, and the pristine image, ``ref_name``,
-  ``hq_name``, ``ref_img`` or ``reference``, which images of the same content share.
+separated by commas, or by tabs where the first line has no comma. Read are the columns
+:data:`IMAGE`, :data:`RATING` and, if they are there, :data:`STD` and :data:`REFERENCE`.
 
 The split is the column ``official_split``, else ``split``, else the only other column whose name
 has ``split`` in it; values are train, val and test, or 0, 1 and 2. The toolbox's ten random splits
@@ -16,12 +11,10 @@ has ``split`` in it; values are train, val and test, or 0, 1 and 2. The toolbox'
 split without all three parts, as this study draws such splits itself.
 
 **Which end of the scale is better the table does not say**: the toolbox keeps that in its own
-configuration. Three of its tables are lower-is-better there, and LIVE's although its column is
-called ``mos``. These are known by their file names and turned round by ``top - value``, where top
-is the upper end of the scale that the toolbox states: ``meta_info_CSIQDataset.csv`` (1),
-``meta_info_LIVEIQADataset.csv`` and ``meta_info_LIVEMDDataset.csv`` (100). KADID-10k's ``dmos`` is
-higher-is-better. A column ``dmos`` in any other file is refused; everything else is taken as
-higher-is-better.
+configuration. Its lower-is-better tables are known by their file names and turned round by
+``top - value``, where top is the upper end of the scale that the toolbox states; one of them calls
+its column ``mos``. A column ``dmos`` in any other file than KADID-10k's is refused; everything else
+is taken as higher-is-better.
 
 The table of LIVE Challenge lists seven training images (``t1.bmp`` to ``t7.bmp``) that lie
 elsewhere and that the toolbox leaves out; remove these rows, or use the official layout.

@@ -2,15 +2,11 @@
 
 Layout::
 
-    Annotations/MOS and Image attribute scores.xlsx
-    Annotations/Scene category labels.xlsx, Annotations/EXIF_tags.xlsx   (not read)
+    Annotations/MOS and Image attribute scores.xlsx   (with underscores in some copies)
     TestImage/00001.jpg ... TestImage/11125.jpg
 
 The first sheet has its header in the first row; ``Image name`` and ``MOS`` (0 to 100, higher is
-better) are read, the attributes are not. The workbook has no standard deviations: the authors
-shared them later in a file of its own, so ``std`` is empty. A copy of the workbook with
-underscores in its name circulates too. Every photograph is its own content, none is left out, and
-no split is published.
+better) are read, the attributes are not. There are no standard deviations.
 """
 
 from pathlib import Path

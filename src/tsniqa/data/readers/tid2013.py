@@ -5,12 +5,9 @@ Layout::
     mos_with_names.txt                  lines of score and image, such as "5.51429 I01_01_1.bmp"
     mos_std.txt                         the deviation of every score, in the same order
     distorted_images/i01_01_1.bmp ...   content, distortion type (1 to 24) and level (1 to 5)
-    reference_images/I01.BMP ...        the 25 pristine images
 
-The list and the folder spell names with different case (``I01_01_1.bmp``, ``i01_01_1.bmp``,
-``.BMP``), and the last content differs from the others in that, too; case is ignored. Scores are
-mean opinion scores from 0 to 9, higher is better. The content is the first number of the name, with
-which the pristine image is called as well. No image is left out, and no split is published.
+The list and the folder spell names with different case. Scores are mean opinion scores from 0 to 9,
+higher is better. The content is the first number of the name.
 """
 
 import re
