@@ -77,8 +77,3 @@ class TestSingleRatings:
         many = [(1, f"glide/p{n % 27:02d}", "appeal", 3) for n in range(99)]
         root = small(tmp_path / "avt", single(*many, (1, "own/p17", "quality", 5)), RATINGS)
         assert avt_ai.read(root).empty
-
-    def test_are_not_read_where_means_are(self, tmp_path):
-        root = small(tmp_path / "avt", THREE)
-        small(root, "nonsense\n", RATINGS)
-        assert len(avt_ai.read(root)) == 3

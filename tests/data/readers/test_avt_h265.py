@@ -28,12 +28,6 @@ class TestReading:
             "split": "",
         }
 
-    def test_images_of_a_source_frame_share_their_reference(self, tmp_path):
-        write(tmp_path / "avt", contents=6)
-        counts = avt_h265.read(tmp_path / "avt")["reference"].value_counts()
-        assert len(counts) == 6
-        assert set(counts) == {5}
-
     def test_an_older_table_has_no_deviations(self, tmp_path):
         expected = write(tmp_path / "avt", std=False)
         table = avt_h265.read(tmp_path / "avt")

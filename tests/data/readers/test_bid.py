@@ -39,10 +39,6 @@ def test_std_is_that_of_the_observers_who_rated(tmp_path):
     assert np.isnan(table["std"][1])
 
 
-def test_without_observers_std_is_empty(tmp_path):
-    assert read(tmp_path, [1, 3.0], [2, 4.0], header=HEADER[:2])["std"].isna().all()
-
-
 def test_images_beside_the_workbook_are_found(tmp_path):
     expected = write(tmp_path / "BID", 8, below="")
     assert expected["image"][0] == "DatabaseImage0001.JPG"
@@ -54,17 +50,7 @@ def test_rows_without_a_number_are_left_out(tmp_path):
     assert list(table["mos"]) == [3.0]
 
 
-def test_spaces_and_case_in_the_header_do_not_matter(tmp_path):
-    header = ["Image  number ", "Average subjective grade"]
-    assert list(read(tmp_path, [1, 3.0], header=header)["mos"]) == [3.0]
-
-
 class TestDefects:
-    def test_no_workbook_but_in_name(self, tmp_path):
-        (tmp_path / "DatabaseGrades.xls").write_text("<html>moved</html>")
-        with pytest.raises(DataError, match=r"DatabaseGrades\.xls cannot be read"):
-            bid.read(tmp_path)
-
     @pytest.mark.parametrize("number", ["first", 1.5])
     def test_a_number_that_is_none(self, tmp_path, number):
         with pytest.raises(DataError, match="must give a whole number as Image Number"):

@@ -29,11 +29,6 @@ class TestSubsets:
         assert len(table) == 30
         assert all((tmp_path / "BIQ2021" / image).is_file() for image in table["image"])
 
-    def test_together_they_are_the_whole_and_share_no_image(self, tmp_path):
-        write(tmp_path / "BIQ2021", count=12)
-        parts = [biq2021.read(tmp_path / "BIQ2021", f"ss0{number}") for number in (1, 2, 3)]
-        assert pd.concat(parts)["image"].nunique() == sum(len(part) for part in parts) == 36
-
     def test_the_authors_two_parts_are_not_a_split(self, tmp_path):
         table = biq2021.read(small(tmp_path / "biq"), "ss02")
         assert list(table["split"]) == ["", ""]
@@ -55,10 +50,6 @@ class TestRatings:
 
 
 class TestDefects:
-    def test_empty_trailing_columns_and_rows_are_ignored(self, tmp_path):
-        root = small(tmp_path / "biq", train="ss02 (1).jpg,0.6189,,\n,,,\n")
-        assert list(biq2021.read(root, "ss02")["mos"]) == [0.6189, 0.3374]
-
     def test_a_subset_that_is_not_there(self, tmp_path):
         root = small(tmp_path / "biq")
         with pytest.raises(DataError, match=r"list no image whose name begins with ss03; get them"):

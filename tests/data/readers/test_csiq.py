@@ -1,6 +1,5 @@
 """CSIQ: the shifted header, types spelled in three ways, a pristine image that is a number."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -70,19 +69,7 @@ def test_the_workbook_of_older_copies_is_read(tmp_path):
     pd.testing.assert_frame_equal(csiq.read(tmp_path), expected)
 
 
-def test_a_score_that_is_no_number_stays_empty(tmp_path):
-    table = read(tmp_path, ("elk", 1, "noise", 1, 0.1, "#REF!"), ("elk", 1, "noise", 2, None, 0.5))
-    assert np.isnan(table["mos"][0])
-    assert np.isnan(table["std"][1])
-    assert table["mos"][1] == 0.5
-
-
 class TestDefects:
-    def test_a_missing_sheet(self, tmp_path):
-        text = refusal(tmp_path, sheet="others")
-        assert "csiq.DMOS.xlsx cannot be read" in text
-        assert "all_by_image" in text
-
     @pytest.mark.parametrize("column", ["image", "dst_type", "dst_lev", "dmos_std", "dmos"])
     def test_a_missing_column(self, tmp_path, column):
         header = ["other" if title == column else title for title in HEADER]

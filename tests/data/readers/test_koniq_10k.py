@@ -71,11 +71,6 @@ def test_the_authors_split_is_taken_by_name(tmp_path):
     assert list(table["split"]) == ["val", "test", "train"]
 
 
-def test_without_the_authors_split_there_is_none(tmp_path):
-    table = read(tmp_path, scores="1.jpg,0,0,0,20,80,100,4.8,0.4,98\n")
-    assert list(table["split"]) == [""]
-
-
 @pytest.mark.parametrize(
     ("sizes", "taken"),
     [
@@ -114,14 +109,6 @@ class TestDefects:
             "has 8 images and the ratings have 8 (10004473376.jpg is in one of them only)" in text
         )
         assert "get both files again, or remove it to split anew" in text
-
-    def test_more_images_in_the_split(self, tmp_path):
-        write(tmp_path, 8)
-        with (tmp_path / SETS).open("a") as file:
-            file.write("9.jpg,0,0,0,.2,.8,100,98,.4,test\n")
-        assert "has 9 images and the ratings have 8 (9.jpg is in one of them only)" in refusal(
-            tmp_path
-        )
 
     def test_an_unknown_set(self, tmp_path):
         text = refusal(tmp_path, sets="1.jpg,0,0,0,.2,.8,100,98,.4,holdout\n")
