@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as transforms
 
-from tsniqa.errors import DataError
+from tsniqa.errors import DataError, one_line
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -57,8 +57,7 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image that Pillow can read; replace the file") from None
     except _BROKEN as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"image {path} is damaged ({reason}); replace the file") from None
+        raise DataError(f"image {path} is damaged ({one_line(error)}); replace the file") from None
 
 
 def refuse_outside(path: Path, root: Path | None) -> None:

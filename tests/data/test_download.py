@@ -383,13 +383,14 @@ class TestUnpacking:
         assert message.endswith(f"unpack it in {tmp_path} by hand")
         assert names(tmp_path) == ["rated.zip"]
 
-    def test_a_file_of_the_users_is_not_overwritten(self, get, tmp_path):
+    @pytest.mark.parametrize(("mine", "named"), [("a", "a"), ("images", "images/b")])
+    def test_a_file_of_the_users_is_not_overwritten(self, get, tmp_path, mine, named):
         (tmp_path / "rated").mkdir()
-        (tmp_path / "rated/a").write_text("mine")
+        (tmp_path / "rated" / mine).write_text("mine")
         message = refusal(get)
-        assert f"{tmp_path / 'rated/a'} exists and is not what rated.zip holds" in message
-        assert (tmp_path / "rated/a").read_text() == "mine"
-        assert not (tmp_path / "rated/images").exists()
+        assert f"{tmp_path / 'rated' / named} exists and is not what rated.zip holds" in message
+        assert (tmp_path / "rated" / mine).read_text() == "mine"
+        assert names(tmp_path / "rated") == [mine]
 
     def test_what_an_interrupted_move_left_is_completed(self, get, tmp_path):
         (tmp_path / "rated").mkdir()

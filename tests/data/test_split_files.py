@@ -150,11 +150,6 @@ class TestImages:
             " check that the split files belong to /data/live"
         )
 
-    def test_a_name_that_two_rows_have_is_not_enough_either(self, tmp_path):
-        images = [*LIVE[:8], "wn/img31.bmp"]
-        write(tmp_path, [*LIVE[:7], "noise/img31.bmp", "fog/img31.bmp"])
-        assert "task 'live' has no image 'noise/img31.bmp'" in refusal(make_task(images), tmp_path)
-
     def test_an_ambiguous_image(self, tmp_path):
         place = write(tmp_path, ["img1.bmp", *LIVE[1:]])
         assert refusal(make_task(), tmp_path) == (

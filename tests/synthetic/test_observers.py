@@ -81,9 +81,3 @@ def test_noise_of_a_mean_opinion_shrinks_with_the_panel():
     scores = [population.rate(0.5, generator(i, "panel"))[0] for i in range(400)]
     expected = 100 * population.noise / np.sqrt(22.5)
     assert np.std(scores) == pytest.approx(expected, rel=0.15)
-
-
-def test_five_grades_give_means_of_whole_grades():
-    population = POPULATIONS["mini-koniq"]
-    mos, _ = population.rate(0.6, generator(0, "grades"))
-    assert any(abs(mos * n - round(mos * n)) < 0.01 for n in range(*population.panel))

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 
 from tsniqa.errors import unknown_name
 from tsniqa.paths import shipped
@@ -18,8 +18,8 @@ PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
 """The six datasets of the TSN-IQA paper, in its order."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Part(BaseModel, extra="forbid", frozen=True):
+    """A part of a card: no other keys, no changes."""
 
 
 class Download(_Part):

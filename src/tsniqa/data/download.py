@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from tsniqa.data.cards import DatasetCard, Download
-from tsniqa.data.unpacking import ARCHIVES, FOREIGN, one_line, unpack
-from tsniqa.errors import DataError
+from tsniqa.data.unpacking import ARCHIVES, FOREIGN, unpack
+from tsniqa.errors import DataError, one_line
 
 log = logging.getLogger("tsniqa")
 

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from tsniqa.data.task import PARTS, Task
-from tsniqa.errors import DataError
+from tsniqa.errors import DataError, one_line
 from tsniqa.metrics import srcc
 
 log = logging.getLogger("tsniqa")
@@ -135,9 +135,7 @@ def _read(path: Path, part: str) -> list[_Row]:
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")  # read_text turns all ends to \n
     except (OSError, UnicodeError) as error:
-        raise DataError(
-            f"{path} cannot be read ({' '.join(str(error).split())}); get the file again"
-        ) from None
+        raise DataError(f"{path} cannot be read ({one_line(error)}); get the file again") from None
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pooch
 
 from tsniqa.data.cards import DatasetCard
-from tsniqa.errors import DataError
+from tsniqa.errors import DataError, one_line
 
 log = logging.getLogger("tsniqa")
 
@@ -97,7 +97,8 @@ def _move(source: Path, folder: Path, archive: Path) -> list[str]:
         if path.is_file() and not name.endswith("/") and not name.startswith("__MACOSX/"):
             places[path] = folder / name
     for path, place in places.items():
-        if place.exists() and (place.is_dir() or not filecmp.cmp(path, place, shallow=False)):
+        taken = place.is_dir() or any(parent.is_file() for parent in place.parents)
+        if taken or (place.exists() and not filecmp.cmp(path, place, shallow=False)):
             raise DataError(
                 f"{place} exists and is not what {archive.name} holds; move it away and fetch again"
             )
@@ -105,8 +106,3 @@ def _move(source: Path, folder: Path, archive: Path) -> list[str]:
         place.parent.mkdir(parents=True, exist_ok=True)
         path.replace(place)
     return sorted({place.relative_to(folder).parts[0] for place in places.values()})
-
-
-def one_line(error: object) -> str:
-    """Return an error's text on one line, or its kind if it has none."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -218,8 +218,7 @@ def task_folder(name: str, seed: int, cache_dir: Path) -> Path:
 def make_task(name: str, seed: int, cache_dir: Path) -> Path:
     """Make one task of the mini benchmark, or find it in the cache.
 
-    The folder appears at once and complete: it is written beside its place and then renamed. When
-    another process finishes the same task first, its folder is used.
+    The folder appears at once and complete; when another process is first, its folder is used.
 
     Args:
         name: One of :data:`MINI_TASKS`.

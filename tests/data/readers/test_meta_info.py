@@ -101,11 +101,6 @@ class TestSplit:
         table = meta_info.read(small(tmp_path / "mine", THREE.format(*cells)))
         assert list(table["split"]) == ["train", "val", "test"]
 
-    def test_else_the_one_called_split(self, tmp_path):
-        cells = [",ILGnet_split,split", ",0,1", ",2,2", ",1,0"]
-        table = meta_info.read(small(tmp_path / "mine", THREE.format(*cells)))
-        assert list(table["split"]) == ["val", "test", "train"]
-
     def test_random_ones_of_the_toolbox_are_left_out(self, tmp_path):
         cells = [
             ",ratio712_seed123_split_01,ratio712_seed123_split_02",
@@ -149,11 +144,6 @@ class TestDefects:
         small(root, "no table", "meta_info.txt")
         assert meta_info.table_of(root) == root / "Meta_Info_Mine.CSV"
         assert len(meta_info.read(root)) == 1
-
-    def test_a_table_without_a_head(self, tmp_path):
-        text = refusal(tmp_path / "mine", "100.bmp,32.5,19.1\n101.bmp,66.3,20.2\n")
-        assert "has none of the columns dist_name, img_name," in text
-        assert "(it has 100.bmp, 32.5, 19.1); its first line must name the columns" in text
 
     def test_two_columns_of_ratings(self, tmp_path):
         text = refusal(tmp_path / "mine", "img_name,mos,dmos\na.png,1,2\n")

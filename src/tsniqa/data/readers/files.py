@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from tsniqa.errors import DataError
+from tsniqa.errors import DataError, one_line
 
 OFFICIAL = "get the official file again"
 """What to do about a file that is not as its authors made it."""
@@ -199,5 +199,4 @@ def _require_names(
 
 
 def _unreadable(path: Path, error: Exception, remedy: str) -> DataError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return DataError(f"{path} cannot be read ({reason}); {remedy}")
+    return DataError(f"{path} cannot be read ({one_line(error)}); {remedy}")

@@ -28,13 +28,10 @@ SCORES = (
     "koniq10k_scores.csv",
 )
 SETS = ("koniq10k_distributions_sets.csv", "metadata/koniq10k_distributions_sets.csv")
-IMAGES = (
-    "1024x768",
-    "koniq10k_1024x768/1024x768",
-    "koniq10k_1024x768",
-    "512x384",
-    "koniq10k_512x384/512x384",
-    "koniq10k_512x384",
+IMAGES = tuple(
+    name.format(size)
+    for size in ("1024x768", "512x384")
+    for name in ("{0}", "koniq10k_{0}/{0}", "koniq10k_{0}")
 )
 CATEGORIES = ["c1", "c2", "c3", "c4", "c5"]
 PARTS = {"training": "train", "validation": "val", "test": "test"}

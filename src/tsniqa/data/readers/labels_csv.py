@@ -18,7 +18,7 @@ import yaml
 from tsniqa.data.readers import files
 from tsniqa.data.splits import resplit
 from tsniqa.data.task import COLUMNS, Task
-from tsniqa.errors import DataError
+from tsniqa.errors import DataError, one_line
 
 LABELS = "labels.csv"
 """Name of the table; a folder that holds one is a dataset."""
@@ -141,8 +141,9 @@ def _description(root: Path, observed_range: tuple[float, float]) -> dict[str, A
     try:
         stored = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path} is not valid YAML ({reason}); correct it or remove it") from None
+        raise DataError(
+            f"{path} is not valid YAML ({one_line(error)}); correct it or remove it"
+        ) from None
     if not isinstance(stored, dict):
         raise DataError(f"{path} must hold 'key: value' lines, such as citation: ...")
     for key in ("description", "citation", "licence"):
