@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import papermill
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from official import bid, csiq, kadid_10k, koniq_10k, live, live_challenge
@@ -15,7 +14,6 @@ from tsniqa.study import ways
 from tsniqa.study.comparison import published_runs
 from tsniqa.study.evaluation import summary
 from tsniqa.study.presets import load_preset
-from tsniqa.study.record import RunRecord
 
 PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
 
@@ -125,19 +123,3 @@ def test_a_broken_image_of_the_last_task_is_found_before_the_first_epoch(command
     assert broken.name in str(result.exception)
     partial = [path for path in command.records.glob("*head-only*") if path.is_dir()]
     assert partial == []
-
-
-@pytest.mark.slow
-def test_a_run_of_a_prepared_copy_is_the_same_run(command, six, tmp_path):
-    from tsniqa.data.cache import DecodedCache
-    from tsniqa.data.preparing import prepare_folder
-
-    prepare_folder(six / "BID", tmp_path, DecodedCache(tmp_path / "cache", 768))
-    arguments = ["--strategy", "head-only", "--order", "bid"]
-    first = command(*arguments)
-    second = command(*arguments, "--data-root", str(tmp_path))
-    assert first.exit_code == second.exit_code == 0, second.output
-    assert first.stdout == second.stdout  # the progress of decoding is on standard error
-    folder = next(command.records.glob("paper-head-only-*"))
-    assert RunRecord.load(folder).config.task_order == ("bid",)
-    assert yaml.safe_load((tmp_path / "bid" / "dataset.yml").read_text())["citation"]
