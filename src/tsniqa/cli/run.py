@@ -1,4 +1,4 @@
-"""The commands `tsniqa run` and `tsniqa page`."""
+"""The commands that compute: `tsniqa run`, `tsniqa page` and `tsniqa sweep`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -90,3 +90,20 @@ def page(
     if name not in pages:
         raise unknown_name("page", name, pages)
     typer.echo(f"page: {execute(pages[name])}")
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(help="A sweep file, such as data/searches/mini.yml.")],
+    data_root: DataRoot = DATA_ROOT,
+    record: Annotated[
+        Path | None, typer.Option(help="Sweep record; default results/searches/<name>.json.")
+    ] = None,
+) -> None:
+    """Try the candidates of a sweep file on validation images; finished trials are kept."""
+    from tsniqa.study.sweep import load_sweep, run_sweep
+
+    default = resolve("results/searches") / f"{file.stem}.json"
+    path = default if record is None else located(record)
+    features = resolve(RECORDS) / "features"
+    run_sweep(load_sweep(located(file)), located(data_root), path, features)
+    typer.echo(f"sweep record: {path}")

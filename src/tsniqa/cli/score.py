@@ -1,4 +1,4 @@
-"""The commands of a saved model: `tsniqa score` and `tsniqa add`."""
+"""The commands of a saved model: `tsniqa score`, `tsniqa add` and `tsniqa bench`."""
 
 import csv
 import sys
@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli.options import DATA_ROOT, DataRoot, Device, ModelFolder, SeedOption, located
+from tsniqa.cli.options import (
+    DATA_ROOT,
+    RECORDS,
+    DataRoot,
+    Device,
+    ModelFolder,
+    SeedOption,
+    located,
+)
 from tsniqa.errors import ConfigError
+from tsniqa.paths import resolve
 
 
 def score(
@@ -83,3 +92,15 @@ def add(
     strategy.save(located(out))
     best = max(epoch.validation_srcc for epoch in history)
     typer.echo(f"model: {located(out)} (validation SRCC on {task}: {best:.3f})")
+
+
+def bench(
+    model: Annotated[
+        Path | None, typer.Option(help="Model to score with; default: the mini tsn run's.")
+    ] = None,
+) -> None:
+    """Measure scoring and learning speed against the plain published way."""
+    from tsniqa.scoring.bench import report
+
+    for line in report(None if model is None else located(model), resolve(RECORDS)):
+        typer.echo(line)

@@ -208,7 +208,8 @@ def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> 
 def _write(record: SweepRecord, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(record.model_dump_json(indent=1) + "\n")
+    trials = ",\n".join(trial.model_dump_json() for trial in record.trials)
+    partial.write_text(f'{{"sweep": {record.sweep.model_dump_json()},\n"trials": [\n{trials}]}}\n')
     partial.replace(path)
 
 
