@@ -67,7 +67,7 @@ def data_prepare(
     """
     from tsniqa.data.cache import DecodedCache
     from tsniqa.data.preparing import prepare_folder
-    from tsniqa.study.presets import load_preset
+    from tsniqa.study.config import load_preset
 
     cache = DecodedCache(cache_folder("decoded"), load_preset(preset).shorter_side)
     for folder in prepare_folder(located(source), located(out), cache):

@@ -152,6 +152,8 @@ def load_sweep(path: Path) -> Sweep:
         if find_strategy(name).default_weight is None:
             raise ConfigError(f"{path}: strategy '{name}' has no main weight; leave it out")
     names = [candidate.name for candidate in sweep.all_candidates()]
+    for candidate in sweep.candidates:
+        find_strategy(candidate.strategy)
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"{path}: name at least one candidate, and each by a name of its own")
     return sweep
