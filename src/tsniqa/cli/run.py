@@ -105,7 +105,7 @@ def sweep(
     record: Annotated[
         Path | None,
         typer.Option(
-            callback=from_here, help="Sweep record; default results/searches/<name>.json."
+            callback=from_here, help="Default: results/searches/<name>.json."
         ),
     ] = None,
 ) -> None:
