@@ -94,9 +94,9 @@ class Piggyback(TSN):
 
     def parameters(self) -> ParameterCount:
         """Count real-valued masks as trained; of what is stored, 32 bits of a mask as one value."""
-        model, task = self.model, self.model.tasks[0]
+        model = self.model
         masks = sum(weight.numel() for weight in model.bank.initial.values())
-        head, gate = model.heads[task].weight.numel(), max(map(model.gate.stored, model.tasks))
+        head, gate = self.backbone.head_width, max(map(model.gate.stored, model.tasks))
         return ParameterCount(
             learnable_per_task=masks + head, stored_per_task=-(-masks // 32) + head + gate
         )

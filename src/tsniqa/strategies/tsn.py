@@ -30,8 +30,8 @@ class TSN(Strategy):
 
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
         """Learn a head on the initial network, then head and normalization; put both away."""
-        bank, head = self.model.bank, self.new_head(task.name)
-        bank.load(None)
+        self.model.bank.load(None)
+        head = self.new_head(task.name)
         own = [Lesson(task, head)]
         history = self.two_steps(task, seen, own, own)
         self.after_task(task, head)
@@ -40,5 +40,5 @@ class TSN(Strategy):
             features = image_features(self.backbone, self.context.images(task, "train").images)
         seed = self.context.seed_for(task.name, "gate")
         self.model.add_task(task.name, head, features, reference.gate, seed)
-        bank.load(None)
+        self.model.bank.load(None)
         return Learned(history, {task.name: self.model.offsets[task.name]})

@@ -27,9 +27,6 @@ from tsniqa.training.context import TrainingContext
 from tsniqa.training.pairs import PairBatch
 from tsniqa.training.trainer import Batch
 
-WEIGHT = 1.0
-"""Factor of the hinge loss on uncertainties (the released code adds both losses as they are)."""
-
 MARGIN = 0.025
 """By how much two predicted standard deviations shall differ where the human ones do."""
 
@@ -78,7 +75,8 @@ class Unique(Joint):
     """
 
     name: ClassVar[str] = "unique"
-    default_weight: ClassVar[float | None] = WEIGHT
+    default_weight: ClassVar[float | None] = 1.0
+    """Factor of the hinge loss (the released code adds both losses as they are)."""
 
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
@@ -111,8 +109,8 @@ class Unique(Joint):
     def parameters(self) -> ParameterCount:
         """Count trained values, the uncertainty's among them; no task adds any to the model."""
         own = sum(parameter.numel() for parameter in self.uncertainty.parameters())
-        count = super().parameters()
-        return count.model_copy(update={"learnable_per_task": count.learnable_per_task + own})
+        joint = super().parameters().learnable_per_task
+        return ParameterCount(learnable_per_task=joint + own, stored_per_task=0)
 
 
 def opinions_of(task: Task) -> Opinions:
@@ -137,7 +135,7 @@ def preference(difference: Tensor, first: Tensor, second: Tensor, epsilon: float
 
 
 def unique_loss(
-    mean: Tensor, std: Tensor, opinions: Opinions, batch: PairBatch, weight: float = WEIGHT
+    mean: Tensor, std: Tensor, opinions: Opinions, batch: PairBatch, weight: float = 1.0
 ) -> Tensor:
     """Return the mean loss of a batch's pairs: fidelity, and a hinge on the uncertainties.
 
