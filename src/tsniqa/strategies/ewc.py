@@ -8,8 +8,6 @@ this package knows only the judgement 0 or 1 (which the released code trains on,
 pairs of one epoch stand for its list of all training pairs.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.special import log_ndtr
@@ -30,8 +28,8 @@ class EWC(Regularized):
     pairs where the posterior has a sum.
     """
 
-    name: ClassVar[str] = "ewc"
-    default_weight: ClassVar[float | None] = 10_000.0
+    name = "ewc"
+    default_weight = 10_000.0
     """Published for the importance "released"; lambda / 2 in the terms of Kirkpatrick et al."""
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:

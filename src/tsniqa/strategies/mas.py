@@ -6,8 +6,6 @@ weight follow (the pairs of one epoch stand for its list of all training pairs).
 enters either importance.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
@@ -25,8 +23,8 @@ class MAS(Regularized):
     first image of a pair is better, squared.
     """
 
-    name: ClassVar[str] = "mas"
-    default_weight: ClassVar[float | None] = 10.0  # published for the importance "released"
+    name = "mas"
+    default_weight = 10.0  # published for the importance "released"
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the mean over images, or over pairs, of the gradient's magnitude [P]."""

@@ -9,7 +9,7 @@ K-means gate as TSN's, on features of the unmasked network.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,9 +62,9 @@ class Masked(nn.Module):
 class Piggyback(TSN):
     """Learn a mask over the frozen filters, and a head, for every task."""
 
-    name: ClassVar[str] = "piggyback"
-    select: ClassVar[str] = "masks"
-    default_weight: ClassVar[float | None] = 1e-4
+    name = "piggyback"
+    select = "masks"
+    default_weight = 1e-4
     """Adam's initial rate for the real-valued masks (the released training script)."""
 
     def finetune_schedule(self) -> FinetuneSchedule:

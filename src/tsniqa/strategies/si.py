@@ -18,7 +18,6 @@ state is that before the first epoch, both are zero.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,8 +47,8 @@ class SI(Regularized):
     authors do in their code; ``"released"`` the penalty included and the sum as it comes.
     """
 
-    name: ClassVar[str] = "si"
-    default_weight: ClassVar[float | None] = 1_000.0  # published for the importance "released"
+    name = "si"
+    default_weight = 1_000.0  # published for the importance "released"
     path: PathIntegral | None = None
 
     def companions(self) -> Sequence[tuple[nn.Module, float]]:

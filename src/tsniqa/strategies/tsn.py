@@ -4,7 +4,6 @@ Source: Zhang, Ma, Zhai and Yang, IEEE TIP 33, 2024 (arXiv 2107.13429).
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tsniqa.data.task import Task
 from tsniqa.scoring.features import image_features
@@ -20,9 +19,9 @@ class TSN(Strategy):
     network is ``select``: controls and rivals that isolate tasks differ from TSN by little more.
     """
 
-    name: ClassVar[str] = "tsn"
-    select: ClassVar[str] = "normalization"
-    order_dependent: ClassVar[bool] = False
+    name = "tsn"
+    select = "normalization"
+    order_dependent = False
 
     def finetune_schedule(self) -> FinetuneSchedule | None:
         """Return the schedule of normalization."""

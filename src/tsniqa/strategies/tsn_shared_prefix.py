@@ -7,7 +7,6 @@ initial normalization, as TSN's does.
 
 import copy
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +79,7 @@ class Suffix(Backbone):
 class TSNSharedPrefix(TSN):
     """Learn normalization behind the cut and a head for every task."""
 
-    name: ClassVar[str] = "tsn-shared-prefix"
+    name = "tsn-shared-prefix"
 
     def own_backbone(self) -> Suffix:
         """Return a copy of what is behind the cut of the reference."""

@@ -10,7 +10,7 @@ batches compare all images.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from tsniqa.model.heads import LinearHead
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.strategies.base import Lesson, ParameterCount
 from tsniqa.strategies.joint import Joint
+from tsniqa.strategies.sequential import TrainVal
 from tsniqa.training.context import TrainingContext
 from tsniqa.training.pairs import PairBatch
 from tsniqa.training.trainer import Batch
@@ -74,8 +75,8 @@ class Unique(Joint):
         uncertainty: Used while learning; scores are the predicted means alone.
     """
 
-    name: ClassVar[str] = "unique"
-    default_weight: ClassVar[float | None] = 1.0
+    name = "unique"
+    default_weight = 1.0
     """Factor of the hinge loss (the released code adds both losses as they are)."""
 
     def __init__(self, context: TrainingContext) -> None:
@@ -87,9 +88,7 @@ class Unique(Joint):
         """Let the uncertainty learn along at its own rate."""
         return [(self.uncertainty, RATE)]
 
-    def lessons(
-        self, task: Task, seen: Sequence[Task], head: LinearHead
-    ) -> tuple[list[Lesson], list[Lesson]]:
+    def lessons(self, task: Task, seen: Sequence[Task], head: LinearHead) -> TrainVal:
         """Return all tasks, whose opinions the loss needs whole."""
         every, _ = super().lessons(task, seen, head)
         self.opinions = [opinions_of(lesson.task) for lesson in every]
