@@ -16,7 +16,7 @@ from PIL import Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as transforms
 
-from tsniqa.errors import DataError
+from tsniqa.errors import DataError, one_line
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -59,8 +59,7 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image that Pillow can read; replace the file") from None
     except _BROKEN as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"image {path} is damaged ({reason}); replace the file") from None
+        raise DataError(f"image {path} is damaged ({one_line(error)}); replace the file") from None
 
 
 def refuse_outside(path: Path, root: Path | None) -> None:
