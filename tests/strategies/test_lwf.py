@@ -199,12 +199,13 @@ class TestReplay:
         shown = case.replayed()
         case.strategy.before_task(case.task, case.seen)
         case.change()
-        batch = case.batch()
-        own = pair_loss(batch)
-        value = float(own + case.strategy.extra_loss(batch, own))
+        with torch.no_grad():
+            batch = case.batch()
+            own = pair_loss(batch)
+            value = float(own + case.strategy.extra_loss(batch, own))
         total, images = 5 * float(own), 5
         for memory in shown:
-            quality = case.head(case.strategy.backbone(memory.inputs).head)
+            quality = case.head(case.strategy.backbone(memory.inputs).head).detach()
             pairs = memory.pairs
             losses = [
                 float(fidelity_loss(thurstone(quality[i], quality[j]), target))
