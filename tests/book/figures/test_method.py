@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from tsniqa.book.figures import method as figures
-from tsniqa.book.figures.style import task_colours
+from tsniqa.book.style import task_colours
 from tsniqa.model.gating import softmin_weights
 
 DISTANCES = np.random.default_rng(0).uniform(0.05, 0.3, size=(5, 3, 2))

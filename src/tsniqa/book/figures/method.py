@@ -9,7 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tsniqa.book.figures.style import GREY, PALETTE, SEQUENTIAL, WIDTH, shown_once, task_colours
+from tsniqa.book.style import GREY, PALETTE, SEQUENTIAL, WIDTH, shown_once, task_colours
 from tsniqa.model.fidelity import fidelity_loss, in_batch_pairs, thurstone
 from tsniqa.model.gating import TEMPERATURE, softmin_weights
 
