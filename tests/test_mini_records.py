@@ -1,20 +1,22 @@
-"""What theory demands of the published records of the mini benchmark."""
+"""What theory demands of the published records of the mini benchmark, and how large they may be."""
 
+import numpy as np
 import pytest
 
 from tsniqa.paths import resolve
 from tsniqa.strategies import STRATEGIES
-from tsniqa.study import evaluation as tables
-from tsniqa.study import ways
-from tsniqa.study.comparison import published_runs
-from tsniqa.study.verdicts import mean_drop, separate_bounds_plasticity, sequential_is_less_stable
+from tsniqa.study.comparison import family
+from tsniqa.study.evaluation import predictions, summary
+from tsniqa.study.results import find_experiment
 
 SEEDS = (0, 1, 2)
+VISIBLE = 0.05
+"""Forgotten visibly: so much SRCC lost on average."""
 
 
 @pytest.fixture(scope="module")
 def runs():
-    return published_runs(resolve("results/records"), "mini", SEEDS)
+    return find_experiment(resolve("results/records"), "mini", SEEDS)
 
 
 def test_every_strategy_was_run_with_three_seeds(runs):
@@ -23,21 +25,37 @@ def test_every_strategy_was_run_with_three_seeds(runs):
 
 
 def test_no_defence_forgets_and_isolation_does_not(runs):
-    assert sequential_is_less_stable(runs).verdict == "holds"
-    assert min(mean_drop(record) for record in runs["sequential"]) > 0.05
+    for tsn, sequential in zip(runs["tsn"], runs["sequential"], strict=True):
+        forgetful = summary(sequential, "single")
+        assert forgetful["backward transfer"] < -VISIBLE
+        assert forgetful["forgetting"] > VISIBLE
+        assert summary(tsn, "gated")["mSI"] - forgetful["mSI"] > VISIBLE
     for name, records in runs.items():
-        isolated = ways.Way(name, "oracle").family == "isolation"
-        if isolated or name == "separate":
-            assert {tables.summary(record, "oracle")["mSI"] for record in records} == {1.0}, name
+        if family(name) == "isolation" or name == "separate":
+            assert {summary(record, "oracle")["mSI"] for record in records} == {1.0}, name
+            assert {summary(record, "oracle")["forgetting"] for record in records} == {0.0}, name
 
 
 def test_separate_models_bound_the_plasticity_of_what_learns_by_gradients(runs):
-    # Ridge minimises another loss, exactly, and may lie above; the comparison page looks into it.
-    learned = {name: records for name, records in runs.items() if name != "ridge"}
-    assert separate_bounds_plasticity(learned).verdict == "holds"
+    """For no seed does any other exceed them by more than 0.05 in mPI.
+
+    Ridge minimises another loss, exactly, and may lie above; the comparison page looks into it.
+    """
+    for name, records in runs.items():
+        for record, bound in zip(records, runs["separate"], strict=True):
+            others = [summary(record, readout)["mPI"] for readout in record.readouts]
+            best = max(summary(bound, readout)["mPI"] for readout in bound.readouts)
+            assert name == "ridge" or np.isnan(others).all() or max(others) <= best + 0.05, name
 
 
 def test_a_memory_that_holds_every_image_makes_gdumb_joint_learning(runs):
     for gdumb, joint in zip(runs["gdumb"], runs["joint"], strict=True):
-        final = [tables.predictions(record, "single", record.order) for record in (gdumb, joint)]
+        final = [predictions(record, "single", record.order) for record in (gdumb, joint)]
         assert all((final[0][task] == final[1][task]).all() for task in final[0])
+
+
+def test_published_results_are_small():
+    files = [path for path in resolve("results").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 6 * 10**6
+    for path in resolve("results/records").glob("*/record.json"):
+        assert len(path.read_text().splitlines()) < 200

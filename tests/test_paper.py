@@ -6,16 +6,14 @@ from pathlib import Path
 import numpy as np
 import papermill
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from official import bid, csiq, kadid_10k, koniq_10k, live, live_challenge
 from tsniqa.cli import app
-from tsniqa.study import ways
-from tsniqa.study.comparison import published_runs
+from tsniqa.study.comparison import comparison_table
+from tsniqa.study.config import load_preset
 from tsniqa.study.evaluation import summary
-from tsniqa.study.presets import load_preset
-from tsniqa.study.record import RunRecord
+from tsniqa.study.results import find_experiment
 
 PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
 
@@ -87,16 +85,16 @@ def test_runs_end_to_end_on_the_six_official_layouts(command, tmp_path):
         record = json.loads(path.read_text())
         record["config"]["overrides"] = {}
         path.write_text(json.dumps(record))
-    runs = published_runs(command.records, "paper", [0], "0")
+    runs = find_experiment(command.records, "paper", [0], "0")
     record = runs["tsn"][0]
     assert tuple(record.order) == PAPER
     assert summary(record, "oracle")["mSI"] == 1.0
     # Human-rated as they are said to be, their ratings stay out of the record.
     assert record.mos is None
     assert record.draws.shape[1:] == (6, 1000)
-    assert record.description.test_images["live"][0].endswith(".bmp")
+    assert record.test_images["live"][0].endswith(".bmp")
     # What the comparison pages read.
-    table = ways.comparison_table(runs)
+    table = comparison_table(runs)
     assert {"tsn gated", "tsn oracle", "sequential"} <= set(table.index)
     assert np.isfinite(table.loc["tsn gated", list(PAPER)].to_numpy(dtype=float)).all()
     # The page itself, on these records.
@@ -123,21 +121,4 @@ def test_a_broken_image_of_the_last_task_is_found_before_the_first_epoch(command
         broken.write_bytes(original)
     assert result.exit_code != 0
     assert broken.name in str(result.exception)
-    partial = [path for path in command.records.glob("*head-only*") if path.is_dir()]
-    assert partial == []
-
-
-@pytest.mark.slow
-def test_a_run_of_a_prepared_copy_is_the_same_run(command, six, tmp_path):
-    from tsniqa.data.cache import DecodedCache
-    from tsniqa.data.preparing import prepare_folder
-
-    prepare_folder(six / "BID", tmp_path, DecodedCache(tmp_path / "cache", 768))
-    arguments = ["--strategy", "head-only", "--order", "bid"]
-    first = command(*arguments)
-    second = command(*arguments, "--data-root", str(tmp_path))
-    assert first.exit_code == second.exit_code == 0, second.output
-    assert first.stdout == second.stdout  # the progress of decoding is on standard error
-    folder = next(command.records.glob("paper-head-only-*"))
-    assert RunRecord.load(folder).config.task_order == ("bid",)
-    assert yaml.safe_load((tmp_path / "bid" / "dataset.yml").read_text())["citation"]
+    assert not list(command.records.glob("*head-only*"))

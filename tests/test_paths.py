@@ -1,11 +1,14 @@
 """Where files are, in a checkout and in an installed package."""
 
+import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from tsniqa import paths as locations
-from tsniqa.paths import project_root, resolve, shipped
+from tsniqa.paths import file_digest, project_root, resolve, shipped
 
 
 def test_paths_count_from_the_checkout_wherever_one_stands(tmp_path, monkeypatch):
@@ -35,3 +38,48 @@ def test_an_installed_package_carries_its_files_and_counts_from_the_current_fold
     assert project_root() == tmp_path / "work"
     assert resolve("data") == tmp_path / "work" / "data"
     assert shipped("presets") == package / "_data" / "presets"
+
+
+@pytest.fixture
+def old_file(tmp_path, monkeypatch):
+    """A file that was last changed a minute ago, and a cache folder of its own."""
+    monkeypatch.setenv(locations.CACHE_VARIABLE, str(tmp_path / "cache"))
+    path = tmp_path / "image.png"
+    path.write_bytes(b"pixels")
+    os.utime(path, ns=(0, time.time_ns() - 60 * 10**9))
+    return path
+
+
+def forget(monkeypatch):
+    """Let the next digest be asked for as if by a new process, which may not read the file."""
+    locations._digest.cache_clear()
+    monkeypatch.setattr(locations.hashlib, "file_digest", lambda *_: pytest.fail("was read again"))
+
+
+def test_a_file_is_read_once_for_all_processes(old_file, monkeypatch):
+    digest = file_digest(old_file)
+    assert digest == hashlib.sha256(b"pixels").hexdigest()
+    forget(monkeypatch)
+    assert file_digest(old_file) == digest
+
+
+@pytest.mark.parametrize("age", [50, 60], ids=["another time", "another size"])
+def test_a_changed_file_has_another_digest(old_file, age):
+    before, content = file_digest(old_file), b"pixel5" if age == 50 else b"pixels, more"
+    changed = old_file.stat().st_mtime_ns + (60 - age) * 10**9
+    old_file.write_bytes(content)
+    os.utime(old_file, ns=(0, changed))
+    assert file_digest(old_file) == hashlib.sha256(content).hexdigest() != before
+
+
+def test_a_file_that_was_just_written_is_not_remembered(old_file, monkeypatch):
+    old_file.write_bytes(b"others")
+    file_digest(old_file)
+    forget(monkeypatch)
+    with pytest.raises(pytest.fail.Exception, match="was read again"):
+        file_digest(old_file)
+
+
+def test_without_a_place_to_remember_files_are_read(old_file, tmp_path):
+    (tmp_path / "cache").write_text("in the way")
+    assert file_digest(old_file) == hashlib.sha256(b"pixels").hexdigest()

@@ -2,6 +2,9 @@
 
 import hashlib
 import os
+import sqlite3
+import threading
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,6 +13,7 @@ CACHE_VARIABLE = "TSNIQA_CACHE"
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
+_turn = threading.Lock()
 
 
 def project_root() -> Path:
@@ -38,7 +42,7 @@ def cache_folder(kind: str) -> Path:
     """Return a folder for what can be made again.
 
     Args:
-        kind: ``"mini"`` (the mini benchmark) or ``"decoded"`` (decoded images).
+        kind: ``"mini"`` (the mini benchmark), ``"decoded"`` (decoded images) or ``"digests"``.
 
     Returns:
         ``$TSNIQA_CACHE/<kind>``, else ``.runs/<kind>`` in the checkout, or in the current folder
@@ -62,14 +66,47 @@ def shipped(folder: str) -> Path:
 def file_digest(path: Path) -> str:
     """Return the sha256 (hex) of a file's bytes.
 
+    It is remembered in the cache folder under the file's path, size and time of change, as git
+    does, so that a dataset is read once and not for every run. A file that was changed in the last
+    two seconds is not: a further change might leave its time as it is.
+
     Raises:
         OSError: The file is missing or unreadable.
     """
     status = path.stat()
-    return _digest(path, status.st_size, status.st_mtime_ns)
+    return _digest(path.resolve(), status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=100_000)
 def _digest(path: Path, size: int, modified: int) -> str:
+    key = (str(path), size, modified)
+    known = _remembered("SELECT digest FROM digests WHERE (path, size, modified) = (?, ?, ?)", key)
+    if known:
+        return known[0][0]
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if time.time_ns() - modified > 2 * 10**9:
+        _remembered("REPLACE INTO digests VALUES (?, ?, ?, ?)", (*key, digest))
+    return digest
+
+
+def _remembered(command: str, values: tuple[str | int, ...]) -> list[tuple[str]]:
+    """Ask the store of digests; one that cannot be read or written is as good as empty."""
+    try:
+        with _turn:
+            store = _store(cache_folder("digests") / "sha256.sqlite")
+            return store.execute(command, values).fetchall()
+    except (OSError, sqlite3.Error):
+        return []
+
+
+@lru_cache(maxsize=1)
+def _store(file: Path) -> sqlite3.Connection:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    store = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    store.execute("PRAGMA synchronous = OFF")  # what is lost is computed again
+    store.execute(
+        "CREATE TABLE IF NOT EXISTS digests"
+        " (path TEXT PRIMARY KEY, size INTEGER, modified INTEGER, digest TEXT)"
+    )
+    return store

@@ -1,12 +1,15 @@
 """The command line: one line and exit code 2 for what a user can get wrong."""
 
+import csv
 import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tsniqa import cli
+from tsniqa.model.tsniqa import TSNIQA
 
 
 @pytest.fixture
@@ -27,22 +30,23 @@ def tsniqa(monkeypatch, capsys):
         (["run", "--order", "mini-kadit"], "did you mean 'mini-kadid'? valid tasks: mini-bid,"),
         (["run", "--order", ""], "the task order is empty"),
         (["run", "--order", "mini-bid,mini-bid"], "names mini-bid twice"),
+        (["run", "--order", "mini-bid,,mini-live"], "has an empty name; put one comma"),
+        (["run", "--seed", "-1"], "seed: Input should be greater than or equal to 0"),
         (["run", "--preset", "minni"], "valid presets: mini, open, paper, smoke"),
         (
             ["run", "--strategy", "tsm"],
-            "valid strategies: affine-only, ewc, gdumb, head-only,",
+            "did you mean 'tsn'? valid strategies: affine-only, ewc, gdumb, head-only,",
         ),
         (["run", "--device", "abacus"], "no device 'abacus' here"),
         (["run", "--backbone", "vgg"], "valid backbones: mini,"),
         (["page", "nothing"], "unknown page 'nothing'"),
         (["score", "none.jpg", "--model", "none"], "image none.jpg is missing"),
-        (["search", "none.yml"], "no search file at"),
+        (["sweep", "none.yml"], "no sweep file at"),
         (["data", "make", "mini-live2"], "did you mean 'mini-live'?"),
         (["data", "fetch", "koniq"], "unknown dataset 'koniq'; did you mean 'koniq-10k'?"),
-        (["data", "fetch", "live"], "live"),
+        (["data", "fetch", "live"], "dataset 'live' has no open download; see https://live.ece"),
         (["data", "check", "csiq", "--root", "/nowhere"], "dataset 'csiq' is not under /nowhere"),
         (["data", "check", "--root", "/nowhere"], "there is no dataset under /nowhere"),
-        (["data", "prepare", "/nowhere", "--out", "/tmp/x"], "holds no layout that is known"),
         (["run", "--set", "gate.clusters"], "'gate.clusters' is no change of a preset"),
         (["run", "--preset", "paper", "--data-root", "/nowhere"], "dataset 'live' is not under"),
     ],
@@ -71,8 +75,8 @@ def test_the_list_names_everything_there_is(tsniqa):
 
 
 def test_every_command_has_help(tsniqa):
-    commands = ["run", "page", "score", "add", "search", "bench", "compare-records", "list"]
-    data = ["data list", "data check", "data fetch", "data prepare", "data make"]
+    commands = ["run", "page", "score", "add", "sweep", "compare-records", "list"]
+    data = ["data list", "data check", "data fetch", "data make"]
     for command in [*commands, *data]:
         code, out, _ = tsniqa(*command.split(), "--help")
         assert code == 0
@@ -96,13 +100,57 @@ def test_a_check_that_finds_something_wrong_exits_with_1(tsniqa, tmp_path, datas
     code, out, _ = tsniqa("data", "check", "--root", tmp_path)
     assert code == 1
     assert "wrong: " in out
-    assert "004.png: the image is missing" in out
+    assert "image images/004.png is missing; restore the file" in out
 
 
-def test_a_dataset_is_prepared_from_its_folder(tsniqa, tmp_path, dataset, monkeypatch):
-    monkeypatch.setenv("TSNIQA_CACHE", str(tmp_path / "cache"))
-    dataset(tmp_path / "here" / "mine")
-    code, out, _ = tsniqa("data", "prepare", tmp_path / "here" / "mine", "--out", tmp_path / "out")
+@pytest.fixture(scope="module")
+def saved(world, tmp_path_factory):
+    record = world.run(tmp_path_factory.mktemp("saved") / "records", order=("alpha", "beta"))
+    return record.folder / "model"
+
+
+def test_a_model_gets_one_task_more_and_keeps_the_others_bitwise(tsniqa, world, saved, tmp_path):
+    out = tmp_path / "out"
+    options = ["--preset", "smoke", "--data-root", world.data_root, "--device", "cpu"]
+    code, said, _ = tsniqa("add", "gamma", "--model", saved, "--out", out, *options)
     assert code == 0
-    assert out.strip() == str(tmp_path / "out" / "mine")
-    assert len(list((tmp_path / "cache" / "decoded").glob("*/*.npy"))) == 32
+    assert said.startswith(f"model: {out} (validation SRCC on gamma: ")
+    before, after = TSNIQA.load(saved), TSNIQA.load(out)
+    assert after.tasks == ["alpha", "beta", "gamma"]
+    kept = after.state()
+    for name, value in before.state().items():
+        assert torch.equal(value, kept[name]), name
+    for task, folder, message in (
+        ("beta", tmp_path / "new", "knows a task 'beta' already; rename yours"),
+        ("gamma", tmp_path, "exists already; give --out a new folder"),
+    ):
+        code, _, error = tsniqa("add", task, "--model", saved, "--out", folder, *options)
+        assert (code, error.count("\n")) == (2, 1)
+        assert message in error
+    assert not (tmp_path / "new").exists()
+
+
+def test_images_are_scored_into_a_table(tsniqa, world, saved):
+    images = world.task("gamma").paths("test")[:2]
+    code, out, _ = tsniqa("score", *images, "--model", saved, "--readout", "uniform")
+    rows = list(csv.DictReader(out.splitlines()))
+    assert code == 0
+    assert [row["image"] for row in rows] == [str(path) for path in images]
+    assert rows[0].keys() == {"image", "score", "weight alpha", "weight beta"}
+    expected = TSNIQA.load(saved).predict(images, "uniform")
+    assert [float(row["score"]) for row in rows] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_run_is_told_where_its_record_is_and_not_repeated(tsniqa, world, tmp_path, caplog):
+    changes = [f"--set={key}={value}" for key, value in world.overrides.items()]
+    options = ["--preset", "smoke", "--strategy", "head-only", "--order", "alpha, beta"]
+    options += ["--backbone", world.card, "--data-root", world.data_root, "--no-page"]
+    results = ["--results-dir", tmp_path / "records"]
+    first, again = (tsniqa("run", *options, *results, *changes) for _ in range(2))
+    assert first[:2] == again[:2]
+    assert first[0] == 0
+    assert first[1].startswith(f"record: {tmp_path / 'records'}/smoke-head-only-seed0-")
+    assert caplog.text.count("learning 2 tasks") == 1
+    code, out, _ = tsniqa("compare-records", *results, "--published", tmp_path / "records")
+    assert code == 0
+    assert out.split()[:4] == ["run", "scores", "gate", "distances"]

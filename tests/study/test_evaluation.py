@@ -13,27 +13,28 @@ from tsniqa.errors import ConfigError
 from tsniqa.model.gating import softmin_weights
 from tsniqa.seeds import derive_seed
 from tsniqa.study import evaluation as tables
+from tsniqa.study.bootstrap import draws, resamples
 from tsniqa.study.record import HeadEvent
 
 ORDER = ("gamma", "alpha", "beta")
 GATED = ("gated", "latest", "oracle", "hard", "uniform", "centred")
 
 
-def slow_prediction(record, use, seen, task):
+def slow_prediction(record, readout, seen, task):
     """Mix the recorded heads image by image, straight from the definition."""
     names = sorted(record.order)
-    start = sum(len(record.description.test_images[name]) for name in names[: names.index(task)])
+    start = sum(len(record.test_images[name]) for name in names[: names.index(task)])
     predictions = []
-    for row in range(start, start + len(record.description.test_images[task])):
+    for row in range(start, start + len(record.test_images[task])):
         score, offset = {}, {}
-        for values, event in zip(record.scores, record.description.events, strict=True):
-            if record.description.drifting and event.step > len(seen) - 1:
+        for values, event in zip(record.scores, record.events, strict=True):
+            if record.description.order_dependent and event.step > len(seen) - 1:
                 continue  # what the heads say only later
             if event.head == "shared" and event.step == len(seen) - 1:
                 score["shared"] = float(values[row])
             elif event.head in seen:
                 score[event.head], offset[event.head] = float(values[row]), event.offset
-        if use == "single":
+        if readout == "single":
             predictions.append(score["shared"])
             continue
         weight = dict.fromkeys(seen, 0.0)
@@ -53,34 +54,34 @@ def slow_prediction(record, use, seen, task):
                 "latest": score[seen[-1]],
                 "oracle": score.get(task, math.nan),
                 "half": (score[seen[-1]] + sum(weight[t] * score[t] for t in sorted(seen))) / 2,
-            }[use]
+            }[readout]
         )
     return np.array(predictions)
 
 
-def slow_matrices(record, use, order):
+def slow_matrices(record, readout, order):
     """S and the agreement by scipy, cell by cell."""
     size = len(order)
     s, agreement = np.full((size, size), np.nan), np.full((size, size), np.nan)
     for t in range(size):
         for k in range(t + 1):
             task = order[k]
-            late = slow_prediction(record, use, order[: t + 1], task)
-            early = slow_prediction(record, use, order[: k + 1], task)
+            late = slow_prediction(record, readout, order[: t + 1], task)
+            early = slow_prediction(record, readout, order[: k + 1], task)
             s[t, k] = spearmanr(late, record.mos[record.rows(task)]).statistic
             agreement[t, k] = spearmanr(late, early).statistic
     return s, agreement
 
 
 @pytest.mark.parametrize("strategy", ["tsn", "separate", "head-only"])
-@pytest.mark.parametrize("use", GATED)
-def test_matrices_equal_a_slow_computation_for_every_order(finished, strategy, use):
+@pytest.mark.parametrize("readout", GATED)
+def test_matrices_equal_a_slow_computation_for_every_order(finished, strategy, readout):
     record = finished(strategy, ORDER)
     for order in permutations(ORDER):
-        s, agreement = slow_matrices(record, use, order)
-        np.testing.assert_allclose(tables.srcc_matrix(record, use, order), s, atol=1e-9)
+        s, agreement = slow_matrices(record, readout, order)
+        np.testing.assert_allclose(tables.srcc_matrix(record, readout, order), s, atol=1e-9)
         np.testing.assert_allclose(
-            tables.agreement_matrix(record, use, order), agreement, atol=1e-9
+            tables.agreement_matrix(record, readout, order), agreement, atol=1e-9
         )
 
 
@@ -91,46 +92,47 @@ def test_matrices_of_a_shared_head_equal_a_slow_computation(finished):
     np.testing.assert_allclose(tables.agreement_matrix(record, "single"), agreement, atol=1e-9)
 
 
-@pytest.mark.parametrize("use", [*GATED, "half"])
-def test_matrices_of_drifting_heads_equal_a_slow_computation(finished, use):
+@pytest.mark.parametrize("readout", [*GATED, "half"])
+def test_matrices_of_heads_that_later_tasks_change_equal_a_slow_computation(finished, readout):
     record = finished("multihead", ORDER)
-    assert use in record.uses
-    s, agreement = slow_matrices(record, use, ORDER)
-    np.testing.assert_allclose(tables.srcc_matrix(record, use), s, atol=1e-9)
-    np.testing.assert_allclose(tables.agreement_matrix(record, use), agreement, atol=1e-9)
+    assert readout in record.readouts
+    s, agreement = slow_matrices(record, readout, ORDER)
+    np.testing.assert_allclose(tables.srcc_matrix(record, readout), s, atol=1e-9)
+    np.testing.assert_allclose(tables.agreement_matrix(record, readout), agreement, atol=1e-9)
     mos = record.mos
     for task in ORDER:
         rows = record.rows(task)
-        final = tables.predictions(record, use, ORDER)[task]
-        draws = [
-            spearmanr(final[i], mos[rows][i]).statistic for i in tables.resamples(record, task)
-        ]
-        np.testing.assert_allclose(tables.bootstrap(record, use, task), draws, atol=1e-6)
+        final = tables.predictions(record, readout, ORDER)[task]
+        expected = [spearmanr(final[i], mos[rows][i]).statistic for i in resamples(record, task)]
+        np.testing.assert_allclose(draws(record, readout, task), expected, atol=1e-6)
 
 
-def test_drifting_heads_have_no_other_order(finished):
+def test_heads_that_later_tasks_change_have_no_other_order(finished):
     record = finished("multihead", ORDER)
     assert tables.states(record) == [ORDER[:1], ORDER[:2], ORDER]
     assert tables.summary(record, "oracle")["mSI"] < 1
-    for use in ("oracle", "latest", "gated"):
+    for readout in ("oracle", "latest", "gated"):
         with pytest.raises(ConfigError, match="in this order; it never was in the state after"):
-            tables.srcc_matrix(record, use, ORDER[::-1])
+            tables.srcc_matrix(record, readout, ORDER[::-1])
 
 
 @pytest.mark.parametrize("strategy", ["tsn", "separate"])
 def test_one_record_holds_the_results_of_every_other_order_bit_for_bit(finished, strategy):
     actual, other = finished(strategy, ("alpha", "beta", "gamma")), finished(strategy, ORDER)
-    for use in GATED:
+    for readout in GATED:
         for derive in (tables.srcc_matrix, tables.agreement_matrix):
-            derived = derive(other, use, actual.order)
-            assert derived.tobytes() == derive(actual, use).tobytes()
-        derived, measured = tables.summary(other, use, actual.order), tables.summary(actual, use)
+            derived = derive(other, readout, actual.order)
+            assert derived.tobytes() == derive(actual, readout).tobytes()
+        derived, measured = (
+            tables.summary(other, readout, actual.order),
+            tables.summary(actual, readout),
+        )
         assert derived == measured or np.array_equal(
             [*derived.values()], [*measured.values()], equal_nan=True
         )
         for size in (1, 2, 3):
-            first = tables.predictions(actual, use, actual.order[:size])
-            second = tables.predictions(other, use, actual.order[:size])
+            first = tables.predictions(actual, readout, actual.order[:size])
+            second = tables.predictions(other, readout, actual.order[:size])
             assert first.keys() == second.keys()
             assert all(np.array_equal(first[task], second[task]) for task in first)
 
@@ -148,11 +150,11 @@ def test_stability_of_a_shared_head_that_is_trained_on_is_below_one(finished):
     assert tables.summary(finished("sequential", ORDER), "single")["mSI"] < 1
 
 
-def test_right_after_the_first_task_every_use_is_its_head(finished):
+def test_right_after_the_first_task_every_readout_is_its_head(finished):
     record = finished("tsn", ORDER)
     first = record.head("gamma")[record.rows("gamma")]
-    for use in ("gated", "hard", "uniform", "latest", "oracle"):
-        assert np.array_equal(tables.predictions(record, use, ["gamma"])["gamma"], first)
+    for readout in ("gated", "hard", "uniform", "latest", "oracle"):
+        assert np.array_equal(tables.predictions(record, readout, ["gamma"])["gamma"], first)
     weights = softmin_weights(record.distances[:, [record.names.index("gamma")]])
     assert np.array_equal(weights, np.ones((len(weights), 1)))
 
@@ -164,7 +166,9 @@ def test_joint_has_the_last_row_alone(finished):
     assert np.isfinite(matrix[2]).all()
     assert np.isnan(tables.agreement_matrix(record, "single")).all()
     summary = tables.summary(record, "single")
-    assert all(math.isnan(summary[name]) for name in ("mPI", "mSI", "mPSI", "mSRCC", "MPSR"))
+    assert all(
+        math.isnan(summary[name]) for name in ("mPI", "mSI", "mPSI", "mSRCC", "MPSR", "forgetting")
+    )
     assert summary["mean SRCC"] == pytest.approx(matrix[2].mean())
     assert tables.states(record) == [ORDER]
     whole = tables.predictions(record, "single", ORDER[::-1])
@@ -177,9 +181,9 @@ def test_joint_has_the_last_row_alone(finished):
 @pytest.mark.parametrize("strategy", ["tsn", "sequential"])
 def test_the_summary_is_that_of_the_matrices(finished, strategy):
     record = finished(strategy, ORDER)
-    use = record.uses[0]
-    s, agreement = slow_matrices(record, use, ORDER)
-    summary = tables.summary(record, use)
+    readout = record.readouts[0]
+    s, agreement = slow_matrices(record, readout, ORDER)
+    summary = tables.summary(record, readout)
     assert summary["mPI"] == pytest.approx((s[0, 0] + s[1, 1] + s[2, 2]) / 3)
     stability = (1 + agreement[1, 0] + (agreement[2, 0] + agreement[2, 1]) / 2) / 3
     assert summary["mSI"] == pytest.approx(stability)
@@ -187,6 +191,8 @@ def test_the_summary_is_that_of_the_matrices(finished, strategy):
     rows = s[0, 0] + (s[1, 0] + s[1, 1]) / 2 + s[2].sum() / 3
     assert summary["mSRCC"] == pytest.approx(rows / 3)
     assert summary["MPSR"] == pytest.approx(metrics.mpsr(s))
+    assert summary["backward transfer"] == pytest.approx(metrics.backward_transfer(s))
+    assert summary["forgetting"] == pytest.approx(metrics.forgetting(s))
     assert summary["mean SRCC"] == pytest.approx(s[2].mean())
     assert summary["weighted SRCC"] == pytest.approx(s[2].mean())  # equal test sets
 
@@ -196,16 +202,19 @@ def test_every_measure_is_tabulated_for_every_subset(finished):
     assert set(map(frozenset, tables.states(record))) == {
         frozenset(s) for size in (1, 2, 3) for s in permutations(ORDER, size)
     }
-    assert record.correlations.shape == (7, 4, 3, 3)
+    table = tables.correlation_table(record, record.mos)
+    assert table.shape == (7, 4, 3, 3)
+    rated = replace(record, mos=None, correlations=table, cache={})
     functions = {"srcc": spearmanr, "plcc": pearsonr, "krcc": kendalltau}
     for seen in tables.states(record):
-        for use in ("gated", "hard", "uniform", "centred"):
+        for readout in ("gated", "hard", "uniform", "centred"):
             for task in ORDER:
-                predicted = slow_prediction(record, use, seen, task)
+                predicted = slow_prediction(record, readout, seen, task)
                 for measure, function in functions.items():
                     expected = function(predicted, record.mos[record.rows(task)]).statistic
-                    value = tables.srcc(record, use, seen, task, measure)
+                    value = tables.srcc(record, readout, seen, task, measure)
                     assert value == pytest.approx(expected, abs=1e-9)
+                    assert tables.srcc(rated, readout, seen, task, measure) == value
 
 
 def test_bootstrap_draws_pair_between_records_and_equal_resampling_by_hand(finished):
@@ -213,33 +222,23 @@ def test_bootstrap_draws_pair_between_records_and_equal_resampling_by_hand(finis
     rng = np.random.default_rng(derive_seed(0, "beta", "given"))
     indices = rng.integers(0, 6, (1000, 6))
     mos = record.mos[record.rows("beta")]
-    for use in GATED:
-        draws = tables.bootstrap(record, use, "beta")
-        predicted = slow_prediction(record, use, ORDER, "beta")
+    for readout in GATED:
+        drawn = draws(record, readout, "beta")
+        predicted = slow_prediction(record, readout, ORDER, "beta")
         for draw in range(0, 1000, 97):
             if len(set(indices[draw])) > 1:
                 resampled = spearmanr(predicted[indices[draw]], mos[indices[draw]]).statistic
-                assert draws[draw] == pytest.approx(resampled, abs=1e-6)
-    assert np.array_equal(tables.resamples(record, "beta"), tables.resamples(other, "beta"))
-    assert np.array_equal(tables.resamples(record, "beta"), indices)
-    assert tables.bootstrap(other, "single", "beta").shape == (1000,)
-
-
-def test_gate_weights_are_rows_of_probabilities_of_one_task(finished):
-    record = finished("tsn", ORDER)
-    weights = tables.gate_weights(record, "beta")
-    assert weights.shape == (6, 3)
-    np.testing.assert_allclose(weights.sum(1), 1)
-    assert np.array_equal(weights, softmin_weights(record.distances[record.rows("beta")]))
-    with pytest.raises(ConfigError, match="strategy 'joint' has no gate"):
-        tables.gate_weights(finished("joint", ORDER), "beta")
+                assert drawn[draw] == pytest.approx(resampled, abs=1e-6)
+    assert np.array_equal(resamples(record, "beta"), resamples(other, "beta"))
+    assert np.array_equal(resamples(record, "beta"), indices)
+    assert draws(other, "single", "beta").shape == (1000,)
 
 
 def test_what_a_record_cannot_say_is_refused(finished):
     sequential, tsn = finished("sequential", ORDER), finished("tsn", ORDER)
-    with pytest.raises(ConfigError, match="unknown use 'gated'; valid uses: single"):
+    with pytest.raises(ConfigError, match="unknown readout 'gated'; valid readouts: single"):
         tables.srcc_matrix(sequential, "gated")
-    with pytest.raises(ConfigError, match="valid uses: centred, gated, hard, latest, oracle"):
+    with pytest.raises(ConfigError, match="valid readouts: centred, gated, hard, latest, oracle"):
         tables.predictions(tsn, "single", ORDER)
     never = "learned gamma, alpha, beta in this order; it never was in the state after"
     for seen in (("alpha",), ("alpha", "gamma"), ("beta", "alpha", "gamma")):
@@ -258,29 +257,30 @@ def many_tasks(record, count):
     description = record.description.model_copy(
         update={
             "tasks": [info.model_copy(update={"name": name}) for name in names],
-            "test_images": {name: [f"{i}.png" for i in range(5)] for name in sorted(names)},
-            "events": [HeadEvent(step=i, head=n, offset=0.0) for i, n in enumerate(names)],
         }
     )
     rows = 5 * count
     made = replace(
         record,
         description=description,
+        test_images={name: [f"{i}.png" for i in range(5)] for name in sorted(names)},
+        events=[HeadEvent(i, name, 0.0) for i, name in enumerate(names)],
         scores=random.uniform(-1, 1, (count, rows)).astype(np.float32),
         distances=random.uniform(0, 1, (rows, count, 2)).astype(np.float32),
         mos=random.normal(size=rows),
         cache={},
     )
-    made.correlations = tables.correlation_table(made, made.mos)
     return made
 
 
-def test_more_tasks_than_subsets_can_be_kept_of_still_have_every_use_in_the_order_run(finished):
+def test_more_tasks_than_subsets_can_be_kept_of_still_have_every_readout_in_the_order_run(finished):
     record = many_tasks(finished("tsn", ORDER), tables.LARGEST_POWERSET + 1)
     assert len(tables.states(record)) < 20
-    for use in GATED:
-        s, agreement = slow_matrices(record, use, record.order)
-        np.testing.assert_allclose(tables.srcc_matrix(record, use), s, atol=1e-9)
-        np.testing.assert_allclose(tables.agreement_matrix(record, use), agreement, atol=1e-9)
+    for readout in GATED:
+        s, agreement = slow_matrices(record, readout, record.order)
+        np.testing.assert_allclose(tables.srcc_matrix(record, readout), s, atol=1e-9)
+        np.testing.assert_allclose(tables.agreement_matrix(record, readout), agreement, atol=1e-9)
+    table = tables.correlation_table(record, record.mos)
+    rated = replace(record, mos=None, correlations=table, cache={})
     with pytest.raises(ConfigError, match="never was in the state"):
-        tables.srcc_matrix(record, "gated", record.names)
+        tables.srcc_matrix(rated, "gated", record.names)

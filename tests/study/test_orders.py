@@ -16,13 +16,13 @@ def record(finished):
     return finished()
 
 
-@pytest.mark.parametrize("use", ["gated", "latest", "oracle"])
-def test_another_orders_measures_are_those_of_a_run_in_that_order(record, finished, use):
+@pytest.mark.parametrize("readout", ["gated", "latest", "oracle"])
+def test_another_orders_measures_are_those_of_a_run_in_that_order(record, finished, readout):
     other = finished("tsn", ("gamma", "alpha", "beta"))
-    table = orders.all_orders(record, use)
+    table = orders.all_orders(record, readout)
     assert len(table) == 6
     row = table.loc[table["order"] == ("gamma", "alpha", "beta")].iloc[0]
-    measured = tables.summary(other, use)
+    measured = tables.summary(other, readout)
     for name in orders.MEASURES:
         assert row[name] == measured[name]
 
@@ -66,7 +66,7 @@ def test_counts_for_six_tasks_are_those_of_the_method_chapter():
 def test_the_tables_compute_as_many_agreements_as_counted(record):
     record.cache.clear()
     orders.all_orders(record)
-    # Cached by (use, task, set when it was learned, last task, set now); the last does not matter.
+    # Cached by (readout, task, set when it was learned, last task, set now).
     made = {(key[2], key[3], key[5]) for key in record.cache if key[0] == "agreement"}
     assert len(made) == orders.counts(3)["agreements"]
 
@@ -94,3 +94,24 @@ def test_by_position_averages_over_the_orders_with_a_task_there():
     pd.testing.assert_frame_equal(
         orders.by_position(made_up(), "mPI"), expected, check_column_type=False
     )
+
+
+def test_without_tolerance_the_score_is_the_gated_one(finished):
+    record = finished()
+    skipped, change = orders.skipped_in(record, 0.0)
+    gated = tables.predictions(record, "gated", record.order)
+    expected = np.concatenate([gated[task] for task in record.names])
+    np.testing.assert_allclose(skipped.scores, expected, atol=1e-12)
+    assert change.max() < 1e-12
+
+
+def test_the_table_says_what_is_saved_and_stays_below_the_bound(finished):
+    table = orders.skipping_table(finished(), (0.0, 0.1, 0.5))
+    assert table["heads"].is_monotonic_decreasing
+    assert (table["largest change"] <= table["bound"] + 1e-12).all()
+    assert table.loc[0.0, "agreement"] == 1
+
+
+def test_a_strategy_without_a_gate_has_nothing_to_skip(finished):
+    with pytest.raises(ConfigError, match="has no gate"):
+        orders.skipped_in(finished("sequential"), 0.1)

@@ -1,32 +1,55 @@
 """Run records on disk: everything comes back, and what cannot be read says so."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from tsniqa.errors import RecordError
-from tsniqa.model.readouts import MIXTURES, USES
-from tsniqa.study.record import RunConfig, RunRecord, find_records
+from tsniqa.model.readouts import MIXTURES, READOUTS
+from tsniqa.study.bootstrap import draw_table
+from tsniqa.study.evaluation import correlation_table
+from tsniqa.study.record import RunRecord
 
 ORDER = ("gamma", "alpha", "beta")
 ARRAYS = ("scores", "distances", "mos", "correlations", "draws")
 
 
-@pytest.mark.parametrize("strategy", ["tsn", "sequential", "joint"])
-def test_a_record_comes_back_whole(finished, tmp_path, strategy):
+@pytest.mark.parametrize("rated", [False, True])
+@pytest.mark.parametrize("strategy", ["tsn", "sequential", "multihead", "joint"])
+def test_a_record_comes_back_whole(finished, tmp_path, strategy, rated):
     record = finished(strategy, ORDER)
-    record.save(tmp_path)
-    loaded = RunRecord.load(tmp_path)
+    if rated:
+        tables = correlation_table(record, record.mos), draw_table(record, record.mos)
+        record = replace(record, mos=None, correlations=tables[0], draws=tables[1])
+    (tmp_path / "run").mkdir()
+    record.save(tmp_path / "run")
+    loaded = RunRecord.load(tmp_path / "run")
     assert loaded.description == record.description
+    assert (loaded.events, loaded.test_images) == (record.events, record.test_images)
+    assert loaded.history.equals(record.history)
     for name in ARRAYS:
         stored, kept = getattr(loaded, name), getattr(record, name)
         assert (stored is None) == (kept is None)
         if kept is not None:
             assert stored.dtype == kept.dtype
+            assert stored.tobytes() == kept.tobytes() or np.isnan(kept).any()
             assert np.array_equal(stored, kept, equal_nan=True)
-    assert loaded.folder == tmp_path
+    assert loaded.folder == tmp_path / "run"
+
+
+def test_what_strategies_share_is_stored_once(finished):
+    tsn, separate = finished("tsn", ORDER), finished("separate", ORDER)
+    assert tsn.description.shared == separate.description.shared
+    assert tsn.description.shared.keys() == {"test_images", "distances", "mos"}
+    assert np.array_equal(tsn.distances, separate.distances)
+
+
+def test_the_json_of_a_record_is_short(finished):
+    lines = (finished("tsn", ORDER).folder / "record.json").read_text().splitlines()
+    assert len(lines) < 120
 
 
 def test_arrays_have_the_documented_shapes(finished):
@@ -36,11 +59,9 @@ def test_arrays_have_the_documented_shapes(finished):
     assert tsn.distances.shape == (18, 3, 2)
     assert sequential.distances is joint.distances is None
     assert joint.scores.shape == (1, 18)
-    assert sequential.correlations.shape == (3, 1, 3, 3)
-    assert joint.correlations.shape == (1, 1, 3, 3)
-    assert [event.head for event in tsn.description.events] == list(ORDER)
-    assert [event.head for event in sequential.description.events] == ["shared"] * 3
-    assert [event.step for event in joint.description.events] == [2]
+    assert [event.head for event in tsn.events] == list(ORDER)
+    assert [event.head for event in sequential.events] == ["shared"] * 3
+    assert [event.step for event in joint.events] == [2]
 
 
 def test_files_hold_no_more_than_said(finished):
@@ -50,8 +71,8 @@ def test_files_hold_no_more_than_said(finished):
         "arrays.safetensors",
         "model",
     }
-    stored = load_file(folder / "arrays.safetensors")
-    assert set(stored) == {"scores", "distances", "mos", "correlations"}
+    stored = {name.partition("_")[0] for name in load_file(folder / "arrays.safetensors")}
+    assert stored == {"scores", "event", "history"}
 
 
 def test_rows_of_tasks_follow_each_other_in_name_order(finished):
@@ -72,29 +93,11 @@ def test_a_shared_head_has_scores_of_every_step(finished):
     assert np.array_equal(record.head("shared"), record.head("shared", 2))
 
 
-def test_uses_follow_from_the_gate(finished):
-    tsn, joint = finished("tsn", ORDER), finished("joint", ORDER)
-    assert (tsn.uses, tsn.mixtures) == (USES, MIXTURES)
-    assert joint.uses == joint.mixtures == ("single",)
-
-
-def test_records_are_found_by_what_was_run(world, tmp_path):
-    results = tmp_path / "records"
-    assert find_records(results) == []
-    made = [
-        world.run(results, "head-only", ("alpha", "beta")),
-        world.run(results, "head-only", ("beta", "alpha")),
-        world.run(results, "head-only", ("alpha",), seed=3),
-    ]
-    assert {r.folder for r in find_records(results)} == {r.folder for r in made}
-    assert len(find_records(results, preset="smoke", strategy="head-only")) == 3
-    assert find_records(results, strategy="tsn") == []
-    assert [r.folder for r in find_records(results, seed=3)] == [made[2].folder]
-    assert len(find_records(results, task_order=None)) == 3
-    (found,) = find_records(results, task_order=["beta", "alpha"])
-    assert found.folder == made[1].folder
-    (found,) = find_records(results, task_order="alpha")
-    assert found.folder == made[2].folder
+def test_readouts_follow_from_the_gate(finished):
+    tsn, joint, multihead = (finished(name, ORDER) for name in ("tsn", "joint", "multihead"))
+    assert (tsn.readouts, tsn.tabulated) == (READOUTS, MIXTURES)
+    assert joint.readouts == joint.tabulated == ("single",)
+    assert multihead.readouts == multihead.tabulated == (*READOUTS, "half")
 
 
 @pytest.mark.parametrize(
@@ -102,14 +105,20 @@ def test_records_are_found_by_what_was_run(world, tmp_path):
     [
         ("record.json", None),
         ("record.json", b"{ half"),
-        ("record.json", b'{"schema_version": 2}'),
+        ("record.json", b'{"schema_version": 1}'),
         ("arrays.safetensors", None),
         ("arrays.safetensors", b"half"),
+        ("../shared", None),
     ],
 )
 def test_a_damaged_record_is_one_line(finished, tmp_path, name, content):
-    folder = shutil.copytree(finished("tsn", ORDER).folder, tmp_path / "record")
-    (folder / name).unlink()
+    original = finished("tsn", ORDER).folder
+    folder = shutil.copytree(original, tmp_path / "record")
+    shutil.copytree(original.parent / "shared", tmp_path / "shared")
+    if name == "../shared":
+        shutil.rmtree(tmp_path / "shared")
+    else:
+        (folder / name).unlink()
     if content is not None:
         (folder / name).write_bytes(content)
     with pytest.raises(RecordError) as caught:
@@ -118,17 +127,3 @@ def test_a_damaged_record_is_one_line(finished, tmp_path, name, content):
     assert message.startswith(f"no readable run record in {folder} (")
     assert message.endswith("delete the folder and run again")
     assert "\n" not in message
-
-
-def test_a_configuration_is_frozen_and_takes_no_unknown_field():
-    config = RunConfig()
-    assert (config.preset, config.strategy, config.seed, config.split) == (
-        "mini",
-        "tsn",
-        0,
-        "given",
-    )
-    with pytest.raises(ValueError, match="frozen"):
-        config.seed = 1
-    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
-        RunConfig(sed=1)

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from tsniqa.cli import names, records, run, score, sweep
+from tsniqa.cli import names, records, run, score
 from tsniqa.cli.data import data_app
 from tsniqa.errors import TsniqaError
 
@@ -19,7 +19,7 @@ app.command()(run.run)
 app.command()(run.page)
 app.command()(score.score)
 app.command()(score.add)
-app.command()(sweep.sweep)
+app.command()(run.sweep)
 app.command("compare-records")(records.compare_records)
 app.command("list")(names.list_names)
 app.add_typer(data_app, name="data")

@@ -15,7 +15,7 @@ from tsniqa.errors import ConfigError
 from tsniqa.metrics import srcc
 from tsniqa.model.readouts import Skipped, skip_heads
 from tsniqa.study.evaluation import LARGEST_POWERSET, summary
-from tsniqa.study.images import gate_weights
+from tsniqa.study.inspection import gate_weights
 from tsniqa.study.record import RunRecord
 
 MEASURES = ("mPI", "mSI", "mPSI", "mSRCC", "MPSR", "mean SRCC")

@@ -39,7 +39,6 @@ HISTORY = {
     "epoch": "int16",
     "loss": "float32",
     "validation_srcc": "float32",
-    "seconds": "float32",
 }
 """Columns of a record's history and how they are stored; tasks and steps by their numbers."""
 
@@ -48,7 +47,6 @@ class TaskInfo(BaseModel):
     """What a record says of a task."""
 
     name: str
-    description: str
     citation: str
     licence: str
     mos_range: tuple[float, float]
@@ -105,7 +103,7 @@ class RunRecord:
         events: What each row of ``scores`` is.
         test_images: Names of the test images of every task.
         history: Every epoch: ``task``, ``step`` (one of :data:`STEPS`), ``epoch``, ``loss``,
-            ``validation_srcc``, ``seconds``.
+            ``validation_srcc``.
         distances: Float32 [N, T, stages] of the gate (tasks in name order), or None.
         mos: Float64 [N] opinion scores if all tasks are simulated, else None.
         correlations: Where there is no ``mos``: float64 [states, readouts, T, measures], see

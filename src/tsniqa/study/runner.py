@@ -247,7 +247,6 @@ class _Run:
 def _task_info(task: Task) -> TaskInfo:
     return TaskInfo(
         name=task.name,
-        description=task.description,
         citation=task.citation,
         licence=task.licence,
         mos_range=task.mos_range,

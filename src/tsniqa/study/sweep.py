@@ -152,6 +152,8 @@ def load_sweep(path: Path) -> Sweep:
         if find_strategy(name).default_weight is None:
             raise ConfigError(f"{path}: strategy '{name}' has no main weight; leave it out")
     names = [candidate.name for candidate in sweep.all_candidates()]
+    for candidate in sweep.candidates:
+        find_strategy(candidate.strategy)
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"{path}: name at least one candidate, and each by a name of its own")
     return sweep
@@ -208,7 +210,8 @@ def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> 
 def _write(record: SweepRecord, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(record.model_dump_json(indent=1) + "\n")
+    trials = ",\n".join(trial.model_dump_json() for trial in record.trials)
+    partial.write_text(f'{{"sweep": {record.sweep.model_dump_json()},\n"trials": [\n{trials}]}}\n')
     partial.replace(path)
 
 

@@ -40,7 +40,7 @@ def trial_results(record: SweepRecord) -> pd.DataFrame:
                     rows.append((*known, readout, task, value, readout == judged, trial.seconds))
     columns = ["candidate", "strategy", "factor", "weight", "readout", "task", "srcc"]
     table = pd.DataFrame(rows, columns=[*columns, "judged", "seconds"])
-    return table.astype({"factor": float, "weight": float})
+    return table.astype({"factor": float, "weight": float, "judged": bool})
 
 
 def candidate_table(record: SweepRecord) -> pd.DataFrame:

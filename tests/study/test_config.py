@@ -1,0 +1,218 @@
+"""Configurations: what is refused, presets with overrides, and the identity of a run."""
+
+import shutil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tsniqa.errors import ConfigError
+from tsniqa.model.backbone import load_card
+from tsniqa.paths import shipped
+from tsniqa.study.config import (
+    RunConfig,
+    check_order,
+    load_preset,
+    parse_overrides,
+    preset_names,
+    resolve_run,
+    run_config,
+    weights_digest,
+)
+from tsniqa.synthetic.benchmark import MINI_TASKS
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_shipped_presets_are_valid_and_name_shipped_backbones(name):
+    preset = load_preset(name)
+    assert preset.name == name
+    assert preset.description.endswith(".")
+    assert len(set(preset.tasks)) == len(preset.tasks) == 6
+    if (shipped("backbones") / f"{preset.backbone}.yml").is_file() or preset.backbone != "mini":
+        assert load_card(preset.backbone).name == preset.backbone
+
+
+@pytest.mark.parametrize("name", ["mini", "smoke"])
+def test_presets_that_need_no_download_run_the_mini_tasks(name):
+    assert set(load_preset(name).tasks) == set(MINI_TASKS)
+
+
+def test_the_gate_of_the_main_presets_is_the_papers():
+    for name in ("mini", "open", "paper"):
+        gate = load_preset(name).gate
+        assert (gate.clusters, gate.n_init, gate.temperature) == (128, 20, 32.0)
+
+
+@given(
+    epochs=st.integers(0, 50),
+    temperature=st.floats(0.1, 100),
+    side=st.none() | st.integers(1, 2000),
+)
+def test_overrides_change_what_they_name_alone(epochs, temperature, side):
+    preset = load_preset(
+        "smoke",
+        {
+            "schedule.normalization.epochs": epochs,
+            "gate.temperature": temperature,
+            "shorter_side": side,
+        },
+    )
+    assert preset.schedule.normalization.epochs == epochs
+    assert preset.gate.temperature == temperature
+    assert preset.shorter_side == side
+    plain = load_preset("smoke").model_dump()
+    changed = preset.model_dump()
+    changed["schedule"]["normalization"]["epochs"] = plain["schedule"]["normalization"]["epochs"]
+    changed["gate"]["temperature"] = plain["gate"]["temperature"]
+    changed["shorter_side"] = plain["shorter_side"]
+    assert changed == plain
+
+
+def test_an_override_of_the_default_is_the_default():
+    assert load_preset("smoke", {"threads": load_preset("smoke").threads}) == load_preset("smoke")
+    assert load_preset("smoke", {}) == load_preset("smoke", None)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"schedule.normalization.epoch": 3}, "did you mean 'schedule.normalization.epochs'?"),
+        ({"schedule.nothing.epochs": 3}, "unknown override 'schedule.nothing.epochs'"),
+        ({"threads.count": 3}, "unknown override 'threads.count'"),
+        ({"": 3}, "unknown override ''"),
+        ({"gate.clusters": -1}, "preset 'smoke': gate.clusters: Input should be greater than 0"),
+        ({"schedule.head.epochs": 1.5}, "schedule.head.epochs: Input should be a valid integer"),
+        (
+            {"schedule.normalization.statistics": "mine"},
+            "schedule.normalization.statistics: Input should be 'kept' or 'batch'",
+        ),
+        ({"tasks": 5}, "preset 'smoke': tasks: Input should be a valid tuple"),
+    ],
+)
+def test_a_wrong_override_is_one_line(overrides, message):
+    with pytest.raises(ConfigError) as caught:
+        load_preset("smoke", overrides)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_preset_is_named_with_the_valid_ones():
+    with pytest.raises(ConfigError, match=r"unknown preset 'papper'.*valid presets: mini, open"):
+        load_preset("papper")
+
+
+def test_values_that_notebooks_write_become_a_configuration():
+    given = {"strategy": "joint", "task_order": ["a"], "seed": 3, "split": 4, "backbone": ""}
+    assert run_config(**given, splits_from="", overrides={}) == RunConfig(
+        preset="mini", strategy="joint", task_order=("a",), seed=3, split="4", backbone=None
+    )
+    with pytest.raises(ValueError, match="frozen"):
+        run_config().seed = 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"seed": "three"}, "parameters: seed: Input should be a valid integer"),
+        ({"seed": 1.5}, "parameters: seed: Input should be a valid integer"),
+        ({"seed": -1}, "parameters: seed: Input should be greater than or equal to 0"),
+        ({"preset": None}, "parameters: preset: Input should be a valid string"),
+        ({"task_order": 3}, "parameters: task_order: Input should be a valid tuple"),
+        ({"task_order": "a,b"}, "parameters: task_order: Input should be a valid tuple"),
+        ({"task_order": ["a", None]}, "parameters: task_order.1: Input should be a valid string"),
+        ({"sed": 1}, "parameters: sed: Extra inputs are not permitted"),
+    ],
+)
+def test_a_value_of_the_wrong_type_or_range_is_one_line(fields, message):
+    with pytest.raises(ConfigError) as caught:
+        run_config(**fields)
+    assert message in str(caught.value)
+    assert str(caught.value).endswith("; correct the value")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ((), "the task order is empty; name at least one task"),
+        (("a", "", "b"), "the task order has an empty name; put one comma"),
+        (("b", "a", "b"), "the task order names b twice"),
+    ],
+)
+def test_an_order_that_is_none_is_refused(order, message):
+    with pytest.raises(ConfigError, match=message):
+        check_order(order)
+
+
+def test_changes_of_a_preset_are_paths_with_yaml_values():
+    changes = ["schedule.head.epochs=2", "gate.temperature = 8.5", "shorter_side=null"]
+    assert parse_overrides(changes) == {
+        "schedule.head.epochs": 2,
+        "gate.temperature": 8.5,
+        "shorter_side": None,
+    }
+    assert parse_overrides(["a={live: 7}"]) == {"a": {"live": 7}}
+
+
+@pytest.mark.parametrize("change", ["schedule.head.epochs", "=3", "  =3", "a={broken"])
+def test_what_is_no_change_is_refused_with_an_example(change):
+    with pytest.raises(ConfigError, match=r"is no change of a preset; write for instance schedule"):
+        parse_overrides([change])
+
+
+def test_identity_is_what_determines_results_and_nothing_else(world, tmp_path, dataset, card):
+    identity = world.resolve().run_id
+    assert identity.startswith("smoke-tsn-seed0-")
+    others = {
+        "strategy": world.resolve("separate"),
+        "order": world.resolve(order=("beta", "alpha", "gamma")),
+        "tasks": world.resolve(order=("alpha", "beta")),
+        "seed": world.resolve(seed=1),
+        "split": world.resolve(split="0"),
+        "override": world.resolve(overrides={"gate.temperature": 16.0}),
+    }
+    ids = {name: resolved.run_id for name, resolved in others.items()}
+    assert len({identity, *ids.values()}) == 1 + len(ids)
+    moved = shutil.copytree(world.data_root, tmp_path / "moved")
+    copied = shutil.copytree(world.card.parent, tmp_path / "card", ignore=lambda *_: {"data"})
+    config = world.config(backbone=str(copied / "tiny.yml"))
+    assert resolve_run(config, moved, "cpu").run_id == identity
+    arguments = {"channels": [8, 16, 24, 32], "stem_width": 8, "output_stride": 16}
+    other = world.config(backbone=str(card(copied, arguments=arguments)))
+    assert resolve_run(other, moved, "cpu").run_id != identity
+    card(copied)
+    labels = moved / "alpha" / "labels.csv"
+    labels.write_text(labels.read_text().replace("0.3", "0.4", 1))
+    assert resolve_run(config, moved, "cpu").run_id != identity
+
+
+def test_a_strategys_own_weight_and_the_importance_are_part_of_its_runs_identity(world):
+    plain = world.resolve("lwf")
+    weighted = world.resolve("lwf", overrides={"weights": {"lwf": 3.0, "ewc": 5.0}})
+    assert weighted.run_id != plain.run_id
+    assert world.resolve("lwf", overrides={"weights": {"ewc": 5.0}}).run_id == plain.run_id
+    smaller = world.resolve("gdumb", overrides={"memory": 20})
+    assert smaller.run_id != world.resolve("gdumb").run_id
+    assert (
+        world.resolve("gdumb", overrides={"memory": 1000}).run_id == world.resolve("gdumb").run_id
+    )
+    released = world.resolve("ewc", overrides={"importance": "released"})
+    assert released.run_id != world.resolve("ewc").run_id
+
+
+def test_an_order_or_value_that_the_preset_has_already_is_the_same_run(world):
+    spelled = world.overrides | {"tasks": ["alpha", "beta"]}
+    implicit = world.resolve(order=None, overrides=spelled)
+    explicit = world.resolve(order=("alpha", "beta"), overrides=spelled)
+    assert implicit.run_id == explicit.run_id
+    same = world.resolve(order=("alpha", "beta"), overrides=spelled | {"gate.temperature": 32.0})
+    assert same.run_id == explicit.run_id
+
+
+def test_weights_are_identified_without_being_loaded(world, tmp_path):
+    card = load_card(str(world.card))
+    assert weights_digest(card) == card.sha256
+    assert weights_digest(card.model_copy(update={"sha256": None})) == card.sha256
+    assert weights_digest(card.model_copy(update={"weights": "hub"})) == "hub"
+    missing = {"weights": str(tmp_path / "none"), "sha256": None}
+    assert weights_digest(card.model_copy(update=missing)) == "missing"
