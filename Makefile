@@ -28,8 +28,8 @@ book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say 
 test: $(INSTALLED) ## Install and run the tests
 	$(BIN)/python -m pytest -n 2
 
-bench: $(INSTALLED) ## Measure scoring and learning speed against the plain published way
-	$(BIN)/tsniqa bench
+bench: $(INSTALLED) ## Measure scoring speed against the plain published way
+	$(BIN)/python benchmarks/speed.py
 
 lint: $(INSTALLED) ## Check style, and that notebooks are stored without outputs
 	$(BIN)/ruff check .

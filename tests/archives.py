@@ -96,6 +96,7 @@ def card(*files, checksum=None, url="", **attributes):
         "how": "Fill in the form.",
         "homepage": "https://example.org/rated",
         "folders": ["rated"],
+        "reader": "bid",
         "markers": ["a"],
         "citation": "Us (2024)",
         "confirmed": [],

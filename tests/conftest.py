@@ -24,7 +24,7 @@ from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.config import ResolvedRun, RunConfig, resolve_run
 from tsniqa.study.evaluation import correlation_table
 from tsniqa.study.record import RunRecord
-from tsniqa.training.context import Setting
+from tsniqa.training.context import TrainingContext
 
 settings.register_profile("tsniqa", deadline=None, derandomize=True)
 settings.load_profile("tsniqa")
@@ -85,7 +85,7 @@ def write_card(folder: Path, weights: str = "tiny.safetensors", **fields) -> Pat
 
 
 TINY = {
-    "gate.clusters": 5,
+    "gate.n_clusters": 5,
     "gate.n_init": 2,
     "schedule.head.epochs": 4,
     "schedule.head.batch": 8,
@@ -105,7 +105,7 @@ class Prepared:
     """A run with everything it needs, before anything is learned."""
 
     resolved: ResolvedRun
-    setting: Setting
+    setting: TrainingContext
     strategy: Strategy
 
     @property

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import papermill
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from official import bid, csiq, kadid_10k, koniq_10k, live, live_challenge
@@ -14,7 +13,6 @@ from tsniqa.cli import app
 from tsniqa.study.comparison import comparison_table
 from tsniqa.study.config import load_preset
 from tsniqa.study.evaluation import summary
-from tsniqa.study.record import RunRecord
 from tsniqa.study.results import find_experiment
 
 PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
@@ -124,19 +122,3 @@ def test_a_broken_image_of_the_last_task_is_found_before_the_first_epoch(command
     assert result.exit_code != 0
     assert broken.name in str(result.exception)
     assert not list(command.records.glob("*head-only*"))
-
-
-@pytest.mark.slow
-def test_a_run_of_a_prepared_copy_is_the_same_run(command, six, tmp_path):
-    from tsniqa.data.cache import DecodedCache
-    from tsniqa.data.preparing import prepare_folder
-
-    prepare_folder(six / "BID", tmp_path, DecodedCache(tmp_path / "cache", 768))
-    arguments = ["--strategy", "head-only", "--order", "bid"]
-    first = command(*arguments)
-    second = command(*arguments, "--data-root", str(tmp_path))
-    assert first.exit_code == second.exit_code == 0, second.output
-    assert first.stdout == second.stdout  # the progress of decoding is on standard error
-    folder = next(command.records.glob("paper-head-only-*"))
-    assert RunRecord.load(folder).config.task_order == ("bid",)
-    assert yaml.safe_load((tmp_path / "bid" / "dataset.yml").read_text())["citation"]

@@ -32,6 +32,11 @@ class RecordError(TsniqaError):
     """A run record that is missing, unfinished or unreadable."""
 
 
+def one_line(error: object) -> str:
+    """Return the text of somebody else's error on one line, or its kind if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
     """Build the error for a name that is not in a list.
 

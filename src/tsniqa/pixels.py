@@ -7,14 +7,16 @@ pixels there) is resized to it. Everything stays uint8.
 import struct
 import warnings
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image as PILImage
+from PIL import ImageOps, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as transforms
 
-from tsniqa.errors import DataError
+from tsniqa.errors import DataError, one_line
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -45,20 +47,19 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             # Pillow only warns between one and two times its limit; both are refused here.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
+            warnings.simplefilter("error", PILImage.DecompressionBombWarning)
+            with PILImage.open(path) as opened:
                 image = ImageOps.exif_transpose(opened)
                 return np.array(_to_rgb(image, path))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limit = Image.MAX_IMAGE_PIXELS
+    except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning):
+        limit = PILImage.MAX_IMAGE_PIXELS
         raise DataError(
             f"image {path} has more than {limit} pixels (a decompression bomb?); resize it first"
         ) from None
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image that Pillow can read; replace the file") from None
     except _BROKEN as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"image {path} is damaged ({reason}); replace the file") from None
+        raise DataError(f"image {path} is damaged ({one_line(error)}); replace the file") from None
 
 
 def refuse_outside(path: Path, root: Path | None) -> None:
@@ -75,7 +76,7 @@ def refuse_outside(path: Path, root: Path | None) -> None:
         raise DataError(f"image {path} lies outside {root}; keep images inside the dataset folder")
 
 
-def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
+def _to_rgb(image: PILImage.Image, path: Path | str) -> PILImage.Image:
     """Bring any Pillow mode to RGB by an explicit rule (see :func:`decode`)."""
     if image.mode == "F":
         raise DataError(f"image {path} holds floating-point pixels; save it as 8- or 16-bit first")
@@ -83,11 +84,11 @@ def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise DataError(f"image {path} holds 32-bit pixels; save it as 8- or 16-bit first")
-        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+        image = PILImage.fromarray(((values + 128) // 257).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layered = image.convert("RGBA")
-        page = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(page, layered)
+        page = PILImage.new("RGBA", layered.size, (255, 255, 255, 255))
+        image = PILImage.alpha_composite(page, layered)
     return image.convert("RGB")
 
 
@@ -104,6 +105,86 @@ def fit_shorter_side(image: np.ndarray, limit: int | None) -> np.ndarray:
     """
     if limit is None or min(image.shape[:2]) <= limit:
         return image
-    tensor = torch.from_numpy(image).permute(2, 0, 1)
-    smaller = transforms.resize(tensor, [limit], antialias=True)
+    smaller = shrink(torch.from_numpy(image).permute(2, 0, 1), limit)
     return smaller.permute(1, 2, 0).contiguous().numpy()
+
+
+Image = str | Path | PILImage.Image | np.ndarray | torch.Tensor
+"""What a user may hand over as an image."""
+
+
+def shrink(image: torch.Tensor, limit: int | None) -> torch.Tensor:
+    """Shrink an image or batch [..., 3, H, W], antialiased, to a shorter side of at most ``limit``.
+
+    The aspect ratio is kept; None, or a smaller image, changes nothing.
+    """
+    if limit is None or min(image.shape[-2:]) <= limit:
+        return image
+    return transforms.resize(image, [limit], antialias=True)
+
+
+def checked(image: torch.Tensor) -> torch.Tensor:
+    """Return a tensor whose values can be pixels: uint8, or floating point in [0, 1].
+
+    Raises:
+        DataError: The type or a value is another one.
+    """
+    if image.dtype == torch.uint8:
+        return image
+    if not image.is_floating_point():
+        raise DataError(f"pixels are {image.dtype}; give uint8, or floating point from 0 to 1")
+    low, high = image.detach().aminmax()
+    if not (low >= 0 and high <= 1):  # also where a value is no number
+        raise DataError(
+            f"pixels run from {low:g} to {high:g}; divide by the largest possible value, so that "
+            "they lie between 0 and 1, or give uint8"
+        )
+    return image
+
+
+def as_images(images: Image | Iterable[Image]) -> Iterator[torch.Tensor]:
+    """Yield every image as a tensor [3, H, W], uint8 or floating point in [0, 1].
+
+    Args:
+        images: One or many of: the path of a file, a PIL image, an array [H, W, 3], a tensor
+            [3, H, W]; also one array [N, H, W, 3] or tensor [N, 3, H, W].
+
+    Raises:
+        DataError: A file cannot be decoded, or a shape, type or value is none of an image.
+    """
+    one = isinstance(images, str | Path | PILImage.Image) or getattr(images, "ndim", 4) == 3
+    for image in [images] if one else images:
+        if isinstance(image, torch.Tensor):
+            tensor = image
+        elif isinstance(image, np.ndarray):
+            tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0)))
+        elif isinstance(image, PILImage.Image):
+            tensor = torch.from_numpy(np.array(_to_rgb(image, "given"))).permute(2, 0, 1)
+        else:
+            tensor = torch.from_numpy(decode(Path(image))).permute(2, 0, 1)
+        if tensor.ndim != 3 or tensor.shape[0] != 3 or not tensor.numel():
+            shape = tuple(tensor.shape)
+            raise DataError(f"an image has the shape {shape}, channels first; give three channels")
+        yield checked(tensor.contiguous())
+
+
+def batches(images: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:
+    """Stack neighbours of equal shape and type.
+
+    Args:
+        images: Tensors [3, H, W].
+        size: Most images in one batch, at least 1.
+
+    Yields:
+        Tensors [B, 3, H, W]. The grouping depends on nothing but the images' order and sizes, so
+        scores are reproducible bit for bit.
+    """
+    waiting: list[torch.Tensor] = []
+    for image in images:
+        first = waiting[0] if waiting else image
+        if len(waiting) == size or (image.shape, image.dtype) != (first.shape, first.dtype):
+            yield torch.stack(waiting)
+            waiting = []
+        waiting.append(image)
+    if waiting:
+        yield torch.stack(waiting)

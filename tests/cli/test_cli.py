@@ -48,7 +48,6 @@ def tsniqa(monkeypatch, capsys):
         (["data", "fetch", "live"], "dataset 'live' has no open download; see https://live.ece"),
         (["data", "check", "csiq", "--root", "/nowhere"], "dataset 'csiq' is not under /nowhere"),
         (["data", "check", "--root", "/nowhere"], "there is no dataset under /nowhere"),
-        (["data", "prepare", "/nowhere", "--out", "/tmp/x"], "holds no layout that is known"),
         (["run", "--set", "gate.clusters"], "'gate.clusters' is no change of a preset"),
         (["run", "--preset", "paper", "--data-root", "/nowhere"], "dataset 'live' is not under"),
     ],
@@ -77,8 +76,8 @@ def test_the_list_names_everything_there_is(tsniqa):
 
 
 def test_every_command_has_help(tsniqa):
-    commands = ["run", "page", "score", "add", "sweep", "bench", "compare-records", "list"]
-    data = ["data list", "data check", "data fetch", "data prepare", "data make"]
+    commands = ["run", "page", "score", "add", "sweep", "compare-records", "list"]
+    data = ["data list", "data check", "data fetch", "data make"]
     for command in [*commands, *data]:
         code, out, _ = tsniqa(*command.split(), "--help")
         assert code == 0
@@ -102,16 +101,7 @@ def test_a_check_that_finds_something_wrong_exits_with_1(tsniqa, tmp_path, datas
     code, out, _ = tsniqa("data", "check", "--root", tmp_path)
     assert code == 1
     assert "wrong: " in out
-    assert "004.png: the image is missing" in out
-
-
-def test_a_dataset_is_prepared_from_its_folder(tsniqa, tmp_path, dataset, monkeypatch):
-    monkeypatch.setenv("TSNIQA_CACHE", str(tmp_path / "cache"))
-    dataset(tmp_path / "here" / "mine")
-    code, out, _ = tsniqa("data", "prepare", tmp_path / "here" / "mine", "--out", tmp_path / "out")
-    assert code == 0
-    assert out.strip() == str(tmp_path / "out" / "mine")
-    assert len(list((tmp_path / "cache" / "decoded").glob("*/*.npy"))) == 32
+    assert "image images/004.png is missing; restore the file" in out
 
 
 @pytest.fixture(scope="module")

@@ -76,17 +76,6 @@ class TestLoading:
         cache.load(paths[0]).zero_()
         assert torch.equal(cache.load(paths[0]), original)
 
-    def test_another_size_or_other_bytes_are_another_entry(self, tmp_path, paths):
-        cache, smaller = (DecodedCache(tmp_path / "cache", side) for side in (None, 10))
-        places = {cache.path(paths[0]), smaller.path(paths[0]), cache.path(paths[1])}
-        assert len(places) == 3
-
-    def test_the_same_bytes_under_another_name_are_the_same_entry(self, tmp_path, paths):
-        copy = tmp_path / "copy.png"
-        copy.write_bytes(paths[0].read_bytes())
-        cache = DecodedCache(tmp_path / "cache", None)
-        assert cache.path(copy) == cache.path(paths[0])
-
     def test_a_changed_file_is_decoded_anew(self, tmp_path, paths):
         cache = DecodedCache(tmp_path / "cache", None)
         before = cache.load(paths[0]).clone()
@@ -134,14 +123,6 @@ class TestLimit:
         assert [counted.count(path.name) for path in paths] == [1, 1, 2, 2, 2, 2]
         assert len(caplog.records) == 1
         assert "is full (0.0 GB); further images are decoded at every use" in caplog.text
-
-    def test_counts_what_other_processes_stored_before(self, tmp_path, paths):
-        for path in paths[:3]:
-            DecodedCache(tmp_path / "cache", None).load(path)
-        late = DecodedCache(tmp_path / "cache", None, limit=4 * FILE)
-        for path in paths:
-            late.load(path)
-        assert len(stored(late)) == 4
 
     def test_leaves_room_on_the_disk(self, tmp_path, paths, monkeypatch):
         free = SimpleNamespace(free=decoded.DISK_RESERVE + FILE - 1)
@@ -276,13 +257,6 @@ class TestDecodingTasks:
         assert len(stored(cache)) == 10
         assert decode_tasks([task], cache) == len(task.table) - 10
         assert len(counted) == len(task.table)
-
-    def test_an_unforeseen_error_is_not_swallowed(self, paths):
-        def fail(path):
-            raise RuntimeError("a bug")
-
-        with pytest.raises(RuntimeError, match="a bug"):
-            decode_each(paths, fail)
 
 
 def test_a_digest_follows_the_file(tmp_path):

@@ -42,12 +42,12 @@ class TestGenericLayout:
         assert found.images == (32, 30)
         assert len(found.wrong) == 3
         assert "labels.csv row 13 (images/011.png): mos is ''" in found.wrong[0]
-        assert found.wrong[1] == f"{mine / 'images' / '003.png'}: the image is missing"
+        assert found.wrong[1].startswith(f"image {mine / 'images' / '003.png'} is missing; restore")
         assert "007.png is damaged" in found.wrong[2]
         assert found.lines()[0].endswith("32 rated images, 30 in order; 3 wrong")
         assert [line.split(" (")[0] for line in found.lines()[1:]] == [
             "  wrong: labels.csv row 13",
-            "  wrong: images/003.png: the image is missing",
+            "  wrong: image images/003.png is missing; restore the file or remove its row",
             "  wrong: image images/007.png is damaged",
         ]
 
@@ -65,7 +65,7 @@ class TestGenericLayout:
         assert "row 4 (images/002.png): std is 'wide'" in text
         assert "row 5: '../outside.png' leaves" in text
         assert "row 7: 'images/005.png' is already in row 6" in text
-        assert "images/006.png: its split is 'exam'; use train, val, test" in text
+        assert "image 'images/006.png' has split 'exam'; use train, val, test" in text
         assert len(report(mine).wrong) == 4
 
     def test_names_images_that_are_the_same_in_different_parts(self, mine):
@@ -81,10 +81,6 @@ class TestGenericLayout:
     def test_names_a_reference_that_crosses_parts(self, mine):
         edit(mine, lambda table: table.assign(reference=["a"] + ["b"] * 15 + ["c"] * 15 + ["a"]))
         assert "the images of reference 'a' are in more than one part" in report(mine).wrong
-
-    def test_names_parts_that_cannot_be_used(self, mine):
-        edit(mine, lambda table: table.assign(split=["test"] * 2 + ["train"] * 20 + ["val"] * 10))
-        assert "part 'test' has 2 image(s), at least 3 are needed" in report(mine).wrong[0]
 
     def test_notes_what_is_not_rated_and_that_there_is_no_split(self, mine):
         for number in range(5):
@@ -123,15 +119,6 @@ class TestOfficialLayout:
         assert found.source.layout == "official"
         assert len(found.wrong) == 1
         assert "1162 were published; get the dataset again" in found.wrong[0]
-
-    def test_names_missing_and_damaged_images(self, official):
-        source = locate("live-challenge", official.parent)
-        images = sorted(path for path in (official / "Images").iterdir() if path.is_file())
-        images[0].unlink()
-        images[1].write_bytes(images[1].read_bytes()[:100])
-        text = "\n".join(check(source).wrong)
-        assert f"{images[0].name}: the image is missing" in text
-        assert f"{images[1].name} is damaged" in text
 
 
 class TestFinding:

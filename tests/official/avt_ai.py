@@ -15,20 +15,15 @@ QUALITY = {
 HEADER = ("user_ID", "stimuli_ID", "stimuli_file", "rating_type", "rating", "timestamp")
 
 
-def write(
-    folder: Path, prompts: int = 10, means: str | None = "evaluation_quality_appeal"
-) -> pd.DataFrame:
-    """Write the images of the prompts p11, p12, ...; photographs begin at p17, as they do there.
+def write(folder: Path, means: str | None = "evaluation_quality_appeal") -> pd.DataFrame:
+    """Write the prompts p11 to p20, and ``quality.csv`` into the folder of means, if there is one.
 
-    Args:
-        folder: Where to write.
-        prompts: How many prompts, at most 17; from 10 on, five people give over 100 answers.
-        means: Folder of ``quality.csv``, or None to leave it out.
+    Photographs begin at p17, as they do there; five people give over 100 answers.
     """
     keys = [
         f"{generator}/p{prompt}"
         for generator in GENERATORS
-        for prompt in range(11, 11 + prompts)
+        for prompt in range(11, 21)
         if generator != "own" or prompt >= 17
     ]
     random = np.random.default_rng(2023)

@@ -22,13 +22,13 @@ CODED = ((0, 2160), (5, 1136), (13, 464), (26, 208), (41, 144))
 """Rate factor and height, from the mildest to the worst."""
 
 
-def write(folder: Path, contents: int = 8, std: bool = True) -> pd.DataFrame:
-    """Write five images of each of up to eight contents; older tables have no ``std``."""
+def write(folder: Path, std: bool = True) -> pd.DataFrame:
+    """Write five images of each content; older tables have no ``std``."""
     images = folder / "test_1" / "images"
     images.mkdir(parents=True)
     random = np.random.default_rng(265)
     rated = []
-    for number, source in enumerate(SOURCES[:contents]):
+    for number, source in enumerate(SOURCES):
         for step, (crf, height) in enumerate(CODED):
             name = f"{source}_crf_{crf:02d}_height_{height:04d}"
             picture(number, step / 4).save(images / f"{name}.png")
@@ -45,7 +45,7 @@ def write(folder: Path, contents: int = 8, std: bool = True) -> pd.DataFrame:
             "image": "test_1/images/" + table["image_name"] + ".png",
             "mos": table["mos"],
             "std": table["std"] if std else np.nan,
-            "reference": [source for source in SOURCES[:contents] for _ in CODED],
+            "reference": [source for source in SOURCES for _ in CODED],
             "split": "",
         }
     )

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import openpyxl
 import pandas as pd
 import xlwt
 
-from official.pictures import picture
+from official import pictures
+from official.pictures import picture, rows
 
 GAPS = (13, 14)
 """Numbers without an image; the official set leaves out 4 of 590."""
@@ -52,22 +52,19 @@ def write(
         image = f"{below}/{name}" if below else name
         expected.append((image, mean, spread, image, ""))
     write_workbook(folder / workbook, sheet, content or workbook.rsplit(".", 1)[1])
-    return pd.DataFrame(expected, columns=["image", "mos", "std", "reference", "split"])
+    return rows(expected)
 
 
-def write_workbook(path: Path, rows: list[list], content: str) -> None:
+def write_workbook(path: Path, lines: list[list], content: str) -> None:
     """Write rows as the sheet ``Plan1`` of a workbook, whatever its name says."""
     if content == "xls":
         book = xlwt.Workbook()
         sheet = book.add_sheet("Plan1")
-        for i, row in enumerate(rows):
+        for i, row in enumerate(lines):
             for j, value in enumerate(row):
                 if value is not None:
                     sheet.write(i, j, value)
+        with path.open("wb") as file:
+            book.save(file)
     else:
-        book = openpyxl.Workbook()
-        book.active.title = "Plan1"
-        for row in rows:
-            book.active.append(row)
-    with path.open("wb") as file:
-        book.save(file)
+        pictures.write_workbook(path, lines, "Plan1")

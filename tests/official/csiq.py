@@ -5,7 +5,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 
-from official.pictures import picture
+from official.pictures import picture, rows
 
 REFERENCES = (
     "1600", "aerial_city", "boston", "bridge", "butter_flower", "cactus", "child_swimming",
@@ -26,7 +26,6 @@ def write(
     folder: Path,
     contents: int = 6,
     *,
-    levels: tuple[int, ...] = (1, 3, 5),
     below: str = "dst_imgs",
     workbook: str = "csiq.DMOS.xlsx",
 ) -> pd.DataFrame:
@@ -35,16 +34,15 @@ def write(
     Args:
         folder: The dataset's folder; made here.
         contents: Number of pristine images.
-        levels: Levels of every type, from 1 to 5; contrast has no level 5.
         below: Folder of the folders of images, ``""`` for none.
         workbook: Name of the workbook.
     """
     (folder / "src_imgs").mkdir(parents=True)
-    rows, expected = [], []
+    lines, expected = [], []
     for content, reference in enumerate(REFERENCES[:contents]):
         picture(content, 0).save(folder / "src_imgs" / f"{reference}.png")
         for index, kind, directory, part in TYPES:
-            for level in (level for level in levels if (kind, level) != ("contrast", 5)):
+            for level in (1, 3) if kind == "contrast" else (1, 3, 5):
                 blur = (level - 1) / 4.5 + index / 60
                 image = "/".join(
                     filter(None, [below, directory, f"{reference}.{part}.{level}.png"])
@@ -53,13 +51,13 @@ def write(
                 picture(content, blur).save(folder / image)
                 dmos, std = round(0.9 * blur + content / 1000, 6), round(0.01 * level, 6)
                 named = int(reference) if reference.isdigit() else reference
-                rows.append((named, index, kind, level, std, dmos))
+                lines.append((named, index, kind, level, std, dmos))
                 expected.append((image, 1 - dmos, std, reference, ""))
-    write_workbook(folder / workbook, [HEADER, *rows])
-    return pd.DataFrame(expected, columns=["image", "mos", "std", "reference", "split"])
+    write_workbook(folder / workbook, [HEADER, *lines])
+    return rows(expected)
 
 
-def write_workbook(path: Path, rows: list[tuple], sheet: str = "all_by_image") -> None:
+def write_workbook(path: Path, lines: list[tuple], sheet: str = "all_by_image") -> None:
     """Write a header and its rows from D4 on, as the official workbook has them."""
     book = openpyxl.Workbook()
     book.active.title = "all_by_distortion"
@@ -68,7 +66,7 @@ def write_workbook(path: Path, rows: list[tuple], sheet: str = "all_by_image") -
     page.append(["CSIQ image quality database"])
     page.append([])
     page.append([None, None, None, "Differential mean opinion scores"])
-    for row in rows:
-        page.append([None, None, None, *row])
+    for line in lines:
+        page.append([None, None, None, *line])
     page.append([None, None, None, None, None, None, None, None, None, "padding"])
     book.save(path)

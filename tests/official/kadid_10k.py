@@ -4,25 +4,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from official.pictures import picture
+from official.pictures import picture, rows
 
 HEADER = "dist_img,ref_img,dmos,var"
 RATERS = 30
 
 
-def write(folder: Path, contents: int = 6, *, types: tuple[int, ...] = (1, 10)) -> pd.DataFrame:
-    """Write the dataset.
-
-    Args:
-        folder: The dataset's folder; made here.
-        contents: Number of pristine images.
-        types: Distortion types from 1 to 25; every one has five levels.
-    """
+def write(folder: Path, contents: int = 6) -> pd.DataFrame:
+    """Write two distortions at five levels of some pristine images."""
     (folder / "images").mkdir(parents=True)
     lines, expected = [HEADER], []
     for content in range(1, contents + 1):
         picture(content, 0).save(folder / "images" / f"I{content:02d}.png")
-        for kind in types:
+        for kind in (1, 10):
             for level in range(1, 6):
                 name, blur = f"I{content:02d}_{kind:02d}_{level:02d}.png", (level - 1) / 4
                 picture(content, blur).save(folder / "images" / name)
@@ -30,7 +24,7 @@ def write(folder: Path, contents: int = 6, *, types: tuple[int, ...] = (1, 10)) 
                 lines.append(f"{name},I{content:02d}.png,{mos:g},{std:g}")
                 expected.append((f"images/{name}", mos, std, f"I{content:02d}", ""))
     (folder / "dmos.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")
-    return pd.DataFrame(expected, columns=["image", "mos", "std", "reference", "split"])
+    return rows(expected)
 
 
 def rated(total: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from official.pictures import picture
+from official.pictures import picture, rows
 
 SCORES = "koniq10k_scores_and_distributions.csv"
 SETS = "koniq10k_distributions_sets.csv"
@@ -59,4 +59,4 @@ def write(
         pd.DataFrame(reordered, columns=[*votes, "set"]).to_csv(folder / SETS, index=False)
     if tables == (SETS,):
         expected = expected[::-1]
-    return pd.DataFrame(expected, columns=["image", "mos", "std", "reference", "split"])
+    return rows(expected)

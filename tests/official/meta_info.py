@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from official.pictures import picture
+from official.pictures import picture, rows
 
 PARTS = ("train", "train", "train", "val", "test")
 
@@ -22,7 +22,7 @@ def write(folder: Path, count: int = 30) -> pd.DataFrame:
         rated.append((name, mos, round(0.5 + level, 4), name, PARTS[part]))
     table = folder / "meta_info_KonIQ10kDataset.csv"
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return pd.DataFrame(rated, columns=["image", "mos", "std", "reference", "split"])
+    return rows(rated)
 
 
 def write_with_references(
@@ -45,4 +45,4 @@ def write_with_references(
             image = f"Blur/i{content:02d}_{level + 1}.bmp"
             rated.append((image, value, float("nan"), f"I{content:02d}.BMP", ""))
     (folder / table).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return pd.DataFrame(rated, columns=["image", "mos", "std", "reference", "split"])
+    return rows(rated)

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import openpyxl
 import pandas as pd
 
-from official.pictures import picture
+from official.pictures import picture, rows, write_workbook
 
 WORKBOOK = "MOS and Image attribute scores.xlsx"
 ATTRIBUTES = ["Brightness", "Colorfulness", "Contrast", "Noisiness", "Sharpness"]
@@ -16,23 +15,14 @@ def write(folder: Path, images: int = 36, *, workbook: str = WORKBOOK) -> pd.Dat
     """Write the dataset; ``workbook`` is the workbook's name."""
     (folder / "Annotations").mkdir(parents=True)
     (folder / "TestImage").mkdir()
-    rows, expected = [["Image name", "MOS", *ATTRIBUTES]], []
+    lines, expected = [["Image name", "MOS", *ATTRIBUTES]], []
     for number in range(1, images + 1):
         level = (number * 7 % images) / (images - 1)
         name = f"{number:05d}.jpg"
         picture(number, level).save(folder / "TestImage" / name, quality=95)
         mos = round(91.2 - 87.0 * level, 2)
-        rows.append([name, mos, 47.43, 55.57, 55.71, 37.86, round(90 - 80 * level, 2)])
+        lines.append([name, mos, 47.43, 55.57, 55.71, 37.86, round(90 - 80 * level, 2)])
         image = f"TestImage/{name}"
         expected.append((image, mos, np.nan, image, ""))
-    write_workbook(folder / "Annotations" / workbook, rows)
-    return pd.DataFrame(expected, columns=["image", "mos", "std", "reference", "split"])
-
-
-def write_workbook(path: Path, rows: list[list]) -> None:
-    """Write rows as the first sheet of a workbook."""
-    book = openpyxl.Workbook()
-    book.active.title = "Sheet1"
-    for row in rows:
-        book.active.append(row)
-    book.save(path)
+    write_workbook(folder / "Annotations" / workbook, lines)
+    return rows(expected)

@@ -4,20 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from official.pictures import picture
+from official.pictures import picture, rows
 
 CONTENTS = (25, *range(1, 25))
 """The last content comes first, because its names differ from those of the others."""
 
 
-def write(folder: Path, contents: int = 6, *, types: tuple[int, ...] = (8,)) -> pd.DataFrame:
-    """Write the dataset.
-
-    Args:
-        folder: The dataset's folder; made here.
-        contents: Number of pristine images.
-        types: Distortion types from 1 to 24; every one has five levels.
-    """
+def write(folder: Path, contents: int = 6) -> pd.DataFrame:
+    """Write a distortion's five levels of some pristine images."""
     for name in ("distorted_images", "reference_images"):
         (folder / name).mkdir(parents=True)
     scores, deviations, expected = [], [], []
@@ -25,20 +19,17 @@ def write(folder: Path, contents: int = 6, *, types: tuple[int, ...] = (8,)) -> 
         last = content == 25
         reference = "i25.bmp" if last else f"I{content:02d}.BMP"
         picture(content, 0).save(folder / "reference_images" / reference, "BMP")
-        for kind in types:
-            for level in range(1, 6):
-                stem, blur = f"{content:02d}_{kind:02d}_{level}", (level - 1) / 4
-                listed = f"i{stem}.bmp" if last else f"I{stem}.bmp"
-                stored = f"I{stem}.BMP" if last else f"i{stem}.bmp" if content % 2 else listed
-                picture(content, blur).save(folder / "distorted_images" / stored, "BMP")
-                mos = round(6.5 - 5 * blur - kind / 100 + content / 1000, 5)
-                std = round(0.1 + level / 100, 5)
-                scores.append(f"{mos:.5f} {listed}")
-                deviations.append(f"{std:.5f}")
-                image = f"distorted_images/{stored}"
-                expected.append((image, mos, std, f"I{content:02d}", ""))
+        for level in range(1, 6):
+            stem, blur = f"{content:02d}_08_{level}", (level - 1) / 4
+            listed = f"i{stem}.bmp" if last else f"I{stem}.bmp"
+            stored = f"I{stem}.BMP" if last else f"i{stem}.bmp" if content % 2 else listed
+            picture(content, blur).save(folder / "distorted_images" / stored, "BMP")
+            mos, std = round(6.4 - 5 * blur + content / 1000, 5), round(0.1 + level / 100, 5)
+            scores.append(f"{mos:.5f} {listed}")
+            deviations.append(f"{std:.5f}")
+            expected.append((f"distorted_images/{stored}", mos, std, f"I{content:02d}", ""))
     (folder / "mos_with_names.txt").write_bytes("\r\n".join([*scores, ""]).encode())
     (folder / "mos_std.txt").write_bytes("\r\n".join([*deviations, ""]).encode())
     mos = "\r\n".join(score.split()[0] for score in scores)
     (folder / "mos.txt").write_bytes(mos.encode())
-    return pd.DataFrame(expected, columns=["image", "mos", "std", "reference", "split"])
+    return rows(expected)

@@ -44,21 +44,43 @@ def test_a_distortion_repeats_itself_and_leaves_its_input_alone(name, scenes):
 
 
 @pytest.mark.parametrize("name", DISTORTIONS)
-def test_more_severe_levels_lose_more_on_average(name, scenes):
+def test_every_level_loses_something_and_more_severe_ones_lose_more(name, scenes):
     pristine, images = [], []
-    for level in (1, 3, 5):
+    for level in (1, 2.5, 3, 4.999):
         for number, scene in enumerate(scenes):
             pristine.append(bytes_of(scene))
             images.append(bytes_of(distort(name, scene, level, generator(number, name))))
     scores = full_reference(np.stack(pristine), np.stack(images))
-    mild, middle, severe = fidelity_to_pristine(scores).reshape(3, -1).mean(axis=1)
-    assert mild > middle > severe
+    kept = fidelity_to_pristine(scores).reshape(4, -1).mean(axis=1)
+    assert np.all(np.diff([0.999, *kept]) < 0)
 
 
-@pytest.mark.parametrize("name", DISTORTIONS)
-@pytest.mark.parametrize("level", [1, 1.37, 4.999, 5])
-def test_fractional_levels_are_allowed(name, level, scenes):
-    assert np.isfinite(distort(name, scenes[1], level, generator(0, name))).all()
+def detail(image):
+    return np.abs(np.diff(image, axis=0)).mean()
+
+
+def chroma(image):
+    return np.abs(to_opponent(image)[1]).mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "measure", "sign"),
+    [
+        *((name, detail, -1) for name in ("gaussian-blur", "lens-blur", "motion-blur")),
+        *((name, detail, 1) for name in ("sharpen", "white-noise", "impulse-noise", "jitter")),
+        ("contrast", np.std, -1),
+        ("saturation-hsv", chroma, -1),
+        ("saturation-lab", chroma, 1),
+        ("brighten", np.mean, 1),
+        ("darken", np.mean, -1),
+    ],
+)
+def test_a_distortion_goes_the_way_that_its_name_says(name, measure, sign, scenes):
+    values = [
+        [measure(scene), *(measure(distort(name, scene, k, generator(0, name))) for k in (2, 4.5))]
+        for scene in scenes
+    ]
+    assert np.all(sign * np.diff(values, axis=1) > 0)
 
 
 def test_unknown_names_and_levels_out_of_range_are_refused(scenes):
@@ -109,13 +131,11 @@ def test_blurs_keep_a_flat_image_flat(name):
     np.testing.assert_allclose(blurred, flat, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("name", "level", "sigma"), [("white-noise", 3, 0.08), ("pink-noise", 3, 0.08)]
-)
-def test_noise_has_its_stated_deviation(name, level, sigma):
+@pytest.mark.parametrize("name", ["white-noise", "pink-noise"])
+def test_noise_has_its_stated_deviation(name):
     flat = np.full((96, 96, 3), 0.5, dtype=np.float32)
-    residual = distort(name, flat, level, generator(0, name)) - flat
-    assert residual.std() == pytest.approx(sigma, rel=0.05)
+    residual = distort(name, flat, 3, generator(0, name)) - flat
+    assert residual.std() == pytest.approx(0.08, rel=0.05)
 
 
 def test_pink_noise_is_coarser_than_white_noise():
@@ -145,16 +165,6 @@ def test_desaturation_scales_hsv_saturation_alone():
     expected = colorsys.hsv_to_rgb(hue, saturation * 0.5, value)
     result = distort("saturation-hsv", image, 2, generator(0, "x"))
     np.testing.assert_allclose(result[0, 0], expected, atol=1e-6)
-
-
-def test_brightening_and_darkening_move_mid_tones_and_keep_black_and_white():
-    image = np.zeros((96, 96, 3), dtype=np.float32)
-    image[:32], image[32:64] = 1.0, 0.5
-    for name, sign in (("brighten", 1), ("darken", -1)):
-        result = distort(name, image, 3, generator(0, name))
-        assert np.all(result[:32] == 1)
-        assert np.all(result[64:] == 0)
-        assert np.all(sign * (result[32:64] - 0.5) > 0.1)
 
 
 def test_quantization_leaves_the_stated_number_of_values(scenes):

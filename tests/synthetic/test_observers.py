@@ -57,14 +57,6 @@ def test_habits_name_existing_distortions_and_families(name):
     assert set(POPULATIONS[name].preference) <= set(FAMILIES)
 
 
-def test_populations_disagree_about_noise():
-    lenient = POPULATIONS["mini-live"].opinion(0.7, "white-noise", "objects")
-    neutral = POPULATIONS["mini-live"].opinion(0.7, "jpeg", "objects")
-    assert lenient > neutral
-    strict = POPULATIONS["mini-csiq"].opinion(0.7, "white-noise", "objects")
-    assert strict < POPULATIONS["mini-csiq"].opinion(0.7, "jpeg", "objects")
-
-
 @names
 def test_ratings_stay_on_the_scale_and_repeat(name):
     population = POPULATIONS[name]
@@ -89,9 +81,3 @@ def test_noise_of_a_mean_opinion_shrinks_with_the_panel():
     scores = [population.rate(0.5, generator(i, "panel"))[0] for i in range(400)]
     expected = 100 * population.noise / np.sqrt(22.5)
     assert np.std(scores) == pytest.approx(expected, rel=0.15)
-
-
-def test_five_grades_give_means_of_whole_grades():
-    population = POPULATIONS["mini-koniq"]
-    mos, _ = population.rate(0.6, generator(0, "grades"))
-    assert any(abs(mos * n - round(mos * n)) < 0.01 for n in range(*population.panel))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli.options import DATA_ROOT, DataRoot, SeedOption, located
+from tsniqa.cli.options import DATA_ROOT, DataRoot, SeedOption, from_here
 from tsniqa.paths import cache_folder
 
 data_app = typer.Typer(help="Datasets.", no_args_is_help=True)
@@ -14,10 +14,19 @@ data_app = typer.Typer(help="Datasets.", no_args_is_help=True)
 @data_app.command("list")
 def data_list(data_root: DataRoot = DATA_ROOT) -> None:
     """Show every known dataset: what it is, its terms, how to get it, whether it is here."""
-    from tsniqa.data.overview import lines
+    from tsniqa.data.catalogue import overview
 
-    for line in lines(located(data_root)):
-        typer.echo(line)
+    typer.echo(
+        f"looked for under {data_root}; on every scale higher is better ('turned round': the"
+        " authors publish it lower-is-better)"
+    )
+    for row in overview(data_root).to_dict("records"):
+        typer.echo(f"\n{row['dataset']}: {row['title']}")
+        typer.echo(f"  here         {row['here']}")
+        typer.echo(f"  images       {row['images']} rated, references: {row['references']}")
+        for key in ("scale", "distortions", "licence", "size"):
+            typer.echo(f"  {key:<12} {row[key]}")
+        typer.echo(f"  how to get   {row['how to get it']}")
 
 
 @data_app.command("check")
@@ -26,13 +35,14 @@ def data_check(
         str | None, typer.Argument(help="Name of a dataset; left out, all that are there.")
     ] = None,
     root: Annotated[
-        Path, typer.Option(help="Folder of datasets, or the dataset's own folder.")
+        Path,
+        typer.Option(help="Folder of datasets, or the dataset's own folder.", callback=from_here),
     ] = DATA_ROOT,
 ) -> None:
     """Say what is missing, broken, unlabelled, duplicated or left over; exit 1 if it is wrong."""
     from tsniqa.data.checking import check, find
 
-    reports = [check(source) for source in find(name, located(root))]
+    reports = [check(source) for source in find(name, root)]
     for report in reports:
         for line in report.lines():
             typer.echo(line)
@@ -43,35 +53,16 @@ def data_check(
 @data_app.command("fetch")
 def data_fetch(
     name: Annotated[str, typer.Argument(help="Name of a dataset (see: tsniqa data list).")],
-    root: Annotated[Path, typer.Option(help="Folder of datasets that receives it.")] = DATA_ROOT,
+    root: Annotated[
+        Path, typer.Option(help="Folder of datasets that receives it.", callback=from_here)
+    ] = DATA_ROOT,
 ) -> None:
     """Download a dataset that is open to everybody; an interrupted download is resumed."""
     from tsniqa.data.cards import find_card
     from tsniqa.data.download import fetch
 
-    for path in fetch(find_card(name), located(root)):
+    for path in fetch(find_card(name), root):
         typer.echo(path)
-
-
-@data_app.command("prepare")
-def data_prepare(
-    source: Annotated[Path, typer.Argument(help="A dataset's folder, in any known layout.")],
-    out: Annotated[Path, typer.Option(help="Folder of datasets; receives a folder a task.")],
-    preset: Annotated[str, typer.Option(help="Preset that says how large images are kept.")] = (
-        "open"
-    ),
-) -> None:
-    """Bring a dataset into the generic layout and decode its images on all cores.
-
-    An interrupted call loses nothing: the next one continues where it was.
-    """
-    from tsniqa.data.cache import DecodedCache
-    from tsniqa.data.preparing import prepare_folder
-    from tsniqa.study.config import load_preset
-
-    cache = DecodedCache(cache_folder("decoded"), load_preset(preset).shorter_side)
-    for folder in prepare_folder(located(source), located(out), cache):
-        typer.echo(folder)
 
 
 @data_app.command("make")

@@ -1,4 +1,4 @@
-"""The commands of a saved model: `tsniqa score`, `tsniqa add` and `tsniqa bench`."""
+"""The commands of a saved model: `tsniqa score` and `tsniqa add`."""
 
 import csv
 import sys
@@ -7,17 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli.options import (
-    DATA_ROOT,
-    RECORDS,
-    DataRoot,
-    Device,
-    ModelFolder,
-    SeedOption,
-    located,
-)
+from tsniqa.cli.options import DATA_ROOT, DataRoot, Device, ModelFolder, SeedOption, located
 from tsniqa.errors import ConfigError
-from tsniqa.paths import resolve
+
+AllowDownload = Annotated[
+    bool, typer.Option(help="Let timm fetch the backbone's weights, if the model names its hub.")
+]
 
 
 def score(
@@ -27,22 +22,19 @@ def score(
         str, typer.Option("--readout", "--use", help="gated, hard, uniform or centred.")
     ] = "gated",
     device: Device = "auto",
+    allow_download: AllowDownload = False,
 ) -> None:
     """Score images with a learned model: one CSV row each, with the weight of every task's head."""
-    from tsniqa.data.images import ImageSet
     from tsniqa.model.tsniqa import TSNIQA
-    from tsniqa.pixels import decode
     from tsniqa.runtime import find_device
 
-    for image in images:
-        decode(image)  # refuse a broken file before any row is printed
-    loaded = TSNIQA.load(located(model), find_device(device))
-    batch = ImageSet(images, loaded.shorter_side)
-    scores, weights = loaded.score_with_weights(batch, readout)
-    table = csv.writer(sys.stdout)
-    table.writerow(["image", "score", *(f"weight {task}" for task in loaded.tasks)])
-    for image, value, row in zip(images, scores, weights, strict=True):
-        table.writerow([image, f"{value:.4f}", *(f"{weight:.3f}" for weight in row)])
+    loaded = TSNIQA.load(located(model), find_device(device), allow_download)
+    table = loaded.explain(images, readout)  # whole before any row is printed
+    weights = [name for name in table if name.startswith("weight ")]
+    rows = csv.writer(sys.stdout)
+    rows.writerow(["image", "score", *weights])
+    for image, (_, row) in zip(images, table.iterrows(), strict=True):
+        rows.writerow([image, f"{row['score']:.4f}", *(f"{row[name]:.3f}" for name in weights)])
 
 
 def add(
@@ -53,6 +45,7 @@ def add(
     seed: SeedOption = 0,
     data_root: DataRoot = DATA_ROOT,
     device: Device = "auto",
+    allow_download: AllowDownload = False,
 ) -> None:
     """Add a rated dataset to a saved model as its next task; what it knows stays as it is."""
     from tsniqa.data import load_task
@@ -63,26 +56,27 @@ def add(
     from tsniqa.runtime import find_device, reproducible
     from tsniqa.strategies.tsn import TSN
     from tsniqa.study.config import load_preset
-    from tsniqa.training.context import GateOptions, Setting
+    from tsniqa.training.context import GateOptions, TrainingContext
 
     if located(out).exists():
         raise ConfigError(f"{located(out)} exists already; give --out a new folder")
     chosen = load_preset(preset)
-    loaded = TSNIQA.load(located(model), find_device(device))
+    loaded = TSNIQA.load(located(model), find_device(device), allow_download)
+    if loaded.bank.select != TSN.select:
+        raise ConfigError(
+            f"the model in {located(model)} was not learned by '{TSN.name}', so a task cannot be "
+            "added to it; name one that was"
+        )
     if task in loaded.tasks:
         raise ConfigError(
             f"the model in {located(model)} knows a task '{task}' already; rename yours"
         )
     rated = load_task(task, located(data_root), seed)
     check_task(rated)
-    gate = GateOptions(
-        clusters=loaded.gate.clusters,
-        n_init=loaded.gate.n_init,
-        temperature=loaded.gate.temperature,
-    )
+    gate = GateOptions(**loaded.gate.get_params())
     decoded = DecodedCache(cache_folder("decoded"), loaded.shorter_side)
     decode_tasks([rated], decoded)
-    context = Setting(
+    context = TrainingContext(
         loaded.backbone, chosen.schedule, gate, seed, loaded.shorter_side, decoded=decoded
     )
     strategy = TSN(context)
@@ -92,15 +86,3 @@ def add(
     strategy.save(located(out))
     best = max(epoch.validation_srcc for epoch in history)
     typer.echo(f"model: {located(out)} (validation SRCC on {task}: {best:.3f})")
-
-
-def bench(
-    model: Annotated[
-        Path | None, typer.Option(help="Model to score with; default: the mini tsn run's.")
-    ] = None,
-) -> None:
-    """Measure scoring and learning speed against the plain published way."""
-    from tsniqa.scoring.bench import report
-
-    for line in report(None if model is None else located(model), resolve(RECORDS)):
-        typer.echo(line)

@@ -12,8 +12,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +24,15 @@ from tqdm import tqdm
 
 from tsniqa.data.task import Task
 from tsniqa.errors import ConfigError, DataError
-from tsniqa.paths import file_digest
+from tsniqa.paths import remembered_digest
 from tsniqa.pixels import decode, fit_shorter_side, refuse_outside
 from tsniqa.runtime import available_cores
 
 log = logging.getLogger("tsniqa")
 
 LIMIT_VARIABLE = "TSNIQA_DECODED_GB"
-"""Environment variable: most gigabytes (10^9 bytes) of decoded images to keep."""
+"""Environment variable: most gigabytes (10^9 bytes) of decoded images to keep, default 64."""
 
-DEFAULT_LIMIT_GB = 64.0
 DISK_RESERVE = 2 * 10**9
 """Bytes of the disk that the cache leaves free."""
 
@@ -42,21 +40,21 @@ _DECODER = f"1 pillow {PIL.__version__} torchvision {torchvision.__version__}"
 
 
 def limit_from_environment() -> int:
-    """Return the cache's limit in bytes, 64 GB unless the environment says otherwise.
+    """Return the cache's limit in bytes (:data:`LIMIT_VARIABLE`).
 
     Raises:
         ConfigError: The variable is not a number from 0.
     """
-    text = os.environ.get(LIMIT_VARIABLE, str(DEFAULT_LIMIT_GB))
+    text = os.environ.get(LIMIT_VARIABLE, "64")
     try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
+        limit = int(float(text) * 10**9)
+    except (ValueError, OverflowError):
+        limit = -1
+    if limit < 0:
         raise ConfigError(
             f"{LIMIT_VARIABLE} is '{text}'; give gigabytes as a number, 0 keeps no image"
         )
-    return int(value * 10**9)
+    return limit
 
 
 class DecodedCache:
@@ -84,7 +82,7 @@ class DecodedCache:
             DataError: The image file is missing.
         """
         try:
-            digest = file_digest(image)
+            digest = remembered_digest(image)
         except OSError:
             raise DataError(
                 f"image {image} is missing; restore the file or remove its row"
@@ -116,20 +114,14 @@ class DecodedCache:
             path.unlink(missing_ok=True)
         pixels = fit_shorter_side(decode(image, root), self.shorter_side)
         channels_first = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-        self._store(path, channels_first)
+        try:
+            self._store(path, channels_first)
+        except OSError as error:
+            self._say_once(f"cannot be written ({error})")
         return torch.from_numpy(channels_first)
 
     def _store(self, path: Path, pixels: np.ndarray) -> None:
-        """Write one image unless the limit or the disk is reached, or the folder is read-only."""
-        partial = path.with_suffix(".partial")
-        try:
-            self._write(path, partial, pixels)
-        except OSError as error:
-            self._say_once("%s cannot be written (%s)", self.folder, error)
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
-
-    def _write(self, path: Path, partial: Path, pixels: np.ndarray) -> None:
+        """Write one image unless the limit or the disk is reached."""
         self.folder.mkdir(parents=True, exist_ok=True)
         # Under a lock, so that two processes together keep within the limit. Threads take turns
         # before it: waiting for a file's lock means asking for it again and again.
@@ -138,12 +130,16 @@ class DecodedCache:
             size = pixels.nbytes + 128  # the header of an .npy file
             free = shutil.disk_usage(self.folder).free - DISK_RESERVE
             if used + size > self.limit or size > free:
-                self._say_once("%s is full (%.1f GB)", self.folder, used / 1e9)
+                self._say_once(f"is full ({used / 1e9:.1f} GB)")
                 return
             path.parent.mkdir(exist_ok=True)
-            with partial.open("wb") as file:
-                np.save(file, pixels)
-            partial.replace(path)
+            partial = path.with_suffix(".partial")
+            try:
+                with partial.open("wb") as file:
+                    np.save(file, pixels)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
             (self.folder / "used").write_text(str(used + size))
 
     def _used(self) -> int:
@@ -156,13 +152,12 @@ class DecodedCache:
         self._counted = True
         return sum(entry.stat().st_size for entry in self.folder.glob("*/*.npy"))
 
-    def _say_once(self, what: str, *values: object) -> None:
+    def _say_once(self, what: str) -> None:
         if not self._said_full:
             self._said_full = True
             log.warning(
-                "the cache of decoded images " + what + "; further images are decoded at every use."
-                " Empty the folder, free disk space or change %s",
-                *values, LIMIT_VARIABLE,
+                "the cache of decoded images %s %s; further images are decoded at every use. Empty"
+                " the folder, free disk space or change %s", self.folder, what, LIMIT_VARIABLE,
             )  # fmt: skip
 
 
@@ -188,9 +183,8 @@ def decode_tasks(tasks: Iterable[Task], cache: DecodedCache, workers: int | None
         if not task.made_here
         for image in task.table["image"]
     }
-    workers = workers or available_cores()
     # A file of the cache is small to look for, but naming it reads the whole image once.
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or available_cores()) as pool:
         paths = pool.map(cache.path, wanted)
         missing = [image for image, path in zip(wanted, paths, strict=True) if not path.is_file()]
     problems = decode_each(missing, lambda image: cache.load(image, wanted[image]), workers)
@@ -214,26 +208,21 @@ def decode_each(
         The images that could not be used, in the given order, with the reason.
     """
 
-    def use(image: Path) -> None:
-        load(image)  # the result is not kept: thousands of images would not fit
+    def problem(image: Path) -> DataError | None:
+        try:
+            load(image)  # the result is not kept: thousands of images would not fit
+        except DataError as error:
+            return error
+        return None
 
-    problems: dict[Path, DataError] = {}
-    if not images:
-        return problems
     every = 0.1 if sys.stderr.isatty() else 10.0  # seconds between lines of a log
     pool = ThreadPoolExecutor(workers or available_cores())
     try:
-        waiting = {pool.submit(use, image): image for image in images}
         progress = tqdm(
-            as_completed(waiting), total=len(images), desc="decoding", unit="image",
-            mininterval=every, dynamic_ncols=True,
+            pool.map(problem, images), total=len(images), desc="decoding", unit="image",
+            mininterval=every, dynamic_ncols=True, disable=not images,
         )  # fmt: skip
-        for future in progress:
-            error = future.exception()
-            if isinstance(error, DataError):
-                problems[waiting[future]] = error
-            elif error is not None:
-                raise error
+        found = zip(images, progress, strict=True)
+        return {image: error for image, error in found if error is not None}
     finally:
         pool.shutdown(cancel_futures=True)  # after Ctrl-C: finish what is begun, start no more
-    return {image: problems[image] for image in images if image in problems}

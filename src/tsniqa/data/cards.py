@@ -7,8 +7,9 @@ about a dataset and never its images or ratings.
 from functools import cache
 from typing import Literal
 
+import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 
 from tsniqa.errors import unknown_name
 from tsniqa.paths import shipped
@@ -17,8 +18,8 @@ PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
 """The six datasets of the TSN-IQA paper, in its order."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Part(BaseModel, extra="forbid", frozen=True):
+    """A part of a card: no other keys, no changes."""
 
 
 class Download(_Part):
@@ -67,6 +68,8 @@ class DatasetCard(_Part):
         homepage: The authors' page.
         downloads: Archives that ``tsniqa data fetch`` gets.
         folders: Names of the folder that its archives unpack to.
+        reader: Module in :mod:`tsniqa.data.readers` that reads the official layout.
+        subset: What of the folder is this dataset, for a reader that reads several.
         markers: Files by which the official layout is recognised; one of them is enough.
         citation: Whom to cite.
         confirmed: Facts about the format that were read in a public source.
@@ -88,6 +91,8 @@ class DatasetCard(_Part):
     homepage: str
     downloads: tuple[Download, ...] = ()
     folders: tuple[str, ...]
+    reader: str = Field(pattern=r"^\w+$")
+    subset: str | None = None
     markers: tuple[str, ...]
     citation: str
     confirmed: tuple[Confirmed, ...]
@@ -120,3 +125,17 @@ def find_card(name: str) -> DatasetCard:
     if name not in cards:
         raise unknown_name("dataset", name, cards)
     return cards[name]
+
+
+def format_facts() -> pd.DataFrame:
+    """Tabulate what of each format was confirmed from which source, and what is assumed.
+
+    Returns:
+        One row a fact: dataset, fact, status (``"confirmed"`` or ``"assumed"``), source (empty for
+        an assumption).
+    """
+    rows = []
+    for name, card in load_cards().items():
+        rows += [(name, one.fact, "confirmed", one.source) for one in card.confirmed]
+        rows += [(name, text, "assumed", "") for text in card.assumed]
+    return pd.DataFrame(rows, columns=["dataset", "fact", "status", "source"])

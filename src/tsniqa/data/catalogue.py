@@ -5,49 +5,16 @@ generic layout (:mod:`tsniqa.data.readers.labels_csv`), in its official one, or 
 meta-information table (:mod:`tsniqa.data.readers.meta_info`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
 from tsniqa.data.cards import DatasetCard, load_cards
-from tsniqa.data.readers import (
-    avt_ai,
-    avt_h265,
-    bid,
-    biq2021,
-    csiq,
-    kadid_10k,
-    koniq_10k,
-    labels_csv,
-    layout,
-    live,
-    live_challenge,
-    meta_info,
-    spaq,
-    tid2013,
-)
+from tsniqa.data.readers import files, labels_csv, meta_info
 from tsniqa.data.task import COLUMNS, Task
-
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    "live": live.read,
-    "csiq": csiq.read,
-    "bid": bid.read,
-    "live-challenge": live_challenge.read,
-    "koniq-10k": koniq_10k.read,
-    "kadid-10k": kadid_10k.read,
-    "tid2013": tid2013.read,
-    "spaq": spaq.read,
-    "biq2021-personal": partial(biq2021.read, subset="ss01"),
-    "biq2021-degraded": partial(biq2021.read, subset="ss02"),
-    "biq2021-unsplash": partial(biq2021.read, subset="ss03"),
-    "avt-h265": avt_h265.read,
-    "avt-ai": avt_ai.read,
-}
-"""The reader of every catalogued dataset's official layout, by the card's name."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +48,13 @@ def locate(name: str, data_root: Path) -> Source | None:
         Where it is and in which layout, or None.
     """
     data_root = Path(data_root)
-    own = layout.find(data_root, name)
+    own = files.find(data_root, name)
     if own is not None and (own / labels_csv.LABELS).is_file():
         return Source(name, own, "generic")
     card = load_cards().get(name)
     if card is not None:
-        for folder in [own, *(layout.find(data_root, other) for other in card.folders), data_root]:
-            if folder is not None and layout.find(folder, *card.markers) is not None:
+        for folder in [own, *(files.find(data_root, other) for other in card.folders), data_root]:
+            if folder is not None and files.find(folder, *card.markers) is not None:
                 return Source(name, folder, "official")
     if own is not None and meta_info.table_of(own) is not None:
         return Source(name, own, "meta-information")
@@ -100,11 +67,8 @@ def sources(data_root: Path) -> list[Source]:
     Returns:
         Catalogued datasets in the catalogue's order, then all others in name order.
     """
-    data_root = Path(data_root)
-    folders = sorted(path for path in data_root.glob("*") if path.is_dir())
-    known = load_cards()
-    names = [*known, *(path.name for path in folders if path.name not in known)]
-    found = [locate(name, data_root) for name in names]
+    folders = sorted(path.name for path in Path(data_root).glob("*") if path.is_dir())
+    found = [locate(name, data_root) for name in dict.fromkeys([*load_cards(), *folders])]
     return [source for source in found if source is not None]
 
 
@@ -123,7 +87,7 @@ def recognise(folder: Path) -> list[Source]:
     found = [
         Source(card.name, folder, "official")
         for card in load_cards().values()
-        if layout.find(folder, *card.markers) is not None
+        if files.find(folder, *card.markers) is not None
     ]
     if not found and meta_info.table_of(folder) is not None:
         found = [Source(folder.name, folder, "meta-information")]
@@ -146,8 +110,10 @@ def read(source: Source) -> Task:
         table = meta_info.read(source.folder)
         about = {"mos_range": (float(table["mos"].min()), float(table["mos"].max()))}
     else:
-        table = READERS[source.name](source.folder)
         card = load_cards()[source.name]
+        subset = () if card.subset is None else (card.subset,)
+        reader = import_module(f"tsniqa.data.readers.{card.reader}")
+        table = reader.read(source.folder, *subset)
         about = {
             "citation": card.citation,
             "licence": card.licence,
@@ -156,3 +122,40 @@ def read(source: Source) -> Task:
         }
     table = table[list(COLUMNS)].sort_values("image", ignore_index=True)
     return Task(name=source.name, root=source.folder, table=table, **about)
+
+
+def overview(data_root: Path | None = None) -> pd.DataFrame:
+    """Tabulate every catalogued dataset.
+
+    Args:
+        data_root: Where to look for them; None leaves out whether they are there.
+
+    Returns:
+        One row a dataset, texts only: dataset (task name), title, images, references, scale,
+        distortions, licence, size, how to get it, and, with a data root, here.
+    """
+    rows = []
+    for card in load_cards().values():
+        low, high = card.mos_range
+        row = {
+            "dataset": card.name,
+            "title": card.title,
+            "images": f"{card.images:,}",
+            "references": str(card.references or "none"),
+            "scale": f"{low:g} to {high:g}{' (turned round)' if card.flipped else ''}",
+            "distortions": card.distortions,
+            "licence": card.licence,
+            "size": _size(card.size_mb),
+            "how to get it": card.how,
+        }
+        if data_root is not None:
+            source = locate(card.name, data_root)
+            row["here"] = "no" if source is None else f"yes: {source.folder}"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _size(megabytes: float | None) -> str:
+    if megabytes is None:
+        return "not stated"
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"

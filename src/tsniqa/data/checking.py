@@ -1,18 +1,19 @@
 """Checking a dataset on disk: everything that is wrong with it, not the first thing only."""
 
 import os
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from tsniqa.data import catalogue, not_found
+from tsniqa.data import catalogue
 from tsniqa.data.cache import decode_each
 from tsniqa.data.catalogue import Source, locate, recognise, sources
+from tsniqa.data.loading import not_found
 from tsniqa.data.readers import labels_csv
-from tsniqa.data.task import PARTS, Task, check_parts
-from tsniqa.errors import DataError, TsniqaError
+from tsniqa.data.splits import resplit
+from tsniqa.data.task import Task, problems
+from tsniqa.errors import DataError
 from tsniqa.paths import file_digest
 from tsniqa.pixels import decode
 
@@ -38,15 +39,16 @@ class Report:
     def lines(self) -> list[str]:
         """Return the report as lines: a heading, what is wrong, what is worth knowing."""
         rated, good = self.images
-        verdict = "nothing is wrong" if not self.wrong else f"{len(self.wrong)} wrong"
-        source = self.source
-        lines = [f"wrong: {text}" for text in self.wrong] + [f"note: {text}" for text in self.notes]
-        return [
-            f"{source.name} ({source.layout} layout, {source.folder}):"
-            f" {rated} rated images, {good} in order; {verdict}",
-            # The heading names the folder once for all lines.
-            *("  " + line.replace(f"{source.folder}{os.sep}", "") for line in lines),
-        ]
+        verdict = f"{len(self.wrong)} wrong" if self.wrong else "nothing is wrong"
+        name, folder = self.source.name, self.source.folder
+        heading = (
+            f"{name} ({self.source.layout} layout, {folder}):"
+            f" {rated} rated images, {good} in order; {verdict}"
+        )
+        lines = [f"  wrong: {text}" for text in self.wrong]
+        lines += [f"  note: {text}" for text in self.notes]
+        # The heading names the folder once for all lines.
+        return [heading, *(line.replace(f"{folder}{os.sep}", "") for line in lines)]
 
 
 def find(name: str | None, root: Path) -> list[Source]:
@@ -62,16 +64,15 @@ def find(name: str | None, root: Path) -> list[Source]:
     """
     if name is None:
         found = sources(root) or recognise(root)
-        if not found:
-            raise DataError(f"there is no dataset under {root}; see tsniqa data list")
+    elif located := locate(name, root):
+        found = [located]
+    else:
+        found = [source for source in recognise(root) if source.name == name]
+    if found:
         return found
-    source = locate(name, root)
-    if source is None:
-        own = [one for one in recognise(root) if one.name == name]
-        if not own:
-            raise not_found(name, root)
-        return own
-    return [source]
+    if name is None:
+        raise DataError(f"there is no dataset under {root}; see tsniqa data list")
+    raise not_found(name, root)
 
 
 def check(source: Source) -> Report:
@@ -89,49 +90,39 @@ def check(source: Source) -> Report:
     except DataError as error:
         report.wrong.append(str(error))
         return report
-    paths = [Path(task.root) / image for image in task.table["image"]]
-    missing = [path for path in paths if not path.is_file()]
-    report.wrong += [f"{path}: the image is missing" for path in missing]
-    present = [path for path in paths if path.is_file()]
+    images = [Path(task.root) / image for image in task.table["image"]]
+    present = [path for path in images if path.is_file()]
     broken = decode_each(present, lambda path: decode(path, task.root))
+    report.images = (len(images), len(present) - len(broken))
+    _check_table(task, report)
     report.wrong += [str(error) for error in broken.values()]
-    report.images = (len(paths), len(present) - len(broken))
-    _check_split(task, report)
     _check_duplicates(task, report)
-    _check_count(source, len(paths), report)
+    _check_count(source, len(images), report)
     _note_extra(task, report)
     return report
 
 
 def _read(source: Source, report: Report) -> Task:
-    """Read the table; note defects of single rows."""
-    if source.layout == "generic":
-        task, defects = labels_csv.inspect(source.name, source.folder)
-        report.wrong += defects
-        return task
-    task = catalogue.read(source)
-    for image in task.table["image"][~np.isfinite(task.table["mos"])]:
-        report.wrong.append(f"{source.folder / image}: its rating is not a finite number")
-    for image in task.table["image"][task.table["image"].duplicated()]:
-        report.wrong.append(f"{source.folder / image}: the image is rated twice")
+    """Read the table; note the rows of a generic one that have a defect."""
+    if source.layout != "generic":
+        return catalogue.read(source)
+    task, defects = labels_csv.inspect(source.name, source.folder)
+    report.wrong += defects
     return task
 
 
-def _check_split(task: Task, report: Report) -> None:
-    """Check that the given split can be used."""
+def _check_table(task: Task, report: Report) -> None:
+    """Check ratings, files and the split, which is drawn where none is given."""
+    if report.wrong:  # rows whose rating cannot be read are named already
+        task = replace(task, table=task.table[np.isfinite(task.table["mos"])])
     if (task.table["split"] == "").all():
         report.notes.append("no split is given, so split 0 is used (70/10/20 by reference)")
-        return
-    strange = task.table[~task.table["split"].isin(PARTS)]
-    for row in strange.itertuples():
-        report.wrong.append(
-            f"{task.root / row.image}: its split is '{row.split}'; use {', '.join(PARTS)}"
-        )
-    if strange.empty:
         try:
-            check_parts(task)
-        except TsniqaError as error:
+            task = resplit(task, "0")
+        except DataError as error:
             report.wrong.append(str(error))
+            return
+    report.wrong += problems(task)
     crossing = task.table.groupby("reference")["split"].nunique()
     for name in crossing.index[crossing > 1]:
         report.wrong.append(f"the images of reference '{name}' are in more than one part")
@@ -139,18 +130,14 @@ def _check_split(task: Task, report: Report) -> None:
 
 def _check_duplicates(task: Task, report: Report) -> None:
     """Look for images with the same bytes; across parts they leak, within one they are harmless."""
-    same: dict[str, list[str]] = defaultdict(list)
-    parts = dict(zip(task.table["image"], task.table["split"], strict=True))
-    for image in parts:
-        if (task.root / image).is_file():
-            same[file_digest(task.root / image)].append(image)
-    for group in same.values():
-        if len(group) > 1:
-            text = f"{', '.join(group)} are the same image"
-            if len({parts[image] for image in group}) > 1:
-                report.wrong.append(f"{text}, in more than one part of the split")
-            else:
-                report.notes.append(text)
+    there = task.table[[(task.root / image).is_file() for image in task.table["image"]]]
+    digests = [file_digest(task.root / image) for image in there["image"]]
+    for _, group in there.groupby(digests, sort=False):
+        text = f"{', '.join(group['image'])} are the same image"
+        if group["split"].nunique() > 1:
+            report.wrong.append(f"{text}, in more than one part of the split")
+        elif len(group) > 1:
+            report.notes.append(text)
 
 
 def _check_count(source: Source, rated: int, report: Report) -> None:
@@ -167,11 +154,9 @@ def _check_count(source: Source, rated: int, report: Report) -> None:
 
 def _note_extra(task: Task, report: Report) -> None:
     """Count image files that the table does not list; references usually are among them."""
-    listed = set(task.table["image"])
     files = (path for path in task.root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    extra = sorted(
-        name for path in files if (name := path.relative_to(task.root).as_posix()) not in listed
-    )
+    names = {path.relative_to(task.root).as_posix() for path in files}
+    extra = sorted(names - set(task.table["image"]))
     if extra:
         shown = ", ".join(extra[:3]) + (", ..." if len(extra) > 3 else "")
         report.notes.append(f"{len(extra)} image files are not rated: {shown}")

@@ -3,7 +3,7 @@
 Both as in the paper (Zhang et al., TIP 2024). Everything stays uint8.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,33 +115,3 @@ def _reflect_to(image: torch.Tensor, size: int) -> torch.Tensor:
             index = np.pad(np.arange(length), (before, missing - before), mode="reflect")
             image = image.index_select(dimension, torch.from_numpy(index))
     return image
-
-
-def full_batches(images: ImageSet, batch: int) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Go through whole images in order, batching neighbours of equal size.
-
-    Args:
-        images: The images.
-        batch: Most images in one batch, at least 1.
-
-    Yields:
-        The positions of the images, and their pixels as uint8 [B, 3, H, W]. The grouping depends
-        on nothing but the images' order and sizes, so scores are reproducible bit for bit.
-
-    Raises:
-        ValueError: ``batch`` is below 1.
-        DataError: An image cannot be decoded.
-    """
-    if batch < 1:
-        raise ValueError(f"batch must be at least 1, not {batch}")
-    indices: list[int] = []
-    waiting: list[torch.Tensor] = []
-    for index in range(len(images)):
-        image = images[index]
-        if waiting and (len(waiting) == batch or image.shape != waiting[0].shape):
-            yield indices, torch.stack(waiting)
-            indices, waiting = [], []
-        indices.append(index)
-        waiting.append(image)
-    if waiting:
-        yield indices, torch.stack(waiting)

@@ -1,274 +1,104 @@
-r"""The split files that the authors of TSN-IQA publish, so that their exact split can be run.
+"""Seeded splits: the ten divisions of a task into train, val and test that the study draws itself.
 
-The files of split 1 of all six datasets are in https://github.com/zwx8981/BIQA_CL; the code of
-TSN-IQA (https://github.com/zwx8981/TSN-IQA) reads files of these names::
-
-    IQA_Database/databaserelease2/splits2/1/live_train_score.txt, live_val.txt, live_test.txt
-    IQA_Database/CSIQ/splits2/1/csiq_train_score.txt, ...
-    IQA_Database/BID/splits2/1/bid_train_score.txt, ...
-    IQA_Database/ChallengeDB_release/splits2/1/clive_train_score.txt, ...
-    IQA_Database/koniq-10k/splits2/1/koniq10k_train_score.txt, ...
-    IQA_Database/kadid10k/splits2/1/kadid10k_train_score.txt, ...
-
-Every row is ``path \t MOS \t standard deviation``, without a header, and ends in a bare carriage
-return; https://github.com/zwx8981/UNIQUE (``IQA_database/data_live.m`` and its like) writes such
-files. Paths are relative to the dataset's folder. The scores of LIVE and CSIQ, which are published
-lower-is-better, are already turned round. The parts of LIVE, CSIQ and KADID-10k share no pristine
-image. The files of KADID-10k list all of its 10,125 images, and the others are made in the same
-way.
-
-``live_train.txt`` and its like, without ``_score``, are no such lists but sampled pairs: two paths,
-the probability that the first is better, two deviations and a comparison. They are not read. For
-other datasets, ``<task>_train.txt`` in the format above is accepted too.
-
-Only the membership is taken. Labels stay those of the dataset, and those in the files only have to
-rank alike, which finds lists of another dataset and of the other sign.
+The splits that authors published are in :mod:`tsniqa.data.split_files`.
 """
 
-import logging
-import math
-from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tsniqa.data.task import PARTS, Task
-from tsniqa.errors import DataError
-from tsniqa.metrics import srcc
+from tsniqa.data.task import PARTS, Task, too_small
+from tsniqa.errors import DataError, unknown_name
+from tsniqa.paths import remembered_digest
+from tsniqa.seeds import generator
 
-log = logging.getLogger("tsniqa")
+SPLITS = ("given", *(str(number) for number in range(10)))
+"""Valid splits: the table's own, or one of ten seeded re-splits."""
 
-STEMS = {
-    "live": "live",
-    "csiq": "csiq",
-    "bid": "bid",
-    "live-challenge": "clive",
-    "koniq-10k": "koniq10k",
-    "kadid-10k": "kadid10k",
-}
-"""What the authors' files of a task begin with; those of any task may begin with its name."""
-
-ENDINGS = {
-    "train": ("_train_score.txt", "_train.txt"),
-    "val": ("_val.txt",),
-    "test": ("_test.txt",),
-}
-"""What the file of a part ends with, in order of preference."""
-
-LEAST_AGREEMENT = 0.9
-"""Rank correlation that the labels in the files must exceed with those of the task."""
+_VAL_SHARE, _TEST_SHARE = 0.1, 0.2
+_SHUFFLES = 200
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One line of a split file."""
+def resplit(task: Task, split: str) -> Task:
+    """Draw a new 70/10/20 split, disjoint in reference content.
 
-    where: str
-    part: str
-    path: str
-    mos: float
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return _names(self.path)
-
-
-def import_split(task: Task, folder: Path) -> Task:
-    """Replace a task's split by that of published split files.
-
-    An image is the one whose path ends like the file's, in any case: either path may have folders
-    more in front. Where folders differ, a file name that occurs once on both sides is enough.
-    Images that no file lists are left out of the task, and their number is logged.
+    The protocol is the paper's (Zhang et al., TIP 2024). Whole reference groups are shuffled by a
+    seed derived from the task's name and the split, then cut where the numbers of images come
+    nearest to the shares; several shuffles are tried until they are as near as whole images allow.
+    Byte-identical images count as the same content whatever their references are. The result
+    depends on names and duplicates only, not on the order of rows.
 
     Args:
-        task: The task; its labels stay.
-        folder: Where the three files are, at any depth; they lie in one folder.
+        task: The task.
+        split: ``"given"`` (returns the task unchanged) or ``"0"`` to ``"9"``.
 
     Returns:
-        The task with its split replaced.
+        The task with its split column replaced.
 
     Raises:
-        DataError: Files are missing, found more than once or malformed; an image is unknown,
-            ambiguous or listed twice; parts share a reference; the labels rank otherwise.
+        ConfigError: ``split`` is none of :data:`SPLITS`.
+        DataError: Fewer than three references, or too few images.
     """
-    rows = [row for part, path in _find(task, Path(folder)).items() for row in _read(path, part)]
-    listed: dict[str, _Row] = {}
-    for row, image in zip(rows, _match(task, rows), strict=True):
-        if image in listed:
-            raise DataError(
-                f"{row.where}: '{row.path}' is already in {listed[image].where}; an image belongs"
-                " to one part, so get the files again"
-            )
-        listed[image] = row
-    table = task.table[task.table["image"].isin(listed)].reset_index(drop=True)
-    table = table.assign(split=[listed[image].part for image in table["image"]])
-    _check_references(task, table, listed)
-    _check_ranks(task, table, listed, Path(folder))
-    left_out = len(task.table) - len(table)
-    if left_out:
-        log.warning(
-            "task '%s': %d of %d rated images are in none of the split files and are left out",
-            task.name,
-            left_out,
-            len(task.table),
-        )
-    return replace(task, table=table)
-
-
-def _find(task: Task, folder: Path) -> dict[str, Path]:
-    """Find the files of the three parts, which lie in one folder."""
-    stems = list(dict.fromkeys([STEMS.get(task.name, task.name), task.name]))
-    by_folder: dict[Path, dict[str, Path]] = defaultdict(dict)
-    for path in sorted(folder.rglob("*")):
-        by_folder[path.parent][path.name.lower()] = path
-    found = []
-    for files in by_folder.values():
-        for stem in stems:
-            candidates = {
-                part: next((files[name] for name in _file_names(stem, part) if name in files), None)
-                for part in PARTS
-            }
-            if all(candidates.values()):
-                found.append(candidates)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        places = " and ".join(str(paths["test"].parent) for paths in found[:2])
+    split = str(split)
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
+    if split == "given":
+        return task
+    if small := too_small(task):
+        raise DataError(f"task '{task.name}': {small}")
+    content = _content(task)
+    counts = content.value_counts().sort_index()
+    if len(counts) < len(PARTS):
         raise DataError(
-            f"task '{task.name}': {folder} has {len(found)} sets of its split files, in {places}"
-            f"{' and others' if len(found) > 2 else ''}; name the folder that holds the one to use"
+            f"task '{task.name}': {len(counts)} reference(s) cannot fill train, val and test"
+            " without sharing content; correct the reference column"
         )
-    wanted = " or ".join(
-        ", ".join("/".join(_file_names(stem, part)) for part in PARTS) for stem in stems
-    )
-    raise DataError(
-        f"task '{task.name}': no folder in {folder} holds its three split files, {wanted}; put"
-        " them there or leave out the import"
-    )
+    parts = _assign_parts(counts, generator(int(split), task.name, "split"))
+    return replace(task, table=task.table.assign(split=content.map(parts)))
 
 
-def _file_names(stem: str, part: str) -> list[str]:
-    return [f"{stem}{ending}".lower() for ending in ENDINGS[part]]
+def _content(task: Task) -> pd.Series:
+    """Name the content of every row: its reference, joined with those that share an image."""
+    references = task.table["reference"].astype(str)
+    names = dict.fromkeys(references)
+    parent = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    first: dict[str, str] = {}
+    for image, reference in zip(task.table["image"], references, strict=True):
+        path = Path(task.root) / image
+        if path.is_file():  # a missing one is for check_task to report
+            a, b = root(first.setdefault(remembered_digest(path), reference)), root(reference)
+            parent[max(a, b)] = min(a, b)
+    return references.map(root)
 
 
-def _read(path: Path, part: str) -> list[_Row]:
-    """Read one split file, whatever ends its lines."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # read_text turns all ends to \n
-    except (OSError, UnicodeError) as error:
-        raise DataError(
-            f"{path} cannot be read ({' '.join(str(error).split())}); get the file again"
-        ) from None
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"{path} row {number}"
-        fields = [field.strip() for field in line.split("\t")]
-        if len(fields) < 2 or not fields[0]:
-            raise DataError(
-                f"{where}: '{line.strip()[:60]}' is not an image path and its MOS with a tab"
-                " between; get the file again"
-            )
-        mos = _number(fields[1])
-        if mos is None and len(fields) == 6:
-            raise DataError(
-                f"{path} lists pairs of images, not images; put"
-                f" {path.name.replace('_train', '_train_score')} beside it"
-            )
-        if mos is None:
-            raise DataError(
-                f"{where} ({fields[0]}): the MOS is '{fields[1]}', it must be a finite number"
-            )
-        rows.append(_Row(where, part, fields[0], mos))
-    if not rows:
-        raise DataError(f"{path} lists no image; get the file again")
-    return rows
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _names(path: str) -> tuple[str, ...]:
-    """Return the folders and the file name of a path, in lower case."""
-    parts = path.replace("\\", "/").lower().split("/")
-    return tuple(part for part in parts if part not in ("", "."))
-
-
-def _match(task: Task, rows: list[_Row]) -> list[str]:
-    """Return the task's image that each row means."""
-    ends: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for image in task.table["image"]:
-        names = _names(image)
-        for start in range(len(names)):
-            ends[names[start:]].append(image)
-    file_names = Counter(row.names[-1:] for row in rows)
-    return [_match_one(task, row, ends, file_names) for row in rows]
-
-
-def _match_one(
-    task: Task,
-    row: _Row,
-    ends: dict[tuple[str, ...], list[str]],
-    file_names: Counter[tuple[str, ...]],
-) -> str:
-    names = row.names
-    common = next((names[i:] for i in range(len(names)) if names[i:] in ends), None)
-    images = ends[common] if common else []
-    whole = [image for image in images if common in (names, _names(image))]
-    if len(whole) > 1:
-        raise DataError(
-            f"{row.where}: '{row.path}' may be '{whole[0]}' or '{whole[1]}' of task"
-            f" '{task.name}'; write more of its path"
-        )
-    if whole:
-        return whole[0]
-    if file_names[names[-1:]] == len(ends.get(names[-1:], ())) == 1:
-        return images[0]
-    raise DataError(
-        f"{row.where}: task '{task.name}' has no image '{row.path}'; check that the split files"
-        f" belong to {task.root}"
-    )
-
-
-def _check_references(task: Task, table: pd.DataFrame, listed: dict[str, _Row]) -> None:
-    """Refuse a split whose parts share content, which the authors' do not."""
-    parts = table.groupby("reference", sort=True)["split"].nunique()
-    shared = parts[parts > 1]
-    if not len(shared):
-        return
-    images = table[table["reference"] == shared.index[0]].drop_duplicates("split")["image"]
-    first, second = (listed[image] for image in images.iloc[:2])
-    raise DataError(
-        f"task '{task.name}': the split puts reference '{shared.index[0]}' into {first.part}"
-        f" ('{first.path}') and {second.part} ('{second.path}'), so that parts share content;"
-        " correct the split files or the reference column"
-    )
-
-
-def _check_ranks(task: Task, table: pd.DataFrame, listed: dict[str, _Row], folder: Path) -> None:
-    """Refuse labels that rank otherwise than the task's; its NaN is for the check to report."""
-    ours = table["mos"].to_numpy(np.float64)
-    theirs = np.array([listed[image].mos for image in table["image"]])
-    usable = np.isfinite(ours)
-    agreement = srcc(theirs[usable], ours[usable])
-    if agreement > LEAST_AGREEMENT:
-        return
-    if agreement < -LEAST_AGREEMENT:
-        raise DataError(
-            f"task '{task.name}': the labels of the split files in {folder} have the opposite sign"
-            f" (rank correlation {agreement:.3f} with the task's); one of the two is lower for the"
-            " better image and must be turned round"
-        )
-    raise DataError(
-        f"task '{task.name}': the labels of the split files in {folder} rank the images otherwise"
-        f" (rank correlation {agreement:.3f} with the task's, more than {LEAST_AGREEMENT} is"
-        " needed); check that they belong to this dataset"
-    )
+def _assign_parts(counts: pd.Series, random: np.random.Generator) -> dict[str, str]:
+    """Map each reference to a part; ``counts`` holds its number of images, in name order."""
+    sizes = counts.to_numpy()
+    images, groups = sizes.sum(), len(sizes)
+    best: tuple[float, np.ndarray, int, int] | None = None
+    for _ in range(_SHUFFLES):
+        order = random.permutation(groups)
+        ends = np.cumsum(sizes[order])
+        # Every part keeps at least one reference, hence the bounds of the two searches.
+        off_test = np.abs(ends[: groups - 2] - _TEST_SHARE * images)
+        first = 1 + int(np.argmin(off_test))
+        off_val = np.abs(ends[first : groups - 1] - ends[first - 1] - _VAL_SHARE * images)
+        second = first + 1 + int(np.argmin(off_val))
+        deviation = float(max(off_test.min(), off_val.min()))
+        if best is None or deviation < best[0]:
+            best = (deviation, order, first, second)
+        if deviation <= 0.5:
+            break
+    assert best is not None
+    _, order, first, second = best
+    names = counts.index.to_numpy()[order]
+    labels = ["test"] * first + ["val"] * (second - first) + ["train"] * (groups - second)
+    return dict(zip(names, labels, strict=True))

@@ -5,7 +5,8 @@ sees tasks only. Nothing here decodes an image.
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -13,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tsniqa.errors import DataError, unknown_name
-from tsniqa.paths import file_digest
-from tsniqa.seeds import generator
+from tsniqa.paths import remembered_digest
 
 COLUMNS = ("image", "mos", "std", "split", "reference")
 """Columns of a task's table: text, float, float (NaN where unpublished), text, text."""
@@ -22,14 +22,8 @@ COLUMNS = ("image", "mos", "std", "split", "reference")
 PARTS = ("train", "val", "test")
 """The parts of a split."""
 
-SPLITS = ("given", *(str(number) for number in range(10)))
-"""Valid splits: the table's own, or one of ten seeded re-splits."""
-
 SMALLEST_PART = 3
 """Fewest images in a part: two images give a rank correlation of 1 or -1 whatever the model."""
-
-_VAL_SHARE, _TEST_SHARE = 0.1, 0.2
-_SHUFFLES = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,28 +95,17 @@ class Task:
         for row in self.table.itertuples(index=False):
             fields = [row.image, row.split]
             if not self.made_here:
-                fields += [
-                    repr(float(row.mos)),
-                    repr(float(row.std)),
-                    self._image_digest(row.image),
-                ]
+                numbers = [repr(float(row.mos)), repr(float(row.std))]
+                fields += [*numbers, self._image_digest(row.image)]
             digest.update(("\x1f".join(fields) + "\n").encode())
         return digest.hexdigest()
 
     def _image_digest(self, image: str) -> str:
         """Return the sha256 of an image file's bytes."""
         try:
-            return file_digest(Path(self.root) / image)
+            return remembered_digest(Path(self.root) / image)
         except OSError:
-            raise _missing_image(self, image) from None
-
-
-def _missing_image(task: Task, image: str) -> DataError:
-    """Build the error for an image that the table names and the folder lacks."""
-    path = Path(task.root) / image
-    return DataError(
-        f"task '{task.name}': image {path} is missing; restore the file or remove its row"
-    )
+            raise DataError(f"task '{self.name}': {_missing(self, image)}") from None
 
 
 def check_task(task: Task) -> None:
@@ -132,137 +115,56 @@ def check_task(task: Task) -> None:
         task: The task.
 
     Raises:
-        DataError: A repeated image name, an unknown part, a label that is not a finite number,
-            fewer than three images in a part, equal labels throughout a part, a missing file.
+        DataError: The first of :func:`problems`.
     """
-    table, where = task.table, f"task '{task.name}'"
-    repeated = table["image"][table["image"].duplicated()]
-    if len(repeated):
-        raise DataError(f"{where}: image '{repeated.iloc[0]}' is listed twice; keep one row")
-    strange = table[~table["split"].isin(PARTS)]
-    if len(strange):
-        row = strange.iloc[0]
-        raise DataError(
-            f"{where}: image '{row['image']}' has split '{row['split']}';"
-            f" use {', '.join(PARTS)}, or leave the split column out"
-        )
-    unusable = table[~np.isfinite(table["mos"].to_numpy(dtype=np.float64))]
-    if len(unusable):
-        raise DataError(
-            f"{where}: the mos of image '{unusable.iloc[0]['image']}' is not a finite number;"
-            " correct it or remove the row"
-        )
-    check_parts(task)
-    for image in table["image"]:
-        if not (Path(task.root) / image).is_file():
-            raise _missing_image(task, image)
+    for problem in problems(task):
+        raise DataError(f"task '{task.name}': {problem}")
 
 
-def check_parts(task: Task) -> None:
-    """Check that every part has enough images and labels that can be ranked."""
-    if len(task.table) < SMALLEST_PART * len(PARTS):
-        raise _too_few_images(task)
-    for part in PARTS:
+def problems(task: Task) -> Iterator[str]:
+    """Yield what is wrong with a task, a line each, without decoding an image.
+
+    That is a repeated image name, an unknown part, a label that is not a finite number, fewer than
+    three images in a part, equal labels throughout a part, a missing file.
+    """
+    images, known = task.table["image"], task.table["split"].isin(PARTS)
+    for image in images[images.duplicated()]:
+        yield f"image '{image}' is listed twice; keep one row"
+    for image, part in zip(images[~known], task.table["split"][~known], strict=True):
+        yield (
+            f"image '{image}' has split '{part}'; use {', '.join(PARTS)}, or leave the split"
+            " column out"
+        )
+    for image in images[~np.isfinite(task.table["mos"].to_numpy(dtype=np.float64))]:
+        yield f"the mos of image '{image}' is not a finite number; correct it or remove the row"
+    if small := too_small(task):
+        yield small
+    for part in PARTS if known.all() and not small else ():
         mos = task.mos(part)
         if len(mos) < SMALLEST_PART:
-            raise DataError(
-                f"task '{task.name}': part '{part}' has {len(mos)} image(s), at least"
-                f" {SMALLEST_PART} are needed; add rated images or use another"
-                " split (given, 0 to 9)"
+            yield (
+                f"part '{part}' has {len(mos)} image(s), at least {SMALLEST_PART} are needed; add"
+                " rated images or use another split (given, 0 to 9)"
             )
-        if np.ptp(mos) == 0:
-            raise DataError(
-                f"task '{task.name}': every mos in part '{part}' is {mos[0]:g}, so no image ranks"
-                " above another; check the mos column or use another split (given, 0 to 9)"
+        elif np.ptp(mos) == 0:
+            yield (
+                f"every mos in part '{part}' is {mos[0]:g}, so no image ranks above another; check"
+                " the mos column or use another split (given, 0 to 9)"
             )
+    for image in images:
+        if not (Path(task.root) / image).is_file():
+            yield _missing(task, image)
 
 
-def _too_few_images(task: Task) -> DataError:
-    """Build the error for a task that no split can serve."""
-    return DataError(
-        f"task '{task.name}': {len(task.table)} images are too few; train, val and test need at"
-        f" least {SMALLEST_PART} each, so add rated images to {Path(task.root) / 'labels.csv'}"
+def too_small(task: Task) -> str:
+    """Say that there are too few images for any split, or return an empty text."""
+    if len(task.table) >= SMALLEST_PART * len(PARTS):
+        return ""
+    return (
+        f"{len(task.table)} images are too few; train, val and test need at least"
+        f" {SMALLEST_PART} each, so add rated images to {Path(task.root) / 'labels.csv'}"
     )
 
 
-def resplit(task: Task, split: str) -> Task:
-    """Draw a new 70/10/20 split, disjoint in reference content.
-
-    The protocol is the paper's (Zhang et al., TIP 2024). Whole reference groups are shuffled by a
-    seed derived from the task's name and the split, then cut where the numbers of images come
-    nearest to the shares; several shuffles are tried until they are as near as whole images allow.
-    Byte-identical images count as the same content whatever their references are. The result
-    depends on names and duplicates only, not on the order of rows.
-
-    Args:
-        task: The task.
-        split: ``"given"`` (returns the task unchanged) or ``"0"`` to ``"9"``.
-
-    Returns:
-        The task with its split column replaced.
-
-    Raises:
-        ConfigError: ``split`` is none of :data:`SPLITS`.
-        DataError: Fewer than three references, or too few images.
-    """
-    split = str(split)
-    if split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
-    if split == "given":
-        return task
-    if len(task.table) < SMALLEST_PART * len(PARTS):
-        raise _too_few_images(task)
-    content = _content(task)
-    counts = content.value_counts().sort_index()
-    if len(counts) < len(PARTS):
-        raise DataError(
-            f"task '{task.name}': {len(counts)} reference(s) cannot fill train, val and test"
-            " without sharing content; correct the reference column"
-        )
-    parts = _assign_parts(counts, generator(int(split), task.name, "split"))
-    return replace(task, table=task.table.assign(split=content.map(parts)))
-
-
-def _content(task: Task) -> pd.Series:
-    """Name the content of every row: its reference, joined with those that share an image."""
-    references = task.table["reference"].astype(str)
-    names = dict.fromkeys(references)
-    parent = {name: name for name in names}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
-    first: dict[str, str] = {}
-    for image, reference in zip(task.table["image"], references, strict=True):
-        path = Path(task.root) / image
-        if path.is_file():  # a missing one is for check_task to report
-            a, b = root(first.setdefault(file_digest(path), reference)), root(reference)
-            parent[max(a, b)] = min(a, b)
-    return references.map(root)
-
-
-def _assign_parts(counts: pd.Series, random: np.random.Generator) -> dict[str, str]:
-    """Map each reference to a part; ``counts`` holds its number of images, in name order."""
-    sizes = counts.to_numpy()
-    images, groups = sizes.sum(), len(sizes)
-    best: tuple[float, np.ndarray, int, int] | None = None
-    for _ in range(_SHUFFLES):
-        order = random.permutation(groups)
-        ends = np.cumsum(sizes[order])
-        # Every part keeps at least one reference, hence the bounds of the two searches.
-        off_test = np.abs(ends[: groups - 2] - _TEST_SHARE * images)
-        first = 1 + int(np.argmin(off_test))
-        off_val = np.abs(ends[first : groups - 1] - ends[first - 1] - _VAL_SHARE * images)
-        second = first + 1 + int(np.argmin(off_val))
-        deviation = float(max(off_test.min(), off_val.min()))
-        if best is None or deviation < best[0]:
-            best = (deviation, order, first, second)
-        if deviation <= 0.5:
-            break
-    assert best is not None
-    _, order, first, second = best
-    names = counts.index.to_numpy()[order]
-    labels = ["test"] * first + ["val"] * (second - first) + ["train"] * (groups - second)
-    return dict(zip(names, labels, strict=True))
+def _missing(task: Task, image: str) -> str:
+    return f"image {Path(task.root) / image} is missing; restore the file or remove its row"

@@ -1,1 +1,1 @@
-"""The method: frozen backbone, normalization bank, heads, gate."""
+"""The method, to be read in one sitting, from normalization and heads to the whole model."""

@@ -2,14 +2,15 @@
 
 With the normalization of a fixed reference network, every task leaves behind K-means centroids of
 its training images' features at two stages; the distance to the nearest centroid of each task
-decides how much weight each head gets (the paper).
+decides how much weight each head gets (Zhang et al., TIP 2024).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
+from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 
 from tsniqa.errors import ConfigError, DataError
@@ -32,38 +33,35 @@ def softmin_weights(distances: np.ndarray, temperature: float = TEMPERATURE) -> 
     return softmax(-temperature * np.asarray(distances, dtype=np.float64), axis=1).mean(axis=2)
 
 
-class KMeansGate:
+class KMeansGate(BaseEstimator):
     """Centroids of every task's features, in the manner of a scikit-learn estimator.
 
+    Features are always one float32 array [N, C] a stage; tasks are always in name order.
+
     Attributes:
-        centroids_: For each task, one float32 array [min(clusters, n), C] per stage.
+        n_clusters: Largest number of centroids K per task and stage.
+        n_init: Number of K-means restarts.
+        temperature: See :func:`softmin_weights`.
+        centroids_: For each task, one float32 array [min(K, n), C] per stage.
     """
 
     def __init__(
-        self, clusters: int = 128, n_init: int = 20, temperature: float = TEMPERATURE
+        self, n_clusters: int = 128, n_init: int = 20, temperature: float = TEMPERATURE
     ) -> None:
-        """Set the gate up.
-
-        Args:
-            clusters: Largest number of centroids K per task and stage.
-            n_init: Number of K-means restarts.
-            temperature: See :func:`softmin_weights`.
-        """
-        self.clusters = clusters
+        self.n_clusters = n_clusters
         self.n_init = n_init
         self.temperature = temperature
         self.centroids_: dict[str, list[np.ndarray]] = {}
 
-    def fit(self, features: Sequence[np.ndarray], task: str, random_state: int = 0) -> "KMeansGate":
-        """Learn one task's centroids; other tasks' stay as they are.
+    def partial_fit(
+        self, features: Sequence[np.ndarray], task: str, random_state: int = 0
+    ) -> "KMeansGate":
+        """Learn the centroids of one task's training images; other tasks' stay as they are.
 
         Args:
-            features: One float32 array [n, C] per stage, of the task's training images.
+            features: Of the task's training images.
             task: The task's name; an existing entry is replaced.
             random_state: Seed of K-means.
-
-        Returns:
-            The gate itself.
 
         Raises:
             DataError: There are no features, or some are not finite.
@@ -75,10 +73,10 @@ class KMeansGate:
 
     def _centroids(self, features: np.ndarray, random_state: int) -> np.ndarray:
         distinct = np.unique(features, axis=0)
-        if len(distinct) <= self.clusters:
+        if len(distinct) <= self.n_clusters:
             # One centroid an image is the exact optimum; K-means could only approach it.
             return distinct.astype(np.float32)
-        kmeans = KMeans(self.clusters, n_init=self.n_init, random_state=random_state)
+        kmeans = KMeans(self.n_clusters, n_init=self.n_init, random_state=random_state)
         return kmeans.fit(features).cluster_centers_.astype(np.float32)
 
     @property
@@ -86,15 +84,12 @@ class KMeansGate:
         """Names of the fitted tasks, sorted: the order of columns everywhere."""
         return sorted(self.centroids_)
 
-    def distances(self, features: Sequence[np.ndarray]) -> np.ndarray:
+    def transform(self, features: Sequence[np.ndarray]) -> np.ndarray:
         """Measure how far images are from every task.
 
-        Args:
-            features: One float32 array [N, C] per stage.
-
         Returns:
-            Float32 array [N, T, stages]: smallest Euclidean distance of each image to the
-            centroids of each task, tasks in name order.
+            Float32 array [N, T, stages]: smallest Euclidean distance of each image to the centroids
+            of each task.
 
         Raises:
             ConfigError: No task has been fitted.
@@ -110,28 +105,10 @@ class KMeansGate:
         ]
         return np.asarray(columns, dtype=np.float32).transpose(2, 0, 1)
 
-    def weights(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the weights [N, T] of the heads for images' features (tasks in name order)."""
-        return softmin_weights(self.distances(features), self.temperature)
+    def predict_proba(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the weights [N, T] of the heads, float64, each row summing to 1."""
+        return softmin_weights(self.transform(features), self.temperature)
 
     def stored(self, task: str) -> int:
         """Return how many numbers a task's centroids are."""
         return sum(stage.size for stage in self.centroids_[task])
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Return all centroids by ``<task>/<stage>``, for storage."""
-        return {
-            f"{task}/{stage}": centroids
-            for task, stages in self.centroids_.items()
-            for stage, centroids in enumerate(stages)
-        }
-
-    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Replace all centroids by those of :meth:`state`."""
-        tasks: dict[str, dict[int, np.ndarray]] = {}
-        for key, centroids in state.items():
-            task, stage = key.rsplit("/", 1)
-            tasks.setdefault(task, {})[int(stage)] = np.asarray(centroids)
-        self.centroids_ = {
-            task: [stages[i] for i in sorted(stages)] for task, stages in tasks.items()
-        }

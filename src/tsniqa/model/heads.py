@@ -1,15 +1,19 @@
-"""The prediction head: linear, without bias, on an L2-normalised feature."""
+"""Prediction heads: from features to quality."""
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+
+from tsniqa.model.backbone import Features
 
 
 class LinearHead(nn.Module):
     """Predict quality as the inner product of a feature and a weight vector.
 
     While learning, the raw weight is used; when scoring, it is L2-normalised, so that quality lies
-    in [-1, 1] and all heads share one perceptual scale (the paper).
+    in [-1, 1] and all heads share one perceptual scale (Zhang et al., TIP 2024).
 
     Attributes:
         weight: Float32 vector [C].
@@ -31,4 +35,45 @@ class LinearHead(nn.Module):
 
     def score(self, features: Tensor) -> Tensor:
         """Return the quality [N] in [-1, 1] of L2-normalised features [N, C]."""
-        return features @ normalize(self.weight, dim=0)
+        return features @ normalize(self.weight, dim=0).to(features.device)
+
+    def read(self, features: Features) -> Tensor:
+        """Return :meth:`score` of the feature that this kind of head reads."""
+        return self.score(features.head)
+
+
+class RidgeHead(nn.Module):
+    """An affine map of the features of several stages, found by ridge regression.
+
+    It regresses opinions mapped to [-1, 1], and predictions are clipped to that range.
+
+    Attributes:
+        weight: Float64 vector [D].
+        bias: Float64 scalar.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight.double())
+        self.register_buffer("bias", bias.double())
+
+    def score(self, features: Tensor) -> Tensor:
+        """Return float32 quality [N] in [-1, 1] of features [N, D]."""
+        weight, bias = self.weight.to(features.device), self.bias.to(features.device)
+        return (features.double() @ weight + bias).clamp(-1, 1).float()
+
+    def read(self, features: Features) -> Tensor:
+        """Return :meth:`score` of the features that this kind of head reads."""
+        return self.score(features.multi)
+
+
+Head = LinearHead | RidgeHead
+
+
+def make_head(state: Mapping[str, Tensor]) -> Head:
+    """Make the head whose ``state_dict`` is given."""
+    if "bias" in state:
+        return RidgeHead(state["weight"], state["bias"])
+    head = LinearHead(len(state["weight"]))
+    head.load_state_dict(state)
+    return head

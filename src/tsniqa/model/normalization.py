@@ -1,44 +1,31 @@
-"""The normalization bank: one set of normalization parameters for every task.
+"""The normalization bank: what every task owns of one shared network.
 
-For task t the bank holds phi_t = {gamma, beta, running mean, running variance} of every
-normalization layer. Swapping leaves everything else of the network alone.
+In TSN-IQA (Zhang et al., TIP 2024) a task owns phi_t = {gamma, beta, running mean and variance} of
+every normalization layer, and all convolution filters are shared and frozen. What a task owns is a
+choice, so that controls and rivals are uses of the same bank: nothing (heads alone), statistics,
+gamma and beta, binary masks over the filters (Piggyback), or everything (separate models).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from tsniqa.errors import WeightsError, unknown_name
+from tsniqa.storage import packed, unpacked
 
-NORMALIZATION = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
+LAYERS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
+"""Kinds of layers that count as normalization."""
 
-NormalizationState = dict[str, Tensor]
-"""Parameters and running statistics of all normalization layers, by their full names."""
+State = dict[str, Tensor]
+"""Parameters and buffers of a network by their full names."""
 
 
 def normalization_layers(network: nn.Module) -> dict[str, nn.Module]:
     """Return all batch, instance, group and layer normalization layers by name."""
-    return {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, NORMALIZATION)
-    }
-
-
-def affine_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """Return gamma and beta of every normalization layer, in network order."""
-    return [
-        parameter
-        for layer in normalization_layers(network).values()
-        for parameter in layer.parameters(recurse=False)
-    ]
+    return {name: layer for name, layer in network.named_modules() if isinstance(layer, LAYERS)}
 
 
 def use_batch_statistics(network: nn.Module, enabled: bool) -> None:
@@ -47,120 +34,138 @@ def use_batch_statistics(network: nn.Module, enabled: bool) -> None:
         layer.train(enabled)
 
 
-def normalization_tensors(network: nn.Module) -> NormalizationState:
-    """Return the live weight, bias and running statistics of every normalization layer by name.
-
-    Batch counters are left out, since no computation of this study reads them.
-    """
-    tensors = {}
-    for layer_name, layer in normalization_layers(network).items():
-        own = [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]
-        tensors |= {f"{layer_name}.{name}": value for name, value in own}
+def affine(network: nn.Module) -> State:
+    """Return gamma and beta of every normalization layer, live."""
     return {
-        name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")
+        f"{layer_name}.{name}": value
+        for layer_name, layer in normalization_layers(network).items()
+        for name, value in layer.named_parameters(recurse=False)
     }
 
 
-def copied(live: NormalizationState) -> NormalizationState:
-    """Copy live tensors to the CPU, detached and contiguous (as safetensors needs them)."""
+def statistics(network: nn.Module) -> State:
+    """Return running means and variances, live; nothing reads the batch counters beside them."""
     return {
-        name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, value in live.items()
+        f"{layer_name}.{name}": value
+        for layer_name, layer in normalization_layers(network).items()
+        for name, value in layer.named_buffers(recurse=False)
+        if name != "num_batches_tracked"
     }
 
 
-def write(live: NormalizationState, state: NormalizationState) -> None:
-    """Write stored values into live tensors, in place.
-
-    Raises:
-        WeightsError: Names or shapes differ; nothing has been written then.
-    """
-    check_fit(live, state)
-    with torch.no_grad():
-        for name, value in live.items():
-            value.copy_(state[name])
+def everything(network: nn.Module) -> State:
+    """Return all parameters and buffers but batch counters, live."""
+    state = network.state_dict(keep_vars=True)
+    return {k: value for k, value in state.items() if not k.endswith("num_batches_tracked")}
 
 
-def check_fit(live: NormalizationState, state: NormalizationState) -> None:
-    """Compare names and shapes of stored values with those of a network.
+def masked_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """Return all convolutions and linear layers by name: those whose weights can be masked."""
+    kinds = (nn.Conv2d, nn.Linear)
+    return {name: layer for name, layer in network.named_modules() if isinstance(layer, kinds)}
 
-    Raises:
-        WeightsError: They differ.
-    """
-    differing = sorted(live.keys() ^ state.keys()) or [
-        name for name in live if live[name].shape != state[name].shape
-    ]
-    if differing:
-        raise WeightsError(
-            f"the stored parameters do not fit this network: {len(differing)} names or shapes "
-            f"differ, first '{differing[0]}'; use the backbone they were learned on"
-        )
+
+SELECTIONS: dict[str, Callable[[nn.Module], State]] = {
+    "nothing": lambda network: {},
+    "statistics": statistics,
+    "affine": affine,
+    "normalization": lambda network: affine(network) | statistics(network),
+    "masks": lambda net: {f"{k}.weight": v.weight for k, v in masked_layers(net).items()},
+    "everything": everything,
+}
+"""What a task may own. Of ``masks`` a task stores one bit a filter weight: kept or zeroed."""
 
 
 class NormalizationBank:
-    """The normalization states of all tasks of one network.
+    """One state per task of what is selected of a network.
+
+    States are held on the network's device and in its memory format: swapping copies nothing
+    through the CPU.
 
     Attributes:
-        initial: The state the network had when the bank was made; every new task starts from it
-            (the *ImageNet* normalization, not the previous task's: the paper).
-        states: One state per task.
+        network: The shared network, live.
+        select: One of :data:`SELECTIONS`.
+        initial: What the network held when the bank was made; every new task starts from it (the
+            *ImageNet* normalization, not the previous task's: the paper).
+        states: One state per task; of ``masks`` the packed bits.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
-        self.initial = copied(self.live())
-        self.states: dict[str, NormalizationState] = {}
+    def __init__(self, network: nn.Module, select: str = "normalization") -> None:
+        """Start with no task.
 
-    def live(self) -> NormalizationState:
-        """Return the tensors of the network that this bank swaps."""
-        return normalization_tensors(self.network)
+        Raises:
+            ConfigError: There is no such selection.
+        """
+        if select not in SELECTIONS:
+            raise unknown_name("selection", select, SELECTIONS)
+        self.network = network
+        self.select = select
+        self.initial = _copy(self.live())
+        self.states: dict[str, State] = {}
+
+    def live(self) -> State:
+        """Return the selected tensors of the network itself."""
+        return SELECTIONS[self.select](self.network)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return the selected tensors that learning by gradients changes, in network order."""
+        return [value for value in self.live().values() if isinstance(value, nn.Parameter)]
 
     def store(self, task: str) -> None:
-        """Keep a copy of the network's current parameters as the task's."""
-        self.states[task] = copied(self.live())
+        """Keep a copy of what the network holds now as the task's; of nothing, no entry."""
+        live = self.live()
+        if not live:
+            return
+        if self.select == "masks":
+            self.states[task] = {k: packed(live[k] == self.initial[k]) for k in live}
+        else:
+            self.states[task] = _copy(live)
 
-    def load(self, task: str | None) -> None:
-        """Bring a task's parameters, or with None the initial ones, into the network.
+    def state(self, task: str | None) -> State:
+        """Return the tensors that a task, or with None the untouched network, puts in place.
 
         Raises:
             ConfigError: The bank holds no such task.
         """
-        write(self.live(), self._state(task))
-
-    @contextmanager
-    def swapped(self, task: str | None) -> Iterator[nn.Module]:
-        """Use a task's parameters within a ``with`` block, then restore the present ones."""
-        state = self._state(task)
-        before = copied(self.live())
-        write(self.live(), state)
-        try:
-            yield self.network
-        finally:
-            write(self.live(), before)
-
-    def save(self, folder: Path) -> None:
-        """Write one safetensors file a task, ``<task>.safetensors``, into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for task, state in self.states.items():
-            save_file(state, folder / f"{task}.safetensors")
-
-    def restore(self, folder: Path) -> None:
-        """Read every file that :meth:`save` wrote.
-
-        Raises:
-            WeightsError: A file is unreadable or does not fit the network.
-        """
-        for path in sorted(folder.glob("*.safetensors")):
-            try:
-                state = load_file(path)
-            except SafetensorError as error:
-                raise WeightsError(f"{path} is not a readable safetensors file; {error}") from error
-            check_fit(self.live(), state)
-            self.states[path.stem] = state
-
-    def _state(self, task: str | None) -> NormalizationState:
         if task is None:
             return self.initial
         if task not in self.states:
             raise unknown_name("task", task, self.states)
-        return self.states[task]
+        own = self.states[task]
+        if self.select == "masks":
+            return {
+                k: torch.mul(w, unpacked(own[k], w.shape).to(w), out=torch.empty_like(w))
+                for k, w in self.initial.items()
+            }
+        return own
+
+    def load(self, task: str | None) -> None:
+        """Bring a task's tensors, or with None the initial ones, into the network, in place."""
+        state = self.state(task)
+        with torch.no_grad():
+            for name, value in self.live().items():
+                value.copy_(state[name])
+
+    def put(self, task: str, state: State) -> None:
+        """Take a task's stored state from elsewhere, such as a file.
+
+        Raises:
+            WeightsError: Names or shapes are not those of the network; nothing is changed then.
+        """
+        bits = self.select == "masks"
+        wanted = {
+            k: (-(-w.numel() // 8),) if bits else (*w.shape,) for k, w in self.initial.items()
+        }
+        given = {k: (*value.shape,) for k, value in state.items()}
+        if differing := sorted(k for k, _ in wanted.items() ^ given.items()):
+            raise WeightsError(
+                f"the stored parameters of '{task}' do not fit this network: {len(differing)} names"
+                f" or shapes differ, first '{differing[0]}'; use the backbone they were learned on"
+            )
+        like = state if bits else self.initial
+        self.states[task] = {k: torch.empty_like(like[k]).copy_(v) for k, v in state.items()}
+
+
+def _copy(live: State) -> State:
+    """Copy tensors, detached, on their device and in their memory format."""
+    return {name: value.detach().clone() for name, value in live.items()}

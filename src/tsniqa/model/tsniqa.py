@@ -1,206 +1,306 @@
-"""TSN-IQA as a model: frozen backbone, normalization bank, heads, and the gate that mixes them."""
+"""TSN-IQA as a model: frozen backbone, normalization bank, heads, and the gate that mixes them.
 
-import json
-from collections.abc import Sequence
+    >>> from tsniqa import TSNIQA
+    >>> model = TSNIQA.load("model")
+    >>> model.predict(["beach.jpg", "forest.png"])  # one score each, higher is better
+    >>> model.explain(["beach.jpg"])  # each head's score, the gate's weights and distances
+
+Models of other strategies are the same object: with one head for all tasks and no gate, or with
+heads on one network that tasks have changed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from tsniqa.data.images import ImageSet
 from tsniqa.errors import ConfigError, WeightsError, unknown_name
-from tsniqa.model.backbone import Backbone, BackboneCard, find_weights, load_backbone
+from tsniqa.model.backbone import Backbone, BackboneCard, Features, fingerprint, load_backbone
 from tsniqa.model.gating import KMeansGate, softmin_weights
-from tsniqa.model.heads import LinearHead
-from tsniqa.model.normalization import NormalizationBank
+from tsniqa.model.heads import Head, make_head
+from tsniqa.model.normalization import NormalizationBank, everything
 from tsniqa.model.readouts import MIXTURES, mix
-from tsniqa.scoring.features import image_features
+from tsniqa.pixels import Image, as_images, batches, checked, shrink
+from tsniqa.storage import load_tensors, save_tensors
+
+SHARED = "shared"
+"""Name of a head, or of a state of the bank, that all tasks have in common."""
+
+FORMAT = 2
+"""Version of the layout of a saved model."""
+
+BATCH = 16
+"""Images a forward pass. Part of a result's last bits, so it is a constant and not an option."""
 
 
-class TSNIQA:
+class TSNIQA(nn.Module):
     """Score images with one head a task, mixed by the gate.
 
     Attributes:
-        backbone: The frozen network.
-        bank: Normalization parameters of every task.
-        heads: One head a task.
-        offsets: For each task, its head's mean score over its own training images.
-        gate: Centroids of every task.
-        shorter_side: Larger images are resized to this shorter side before scoring, or None.
+        lower_better: False: a higher score is a better image.
+        backbone: The shared network.
+        gate: Centroids of every task on the untouched network; None with one shared head.
+        bank: What each task owns of the network. The head of a task that owns no state is read
+            under the state ``"shared"`` if there is one, else under the untouched network.
+        shorter_side: Larger images are shrunk to this shorter side before scoring, or None.
+        heads: One head a task, or the one head ``"shared"``.
+        offsets: For each head, its mean score over its own training images.
     """
+
+    lower_better = False
 
     def __init__(
         self,
         backbone: Backbone,
-        gate: KMeansGate,
+        gate: KMeansGate | None = None,
         bank: NormalizationBank | None = None,
         shorter_side: int | None = None,
     ) -> None:
+        super().__init__()
         self.backbone = backbone
         self.gate = gate
-        self.bank = bank if bank is not None else NormalizationBank(backbone.network)
-        self.heads: dict[str, LinearHead] = {}
-        self.offsets: dict[str, float] = {}
+        self.bank = NormalizationBank(backbone.network) if bank is None else bank
         self.shorter_side = shorter_side
+        self.heads: dict[str, Head] = {}
+        self.offsets: dict[str, float] = {}
 
     @property
     def tasks(self) -> list[str]:
-        """Names of the learned tasks, sorted: the order of columns everywhere."""
+        """Names of the heads, sorted: the order of columns everywhere."""
         return sorted(self.heads)
 
     def add_task(
-        self,
-        name: str,
-        head: LinearHead,
-        train_features: Tensor,
-        gate_features: Sequence[Tensor],
-        random_state: int,
-    ) -> None:
-        """Keep what was learned for a task; the network holds its normalization at this moment.
+        self, name: str, head: Head, features: Features, gate_features: Sequence[Tensor],
+        random_state: int = 0,
+    ) -> None:  # fmt: skip
+        """Keep what was learned for a task; the network holds its state at this moment.
 
         Args:
             name: The task's name.
             head: Its learned head.
-            train_features: [n, C], features of its training images under its normalization.
-            gate_features: [n, C3] and [n, C4], the same images' under the initial normalization.
+            features: Of its n training images under that state, on the CPU.
+            gate_features: [n, C3] and [n, C4] of the same images on the untouched network.
             random_state: Seed of the gate's K-means.
         """
         self.bank.store(name)
+        self.keep_head(name, head, features)
+        if self.gate is not None:
+            self.gate.partial_fit([s.numpy() for s in gate_features], name, random_state)
+
+    def keep_head(self, name: str, head: Head, features: Features) -> None:
+        """Keep a head, and its mean score over the images of some features, on the CPU."""
         self.heads[name] = head
         with torch.inference_mode():
-            self.offsets[name] = float(head.score(train_features).double().mean())
-        self.gate.fit([stage.numpy() for stage in gate_features], name, random_state)
+            self.offsets[name] = float(head.read(features).double().mean())
 
-    def head_scores(self, images: ImageSet, tasks: Sequence[str] | None = None) -> np.ndarray:
-        """Return float32 scores [N, H] in [-1, 1] of the given tasks' heads (default: all)."""
-        columns = []
-        for task in self.tasks if tasks is None else tasks:
-            with self.bank.swapped(task), torch.inference_mode():
-                features = image_features(self.backbone, images).head
-                columns.append(self.heads[task].score(features).numpy())
-        return np.stack(columns, axis=1)
+    def owner(self, task: str) -> str | None:
+        """Name the state that a task's head is read under; None is the untouched network."""
+        return next((name for name in (task, SHARED) if name in self.bank.states), None)
 
-    def distances(self, images: ImageSet) -> np.ndarray:
-        """Return the gate's float32 distances [N, T, 2] (see :meth:`KMeansGate.distances`)."""
-        with self.bank.swapped(None):
-            features = image_features(self.backbone, images).gate
-        return self.gate.distances([stage.numpy() for stage in features])
+    @property
+    def gated(self) -> bool:
+        """True with one head a task and a gate, False with one shared head."""
+        return self.gate is not None
 
-    def score(self, images: ImageSet, use: str = "gated") -> np.ndarray:
-        """Score images without being told their task; see :meth:`score_with_weights`."""
-        return self.score_with_weights(images, use)[0]
+    def owners(self, tasks: Iterable[str], gate: bool = True) -> list[str | None]:
+        """Name every state that some heads, and the gate if it is wanted, are read under."""
+        return list(dict.fromkeys([*map(self.owner, tasks), *([None] * (gate and self.gated))]))
 
-    def score_with_weights(
-        self, images: ImageSet, use: str = "gated"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Score images, and say how much the gate trusts each head.
+    def features(self, images: Tensor, owners: Iterable[str | None]) -> dict[str | None, Features]:
+        """Pass a batch [N, 3, H, W] through the network once for every state; by its name."""
+        inputs = self.backbone.preprocess(images)
+        return {o: self.backbone.forward_with(self.bank.state(o), inputs) for o in owners}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Score a batch: gated (the paper), or by the shared head.
+
+        Gradients reach the images, with the gate's weights as constants.
 
         Args:
-            images: N images.
-            use: A way to mix the heads, see :func:`tsniqa.model.readouts.mix`.
+            images: [N, 3, H, W], uint8 or floating point in [0, 1].
 
         Returns:
-            Float64 quality [N], higher is better, in [-1, 1] but for ``centred``; and the gate's
-            float64 weights [N, T], tasks in name order.
+            Float32 [N], in [-1, 1], higher is better.
 
         Raises:
-            ConfigError: No task has been learned, or the use is unknown.
+            ConfigError: No task has been learned, or values are out of range.
         """
+        self._refuse_untaught()
+        images = shrink(checked(images), self.shorter_side)
+        features = self.features(images, self.owners(self.tasks))
+        scores = [self.heads[t].read(features[self.owner(t)]) for t in self.tasks]
+        heads = torch.stack(scores, dim=1)
+        if not self.gated:
+            return heads[:, 0]
+        weights = softmin_weights(self.distances(features[None]), self.gate.temperature)
+        return (heads * torch.as_tensor(weights).to(heads)).sum(1)
+
+    def distances(self, features: Features) -> np.ndarray:
+        """Return the gate's distances [N, T, 2] for features on the untouched network."""
+        return self.gate.transform([stage.detach().cpu().numpy() for stage in features.gate])
+
+    def read(
+        self, images: Iterable[Tensor], tasks: Sequence[str] | None = None, gate: bool = True
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Read heads and gate: batches of images outside, tasks inside.
+
+        Args:
+            images: Each [3, H, W], uint8 or floating point in [0, 1], shrunk already; N in all.
+            tasks: Names of heads, default all; none if only the gate is asked.
+            gate: Whether distances are wanted.
+
+        Returns:
+            Float32 scores [N, H] in [-1, 1], and the gate's distances [N, T, 2] or None.
+
+        Raises:
+            ConfigError: No task has been learned.
+        """
+        self._refuse_untaught()
+        tasks = self.tasks if tasks is None else tasks
+        parts: dict = {owner: [] for owner in self.owners(tasks, gate)}
+        with torch.inference_mode():
+            for batch in batches(images, BATCH):
+                for owner, found in self.features(batch, parts).items():
+                    parts[owner].append(found.cpu())
+            whole = {owner: Features.joined(found) for owner, found in parts.items()}
+            columns = [self.heads[t].read(whole[self.owner(t)]).numpy() for t in tasks]
+        wanted = gate and self.gated
+        heads = np.array(columns, dtype=np.float32).T
+        return heads, self.distances(whole[None]) if wanted else None
+
+    def explain(self, images: Image | Iterable[Image], readout: str = "gated") -> pd.DataFrame:
+        """Score images, and say where each score comes from.
+
+        Args:
+            images: Paths, PIL images, arrays [H, W, 3] or tensors [3, H, W] (uint8, or floating
+                point in [0, 1]); one or many.
+            readout: One of :data:`tsniqa.model.readouts.MIXTURES`; a shared head needs none.
+
+        Returns:
+            One row per image. Columns: ``score``; with a gate also ``head <task>``,
+            ``weight <task>`` and ``distance <task>`` (mean of both stages).
+
+        Raises:
+            ConfigError: No task has been learned, or the readout is unknown.
+            DataError: An image cannot be read, or its values are out of range.
+        """
+        if readout not in MIXTURES:
+            raise unknown_name("readout", readout, MIXTURES)
+        shrunk = (shrink(image, self.shorter_side) for image in as_images(images))
+        heads, distances = self.read(shrunk)
+        if not self.gated:
+            return pd.DataFrame({"score": heads[:, 0].astype(np.float64)})
+        offsets = np.array([self.offsets[task] for task in self.tasks])
+        temperature = self.gate.temperature
+        score = mix(heads, distances, readout, offsets, temperature)
+        weights, far = softmin_weights(distances, temperature), distances.mean(axis=2)
+        parts = {"head": heads, "weight": weights, "distance": far}
+        named = {
+            f"{part} {task}": values[:, i]
+            for part, values in parts.items()
+            for i, task in enumerate(self.tasks)
+        }
+        return pd.DataFrame({"score": score} | named)
+
+    def predict(self, images: Image | Iterable[Image], readout: str = "gated") -> np.ndarray:
+        """Return the score of every image, float64 [N]; see :meth:`explain`."""
+        return self.explain(images, readout)["score"].to_numpy()
+
+    def _refuse_untaught(self) -> None:
         if not self.heads:
             raise ConfigError("the model has learned no task yet; add one before scoring")
-        if use not in MIXTURES:
-            raise unknown_name("use", use, MIXTURES)
-        offsets = np.array([self.offsets[task] for task in self.tasks])
-        distances = self.distances(images)
-        temperature = self.gate.temperature
-        mixed = mix(self.head_scores(images), distances, use, offsets, temperature)
-        return mixed, softmin_weights(distances, temperature)
 
     def state(self) -> dict[str, Tensor]:
-        """Return everything learned as one flat dictionary of CPU tensors."""
-        state = {f"gate/{key}": torch.from_numpy(c) for key, c in self.gate.state().items()}
-        for task in self.tasks:
-            state[f"head/{task}"] = self.heads[task].weight.detach().cpu()
-            state[f"offset/{task}"] = torch.tensor(self.offsets[task], dtype=torch.float64)
-            for name, value in self.bank.states[task].items():
-                state[f"normalization/{task}/{name}"] = value
-        return state
+        """Return everything learned as one flat dictionary of tensors."""
+        tensors: dict[str, Tensor] = {}
+        for task, stages in self.gate.centroids_.items() if self.gated else ():
+            tensors |= {f"gate/{task}/{i}": torch.from_numpy(c) for i, c in enumerate(stages)}
+        for task, head in self.heads.items():
+            tensors |= {f"heads/{task}/{name}": value for name, value in head.state_dict().items()}
+            tensors[f"heads/{task}/offset"] = torch.tensor(self.offsets[task], dtype=torch.float64)
+        for task, own in self.bank.states.items():
+            tensors |= {f"bank-{task}/{name}": value for name, value in own.items()}
+        return tensors
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Replace everything learned by what :meth:`state` returned."""
-        self.bank.states, self.heads, self.offsets = {}, {}, {}
-        for key, value in state.items():
-            kind, rest = key.split("/", 1)
-            if kind == "head":
-                self.bank.states.setdefault(rest, {})  # a bank may store nothing at all
-                self.heads[rest] = LinearHead(len(value))
-                self.heads[rest].load_state_dict({"weight": value})
-            elif kind == "offset":
-                self.offsets[rest] = float(value)
-            elif kind == "normalization":
-                task, name = rest.split("/", 1)
-                self.bank.states.setdefault(task, {})[name] = value
-        prefix = "gate/"
-        gate = {k.removeprefix(prefix): v.numpy() for k, v in state.items() if k.startswith(prefix)}
-        self.gate.load_state(gate)
-
-    def save(self, folder: Path) -> None:
-        """Write the model into a folder: model.json, one normalization file a task, heads, gate."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.bank.save(folder / "normalization")
-        rest = {k: v for k, v in self.state().items() if not k.startswith("normalization/")}
-        save_file(rest, folder / "heads_and_gate.safetensors")
-        description = {
-            "tasks": self.tasks,
-            "backbone": self.backbone.card.model_dump(mode="json"),
-            "filters_fingerprint": self.backbone.filters_fingerprint(),
-            "gate": {
-                "clusters": self.gate.clusters,
-                "n_init": self.gate.n_init,
-                "temperature": self.gate.temperature,
-            },
-            "shorter_side": self.shorter_side,
-        }
-        (folder / "model.json").write_text(json.dumps(description, indent=2) + "\n")
-
-    @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> "TSNIQA":
-        """Read a model that :meth:`save` wrote.
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Replace everything learned by what :meth:`state` returned.
 
         Raises:
-            WeightsError: The folder is no such model, or its backbone is not the one it was
-                learned on.
+            WeightsError: A state does not fit the network.
         """
+        self.bank.states, self.heads, self.offsets = {}, {}, {}
+        files = _grouped(state)
+        for task, own in _grouped(files.pop("heads", {})).items():
+            self.offsets[task] = float(own.pop("offset"))
+            self.heads[task] = make_head(own)
+        for task, own in _grouped(files.pop("gate", {})).items():
+            self.gate.centroids_[task] = [own[stage].numpy() for stage in sorted(own)]
+        for name, own in files.items():
+            self.bank.put(name.removeprefix("bank-"), own)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model into a folder: model.json, and one safetensors file a state."""
+        card = self.backbone.card
+        about = {
+            "format": FORMAT,
+            "tasks": self.tasks,
+            "backbone": card.model_dump(mode="json") | {"weights": Path(card.weights).name},
+            "network": self.fingerprint(),
+            "select": self.bank.select,
+            "gate": self.gate.get_params() if self.gated else None,
+            "shorter_side": self.shorter_side,
+        }
+        save_tensors(folder, about, self.state(), "model.json")
+
+    def fingerprint(self) -> str:
+        """Hash the bits of the untouched network, normalization included."""
+        return fingerprint(everything(self.backbone.network) | self.bank.state(None))
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, device: str = "cpu", allow_download: bool = False
+    ) -> "TSNIQA":
+        """Read a model that :meth:`save` wrote; nothing in the folder is run as code.
+
+        Args:
+            folder: The model's folder.
+            device: A torch device name.
+            allow_download: Let timm fetch the backbone's weights, if they came from its hub.
+
+        Raises:
+            WeightsError: The folder is no such model, a file was changed, or the backbone's weights
+                are not those the model was learned on.
+        """
+        about, state = load_tensors(folder, "model.json", "saved model")
         try:
-            description = json.loads((folder / "model.json").read_text())
-            rest = load_file(folder / "heads_and_gate.safetensors")
-            card = BackboneCard.model_validate(description["backbone"])
-            gate = KMeansGate(**description["gate"])
-            filters, shorter_side = description["filters_fingerprint"], description["shorter_side"]
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            card = BackboneCard.model_validate(about["backbone"]).located(Path(folder))
+            gate = None if about["gate"] is None else KMeansGate(**about["gate"])
+            select, limit, network = (about[k] for k in ("select", "shorter_side", "network"))
+        except (ValueError, KeyError, TypeError) as error:
+            raise WeightsError(f"{folder}/model.json is not of this format; learn anew") from error
+        if card.weights == "hub" and not allow_download:
             raise WeightsError(
-                f"no saved model in {folder}; a finished run of the strategy 'tsn' leaves one in "
-                "its record's 'model' folder"
-            ) from error
-        if card.weights not in ("hub", "none"):
-            weights = find_weights(folder, card.weights)
-            card = card.model_copy(update={"weights": str(weights)})
+                f"{folder}: backbone '{card.model}' comes from timm's hub, which a saved model may "
+                "not reach by itself; allow it with allow_download=True (--allow-download)"
+            )
         backbone = load_backbone(card, device)
-        if backbone.filters_fingerprint() != filters:
+        model = cls(backbone, gate, NormalizationBank(backbone.network, select), limit)
+        if model.fingerprint() != network:
             raise WeightsError(
                 f"{folder}: the weights of backbone '{card.name}' are not those the model "
                 "was learned on; restore the original weight file"
             )
-        model = cls(backbone, gate, shorter_side=shorter_side)
-        model.load_state(rest)
-        model.bank.restore(folder / "normalization")
-        for task in model.tasks:
-            if not model.bank.states[task]:
-                raise WeightsError(
-                    f"{folder} lacks normalization/{task}.safetensors; restore the file, or run "
-                    "again"
-                )
+        model.load_state(state)
         return model
+
+
+def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Group entries ``<first>/<rest>`` by the first part of their names."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        first, _, rest = key.partition("/")
+        groups.setdefault(first, {})[rest] = value
+    return groups

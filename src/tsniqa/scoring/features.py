@@ -1,16 +1,15 @@
-"""Features of many images: the one loop that every score and every centroid comes from."""
+"""From the images of a task to features and to the scores of all heads, each image read once."""
 
 import torch
 
-from tsniqa.data.images import ImageSet, full_batches
+from tsniqa.data.images import ImageSet
 from tsniqa.model.backbone import Backbone, Features
-
-BATCH = 16
-"""Images a forward pass. Part of a result's last bits, so it is a constant and not an option."""
+from tsniqa.model.tsniqa import BATCH
+from tsniqa.pixels import batches
 
 
 def image_features(backbone: Backbone, images: ImageSet) -> Features:
-    """Compute the features of full images under the backbone's current normalization.
+    """Compute the features of N whole images under the network as it is now.
 
     Args:
         backbone: In evaluation mode.
@@ -19,9 +18,6 @@ def image_features(backbone: Backbone, images: ImageSet) -> Features:
     Returns:
         Float32 features on the CPU, N rows each, in the order of the images.
     """
-    parts: list[Features] = []
     with torch.inference_mode():
-        for _, batch in full_batches(images, BATCH):
-            parts.append(backbone.features(backbone.preprocess(batch)))
-    gate = tuple(torch.cat([part.gate[i] for part in parts]).cpu() for i in range(2))
-    return Features((gate[0], gate[1]), torch.cat([part.head for part in parts]).cpu())
+        parts = [backbone(backbone.preprocess(batch)).cpu() for batch in batches(images, BATCH)]
+    return Features.joined(parts)

@@ -2,6 +2,7 @@
 
 from tsniqa.errors import unknown_name
 from tsniqa.strategies.affine_only import AffineOnly
+from tsniqa.strategies.base import Learned, ParameterCount, Strategy
 from tsniqa.strategies.ewc import EWC
 from tsniqa.strategies.gdumb import GDumb
 from tsniqa.strategies.head_only import HeadOnly
@@ -12,7 +13,6 @@ from tsniqa.strategies.lwf import LwF
 from tsniqa.strategies.mas import MAS
 from tsniqa.strategies.multihead import MultiHead
 from tsniqa.strategies.piggyback import Piggyback
-from tsniqa.strategies.protocol import Learned, ParameterCount, Strategy
 from tsniqa.strategies.replay_multihead import ReplayMultiHead
 from tsniqa.strategies.replay_shared import ReplayShared
 from tsniqa.strategies.ridge import Ridge

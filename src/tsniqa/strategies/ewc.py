@@ -26,7 +26,7 @@ WEIGHT = 10_000.0
 class EWC(Regularized):
     """Hold parameters by the Fisher information that the tasks so far have about them.
 
-    ``setting.importance`` chooses whose gradient is squared and averaged over pairs: ``"derived"``
+    ``context.importance`` chooses whose gradient is squared and averaged over pairs: ``"derived"``
     that of the log-likelihood of the human judgement, ``"released"`` that of the fidelity loss.
     The first is the diagonal of the empirical Fisher information: the paper's Fisher information
     with the judgement that was made in place of those that the model expects, and a mean over
@@ -38,13 +38,13 @@ class EWC(Regularized):
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the mean over pairs of the squared gradient [P]."""
-        derived = self.setting.importance == "derived"
+        derived = self.context.importance == "derived"
         gradients = pair_gradients(
             self.backbone,
             head,
-            self.setting.images(task, "train"),
-            self.step_two(),
-            self.setting.seed_for(task.name, "importance"),
+            self.context.images(task, "train"),
+            self.finetune_schedule(),
+            self.context.seed_for(task.name, "importance"),
             log_likelihood if derived else fidelity,
         )
         return mean_of((gradient**2 for gradient in gradients), self.importance)

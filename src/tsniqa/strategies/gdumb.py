@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tsniqa.data.task import Task
+from tsniqa.model.heads import LinearHead
+from tsniqa.strategies.base import Learned, Lesson
 from tsniqa.strategies.memory import remembered
-from tsniqa.strategies.protocol import Learned
 from tsniqa.strategies.sequential import Sequential
 
 
@@ -23,7 +24,15 @@ class GDumb(Sequential):
 
     name: ClassVar[str] = "gdumb"
 
+    def lessons(
+        self, task: Task, seen: Sequence[Task], head: LinearHead
+    ) -> tuple[list[Lesson], list[Lesson]]:
+        """Return the memory of all tasks so far."""
+        every = [Lesson(one, head) for one in remembered(self.context, [*seen, task])]
+        return every, every
+
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
         """Start over from the initial network; what came out of earlier tasks does not matter."""
-        super().__init__(self.setting)
-        return self._fit(remembered(self.setting, [*seen, task]), initial=True)
+        self.model.bank.states.clear()
+        self.model.heads.clear()
+        return super().learn(task, seen)

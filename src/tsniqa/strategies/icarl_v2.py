@@ -14,55 +14,31 @@ batch passes the network by itself, so batch statistics are those of one task, w
 those of all batches joined.
 """
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from tsniqa.data.task import Task
-from tsniqa.model.heads import LinearHead
-from tsniqa.strategies.icarl_v1 import ICaRLv1, ReplayDistillation
-from tsniqa.training.pairs import PairBatch
-from tsniqa.training.trainer import ExtraLoss, batch_loss
-
-
-class Rehearsal:
-    """The first variant's loss, and what the remembered labels change of the new task's.
-
-    Attributes:
-        distillation: The first variant's loss.
-        head: The new task's head, live.
-    """
-
-    def __init__(self, distillation: ReplayDistillation, head: LinearHead) -> None:
-        self.distillation = distillation
-        self.head = head
-
-    def __call__(
-        self, batch: PairBatch, inputs: Tensor, features: Tensor, task_loss: Tensor
-    ) -> Tensor:
-        """Return what turns the batch's own loss into that of the whole."""
-        losses, images = [task_loss], [len(batch.indices)]
-        distilled = task_loss.new_zeros(())
-        for one in self.distillation.replayed():
-            losses.append(batch_loss(self.head(one.features), one.pairs))
-            images.append(len(one.pairs.indices))
-            distilled = distilled + one.loss
-        share = task_loss.new_tensor(images) / sum(images)
-        joined = (share * torch.stack(losses)).sum()
-        return joined - task_loss + self.distillation.weight * distilled
-
-    def after_step(self) -> None:
-        """Do nothing."""
+from tsniqa.strategies.icarl_v1 import ICaRLv1
+from tsniqa.training.trainer import Batch, quality_loss
 
 
 class ICaRLv2(ICaRLv1):
     """The first variant whose new head learns from all memories, too."""
 
     name: ClassVar[str] = "icarl-v2"
-    main_use: ClassVar[str] = "half"
+    main_readout: ClassVar[str] = "half"
 
-    def extra_loss(self, task: Task, seen: Sequence[Task], head: LinearHead) -> ExtraLoss | None:
-        """Return distillation and rehearsal; the first task has none."""
-        return Rehearsal(self.distillation(task, seen), head) if seen else None
+    def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
+        """Return the distillation, and what turns the batch's own loss into that of the whole."""
+        if not self.copies:
+            return None
+        losses, images = [task_loss], [len(batch.pairs.indices)]
+        distilled = task_loss.new_zeros(())
+        for one, loss in self.distilled():
+            losses.append(quality_loss(batch.head(one.features), one.pairs))
+            images.append(len(one.pairs.indices))
+            distilled = distilled + loss
+        share = task_loss.new_tensor(images) / sum(images)
+        joined = (share * torch.stack(losses)).sum()
+        return joined - task_loss + self.weight * distilled

@@ -14,87 +14,51 @@ are no parameters and not held. One value a parameter is kept in one flat vector
 network's own order of parameters.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsniqa.data.images import random_crop
 from tsniqa.data.task import Task
 from tsniqa.model.backbone import Backbone
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.multihead import MultiHead
-from tsniqa.training.context import Setting
-from tsniqa.training.pairs import PairBatch, drawn_epoch, in_batch_epoch
-from tsniqa.training.schedules import ImageStep
-from tsniqa.training.trainer import ExtraLoss, LabelledImages
-
-
-class QuadraticPenalty:
-    """The penalty as an extra loss; zero, with a gradient of zero, where it starts.
-
-    Attributes:
-        parameters: Those of the network, live.
-        importance: Omega [P].
-        weight: What multiplies the sum.
-        start: theta* [P], the parameters when the penalty was made. Step one leaves the network
-            alone, so they are what the last task left.
-    """
-
-    def __init__(
-        self, parameters: Iterable[nn.Parameter], importance: Tensor, weight: float
-    ) -> None:
-        self.parameters = list(parameters)
-        self.importance = importance
-        self.weight = weight
-        self.start = flat(self.parameters).detach()
-
-    def __call__(
-        self, batch: PairBatch, inputs: Tensor, features: Tensor, task_loss: Tensor
-    ) -> Tensor:
-        """Return the penalty at the present parameters."""
-        return self.weight * (self.importance * (flat(self.parameters) - self.start) ** 2).sum()
-
-    def after_step(self) -> None:
-        """Do nothing."""
+from tsniqa.training.context import LabelledImages
+from tsniqa.training.pairs import epoch_of_pairs
+from tsniqa.training.schedules import FinetuneSchedule
+from tsniqa.training.trainer import Batch
 
 
 class Regularized(MultiHead):
-    """Multi-head fine-tuning held back by an importance of parameters.
+    """Multi-head fine-tuning held back by an importance of parameters."""
 
-    Attributes:
-        importance: Omega [P], zeros before the first task.
-    """
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        self.weight = setting.weight_or(self.default_weight)
-        self.importance = torch.zeros_like(flat(self.backbone.network.parameters()))
+    @property
+    def importance(self) -> Tensor:
+        """Omega [P], zeros before the first task."""
+        zeros = torch.zeros_like(flat(self.backbone.network.parameters()))
+        return self.carried.get("importance", zeros)
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the importance [P] of every parameter for a task that has just been learned."""
         raise NotImplementedError
 
-    def extra_loss(self, task: Task, seen: Sequence[Task], head: LinearHead) -> ExtraLoss | None:
-        """Return the penalty; the first task has none."""
-        return self.penalty() if self.heads_ else None
+    def before_task(self, task: Task, seen: Sequence[Task]) -> None:
+        """Note where the penalty starts: theta* [P], the parameters that the last task left."""
+        self.start_at = flat(self.backbone.network.parameters()).detach()
 
-    def penalty(self) -> QuadraticPenalty:
-        """Return the penalty on leaving the present parameters."""
-        return QuadraticPenalty(self.backbone.network.parameters(), self.importance, self.weight)
+    def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
+        """Return the penalty at the present parameters; the first task has none."""
+        return self.penalty() if self.model.tasks else None
 
-    def consolidate(self, task: Task, head: LinearHead) -> None:
+    def penalty(self) -> Tensor:
+        """Return weight x sum of Omega (theta - theta*)^2; zero, gradient too, at the start."""
+        moved = flat(self.backbone.network.parameters()) - self.start_at
+        return self.weight * (self.carried["importance"] * moved**2).sum()
+
+    def after_task(self, task: Task, head: LinearHead) -> None:
         """Add the task's importance to that of the tasks before it."""
-        self.importance = self.importance + self.importance_of(task, head)
-
-    def state(self) -> dict[str, Tensor]:
-        """Return what multi-head learning has, and the importance."""
-        return super().state() | {"importance": self.importance.to("cpu", copy=True)}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Replace everything learned by what :meth:`state` returned."""
-        super().load_state(state)
-        self.importance = state["importance"].to(self.backbone.device, copy=True)
+        self.carried["importance"] = self.importance + self.importance_of(task, head)
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:
@@ -138,7 +102,7 @@ def image_gradients(
         inputs = backbone.preprocess(random_crop(train.images[index], crop, generator)[None])
         backbone.requires_grad_(True)
         try:
-            quality = backbone.features(inputs).head[0] @ weight
+            quality = backbone(inputs).head[0] @ weight
             own = torch.autograd.grad(
                 quality, parameters, allow_unused=True, materialize_grads=True
             )
@@ -151,7 +115,7 @@ def pair_gradients(
     backbone: Backbone,
     head: LinearHead,
     train: LabelledImages,
-    step: ImageStep,
+    schedule: FinetuneSchedule,
     seed: int,
     function: Callable[[Tensor, Tensor], Tensor],
 ) -> Iterator[Tensor]:
@@ -164,7 +128,7 @@ def pair_gradients(
         backbone: Frozen and in evaluation mode; it comes back so.
         head: The head that scores.
         train: The images and their opinion scores.
-        step: The schedule of step two; the pairs are those of one of its epochs.
+        schedule: That of step two; the pairs are those of one of its epochs.
         seed: Everything random comes from it.
         function: Takes differences [n] and targets [n], returns values [n].
 
@@ -172,17 +136,14 @@ def pair_gradients(
         The gradient [P] of every pair.
     """
     order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
-    if step.pairs is None:
-        batches = in_batch_epoch([train.mos], step.batch, order)
-    else:
-        pairs = [step.pairs_of(train.task) or 0]
-        batches = drawn_epoch([train.mos], step.batch, pairs, order)
-    for batch in batches:
-        visited = image_gradients(backbone, head, train, batch.indices.tolist(), step.crop, crops)
+    for pairs in epoch_of_pairs([train], schedule, order):
+        visited = image_gradients(
+            backbone, head, train, pairs.indices.tolist(), schedule.crop, crops
+        )
         qualities, gradients = zip(*visited, strict=True)
         quality = torch.stack(qualities)
-        difference = (quality[batch.first] - quality[batch.second]).requires_grad_()
-        value = function(difference, batch.target.to(quality.device)).sum()
+        difference = (quality[pairs.first] - quality[pairs.second]).requires_grad_()
+        value = function(difference, pairs.target.to(quality.device)).sum()
         (slopes,) = torch.autograd.grad(value, difference)
-        for slope, i, j in zip(slopes, batch.first.tolist(), batch.second.tolist(), strict=True):
+        for slope, i, j in zip(slopes, pairs.first.tolist(), pairs.second.tolist(), strict=True):
             yield slope * (gradients[i] - gradients[j])

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tsniqa.data.task import Task
-from tsniqa.strategies.protocol import Learned
+from tsniqa.model.heads import LinearHead
+from tsniqa.strategies.base import Lesson
 from tsniqa.strategies.sequential import Sequential
 
 
@@ -17,6 +18,9 @@ class Joint(Sequential):
     name: ClassVar[str] = "joint"
     all_at_once: ClassVar[bool] = True
 
-    def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
-        """Fit to the union of all tasks, taken in name order so that no order matters."""
-        return self._fit(sorted([*seen, task], key=lambda one: one.name), initial=True)
+    def lessons(
+        self, task: Task, seen: Sequence[Task], head: LinearHead
+    ) -> tuple[list[Lesson], list[Lesson]]:
+        """Return all tasks, in name order so that no order matters."""
+        every = [Lesson(one, head) for one in sorted([*seen, task], key=lambda one: one.name)]
+        return every, every

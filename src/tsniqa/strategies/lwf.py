@@ -23,89 +23,55 @@ import torch
 from torch import Tensor, nn
 
 from tsniqa.data.task import Task
-from tsniqa.model.backbone import Backbone
 from tsniqa.model.fidelity import fidelity_loss, thurstone
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.multihead import MultiHead
-from tsniqa.strategies.protocol import Learned
 from tsniqa.training.pairs import PairBatch
-from tsniqa.training.trainer import ExtraLoss
-
-WEIGHT = 10.0
-"""The released code's."""
-
-
-class Distillation:
-    """weight x sum over old heads of the mean fidelity loss to what they said before.
-
-    Attributes:
-        backbone: Frozen copy of the network as it was.
-        copies: Frozen copies of the old heads as they were.
-        heads: The old heads, live.
-        weight: What multiplies the sum.
-    """
-
-    def __init__(self, backbone: Backbone, heads: Sequence[LinearHead], weight: float) -> None:
-        self.backbone = copy.deepcopy(backbone).eval().requires_grad_(False)
-        self.copies = [copy.deepcopy(head).to(backbone.device) for head in heads]
-        self.heads = list(heads)
-        self.weight = weight
-
-    def __call__(
-        self, batch: PairBatch, inputs: Tensor, features: Tensor, task_loss: Tensor
-    ) -> Tensor:
-        """Return the weighted loss of a batch's pairs."""
-        device = inputs.device.type
-        # In the precision of the living network, so that nothing but learning tells them apart.
-        with torch.no_grad():
-            with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-                before = self.backbone.features(inputs).head.float()
-            target = pair_probabilities(self.copies, before, batch)
-        loss = fidelity_loss(pair_probabilities(self.heads, features, batch), target)
-        return self.weight * loss.mean(1).sum()
-
-    def after_step(self) -> None:
-        """Do nothing."""
-
-
-def pair_probabilities(heads: Sequence[LinearHead], features: Tensor, batch: PairBatch) -> Tensor:
-    """Return each head's probability [K, P] that the first image of a pair is better.
-
-    Args:
-        heads: K heads.
-        features: Features [B, C] of the batch's images.
-        batch: The pairs.
-    """
-    quality = torch.stack([head(features) for head in heads])
-    return thurstone(quality[:, batch.first], quality[:, batch.second])
+from tsniqa.training.trainer import Batch
 
 
 class LwF(MultiHead):
     """Multi-head fine-tuning that distils the old heads on the new task's images."""
 
     name: ClassVar[str] = "lwf"
-    default_weight: ClassVar[float | None] = WEIGHT
+    default_weight: ClassVar[float | None] = 10.0  # the released code's
 
-    def _old(self) -> list[LinearHead]:
+    def old_heads(self) -> list[LinearHead]:
         """Return the old heads in name order, since a stored state may not keep theirs."""
-        return [self.heads_[name] for name in self.head_names]
+        return [self.model.heads[name] for name in self.model.tasks]
 
-    def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
-        """Learn a task while the old heads are part of the network.
+    def companions(self) -> list[tuple[nn.Module, float]]:
+        """Let the old heads learn along, at the network's rate."""
+        return [(nn.ModuleList(self.old_heads()), self.finetune_schedule().learning_rate)]
 
-        So step two trains them at the network's rate, and its best state includes theirs.
-        """
-        network = self.backbone.network
-        network.old_heads = nn.ModuleList(self._old()).to(self.backbone.device)
-        try:
-            return super().learn(task, seen)
-        finally:
-            network.old_heads.cpu().requires_grad_(True)
-            del network.old_heads
+    def before_task(self, task: Task, seen: Sequence[Task]) -> None:
+        """Copy network and old heads as they are."""
+        self.before = copy.deepcopy(self.backbone).eval().requires_grad_(False)
+        self.copies = [copy.deepcopy(head).to(self.backbone.device) for head in self.old_heads()]
 
-    def extra_loss(self, task: Task, seen: Sequence[Task], head: LinearHead) -> ExtraLoss | None:
-        """Return the distillation of the old heads; the first task has none."""
-        if not self.heads_:
+    def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
+        """Return weight x sum over old heads of the mean fidelity loss to what they said before."""
+        if not self.copies:
             return None
-        weight = self.setting.weight_or(self.default_weight)
-        return Distillation(self.backbone, self._old(), weight)
+        with torch.no_grad():
+            target = pair_probabilities(self.copies, self.said_before(batch.inputs), batch.pairs)
+        now = pair_probabilities(self.old_heads(), batch.features, batch.pairs)
+        return self.weight * fidelity_loss(now, target).mean(1).sum()
+
+    def said_before(self, inputs: Tensor) -> Tensor:
+        """Return the copied network's features, in the precision of the living one."""
+        device = inputs.device.type
+        with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            return self.before(inputs).head.float()
+
+
+def pair_probabilities(heads: Sequence[LinearHead], features: Tensor, pairs: PairBatch) -> Tensor:
+    """Return each head's probability [K, P] that the first image of a pair is better.
+
+    Args:
+        heads: K heads.
+        features: Features [B, C] of the batch's images.
+        pairs: Positions within the batch.
+    """
+    quality = torch.stack([head(features) for head in heads])
+    return thurstone(quality[:, pairs.first], quality[:, pairs.second])

@@ -23,7 +23,7 @@ WEIGHT = 10.0
 class MAS(Regularized):
     """Hold parameters by the mean magnitude of the gradient of the squared output.
 
-    ``setting.importance`` chooses the output: ``"derived"`` the quality of an image by its task's
+    ``context.importance`` chooses the output: ``"derived"`` the quality of an image by its task's
     head, whose squared L2 norm the paper differentiates; ``"released"`` the probability that the
     first image of a pair is better, squared.
     """
@@ -34,13 +34,13 @@ class MAS(Regularized):
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the mean over images, or over pairs, of the gradient's magnitude [P]."""
         kinds = {"derived": self._derived, "released": self._released}
-        return kinds[self.setting.importance](task, head)
+        return kinds[self.context.importance](task, head)
 
     def _derived(self, task: Task, head: LinearHead) -> Tensor:
         """Visit every training image once; the gradient of q^2 is 2 q grad q."""
-        train = self.setting.images(task, "train")
-        crops = torch.Generator().manual_seed(self.setting.seed_for(task.name, "importance"))
-        crop, everyone = self.step_two().crop, range(len(train.images))
+        train = self.context.images(task, "train")
+        crops = torch.Generator().manual_seed(self.context.seed_for(task.name, "importance"))
+        crop, everyone = self.finetune_schedule().crop, range(len(train.images))
         visited = image_gradients(self.backbone, head, train, everyone, crop, crops)
         return mean_of((2 * (q * gradient).abs() for q, gradient in visited), self.importance)
 
@@ -49,9 +49,9 @@ class MAS(Regularized):
         gradients = pair_gradients(
             self.backbone,
             head,
-            self.setting.images(task, "train"),
-            self.step_two(),
-            self.setting.seed_for(task.name, "importance"),
+            self.context.images(task, "train"),
+            self.finetune_schedule(),
+            self.context.seed_for(task.name, "importance"),
             squared_probability,
         )
         return mean_of((gradient.abs() for gradient in gradients), self.importance)

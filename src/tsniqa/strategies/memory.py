@@ -1,7 +1,7 @@
 """The memory of replay: which training images of earlier tasks may still be learned from.
 
 Source: the released code of *Continual Learning for Blind Image Quality Assessment* (Zhang et al.,
-IEEE TPAMI 2023, arXiv 2102.09717): 1,000 images in all (the setting's ``memory``), drawn at random,
+IEEE TPAMI 2023, arXiv 2102.09717): 1,000 images in all (the context's ``memory``), drawn at random,
 everything as long as it fits, then an even share for every task so far. There the old images are
 shuffled again at every new task; here every task has one shuffled list, drawn from the seed and its
 name, and a smaller share is a shorter start of it. So what is remembered depends on which tasks
@@ -20,8 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from tsniqa.data.task import Task
-from tsniqa.training.context import Setting
-from tsniqa.training.trainer import LabelledImages
+from tsniqa.training.context import TrainingContext
 
 
 def shares(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
@@ -42,43 +41,24 @@ def shares(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
     return kept
 
 
-def remembered(setting: Setting, tasks: Sequence[Task]) -> list[Task]:
+def remembered(context: TrainingContext, tasks: Sequence[Task]) -> list[Task]:
     """Return tasks, in name order, of whose training parts only the memory is left.
 
     Args:
-        setting: Gives the seed, and how many images are remembered in all.
+        context: Gives the seed, and how many images are remembered in all.
         tasks: All tasks seen so far, in any order.
     """
     sizes = {task.name: len(task.part("train")) for task in tasks}
-    kept = shares(sizes, setting.memory)
+    kept = shares(sizes, context.memory)
     by_name = sorted(tasks, key=lambda task: task.name)
-    return [_shortened(task, kept[task.name], setting) for task in by_name]
+    return [_shortened(task, kept[task.name], context) for task in by_name]
 
 
-def _shortened(task: Task, count: int, setting: Setting) -> Task:
+def _shortened(task: Task, count: int, context: TrainingContext) -> Task:
     """Keep so many training images, in table order, and everything else."""
     train = np.flatnonzero(task.table["split"] == "train")
     if count == len(train):
         return task
-    shuffled = np.random.default_rng(setting.seed_for(task.name, "memory")).permutation(train)
+    shuffled = np.random.default_rng(context.seed_for(task.name, "memory")).permutation(train)
     left = np.setdiff1d(np.arange(len(task.table)), shuffled[count:])
     return replace(task, table=task.table.iloc[left].reset_index(drop=True))
-
-
-def memories(setting: Setting, task: Task, seen: Sequence[Task]) -> dict[str, LabelledImages]:
-    """Return what is remembered of the seen tasks while the next one is learned.
-
-    Args:
-        setting: Gives the seed and the images.
-        task: The task being learned.
-        seen: The tasks before it, among which the budget is divided.
-
-    Returns:
-        Images and labels by name of the task they are remembered from, in name order. They go
-        under the new task's name: where a schedule counts pairs a task, as many are drawn from
-        every memory as from the new task.
-    """
-    return {
-        old.name: setting.images(old, "train")._replace(task=task.name)
-        for old in remembered(setting, seen)
-    }

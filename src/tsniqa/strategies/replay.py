@@ -9,38 +9,38 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from tsniqa.data.images import random_crop
+from tsniqa.model.backbone import Backbone
 from tsniqa.training.pairs import PairBatch, drawn_epoch, in_batch_epoch
-from tsniqa.training.schedules import ImageStep
-from tsniqa.training.trainer import LabelledImages
+from tsniqa.training.schedules import FinetuneSchedule
+from tsniqa.training.trainer import Batch, Source, random_crops, read_crops
 
 
 class Replay:
-    """Endless batches of crops of several memories.
+    """Endless batches of several memories.
 
     Args:
-        memory: What is remembered of every old task.
-        step: The new task's schedule: size of batches and crops, and how pairs are formed.
+        memory: What is remembered of every old task, with the head that scores it.
+        schedule: That of the new task: size of batches and crops, and how pairs are formed.
         seed: Everything random comes from it.
     """
 
-    def __init__(self, memory: Sequence[LabelledImages], step: ImageStep, seed: int) -> None:
+    def __init__(self, memory: Sequence[Source], schedule: FinetuneSchedule, seed: int) -> None:
         self.memory = list(memory)
-        self.crop = step.crop
+        self.schedule = schedule
         self.crops = torch.Generator().manual_seed(seed + 1)
         generator = torch.Generator().manual_seed(seed)
-        size = replay_batch(step.batch, len(self.memory))
-        self.streams = [endless(own.mos, step, size, generator) for own in self.memory]
+        size = replay_batch(schedule.batch, len(self.memory))
+        drawn = schedule.pairs is not None
+        self.streams = [endless(own.images.mos, size, drawn, generator) for own in self.memory]
 
-    def __iter__(self) -> Iterator[tuple[PairBatch, Tensor]]:
-        """Yield the next batch of every memory: pairs with their labels, and crops.
-
-        Crops are uint8 [B, 3, H, W]. A batch may have no pairs: all its labels are tied.
-        """
-        for own, stream in zip(self.memory, self.streams, strict=True):
+    def batches(self, backbone: Backbone) -> Iterator[Batch | None]:
+        """Yield the next batch of every memory; None for one whose labels are all tied."""
+        for source, stream in zip(self.memory, self.streams, strict=True):
             pairs = next(stream)
-            images = [own.images[i] for i in pairs.indices.tolist()]
-            yield pairs, torch.stack([random_crop(i, self.crop, self.crops) for i in images])
+            crops = random_crops(source, pairs, self.schedule.crop, self.crops)
+            tied = not len(pairs.target)
+            how = self.schedule.statistics
+            yield None if tied else read_crops(backbone, source, pairs, crops, how)
 
 
 def replay_batch(batch: int, tasks: int) -> int:
@@ -55,12 +55,10 @@ def replay_batch(batch: int, tasks: int) -> int:
     return max(2, batch // (tasks if tasks < 3 else 4))
 
 
-def endless(
-    mos: Tensor, step: ImageStep, size: int, generator: torch.Generator
-) -> Iterator[PairBatch]:
+def endless(mos: Tensor, size: int, drawn: bool, generator: torch.Generator) -> Iterator[PairBatch]:
     """Go through a memory of two images or more again and again, as the schedule forms pairs."""
     while True:
-        if step.pairs is None:
-            yield from in_batch_epoch([mos], size, generator)
-        else:
+        if drawn:
             yield from drawn_epoch([mos], size, [size], generator)
+        else:
+            yield from in_batch_epoch([mos], size, generator)

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tsniqa.data.task import Task
-from tsniqa.model.heads import LinearHead
-from tsniqa.strategies.memory import memories
+from tsniqa.strategies.base import Lesson
+from tsniqa.strategies.memory import remembered
 from tsniqa.strategies.multihead import MultiHead
-from tsniqa.training.trainer import LabelledImages
 
 
 class ReplayMultiHead(MultiHead):
@@ -23,7 +22,9 @@ class ReplayMultiHead(MultiHead):
 
     name: ClassVar[str] = "replay-multihead"
 
-    def replayed(self, task: Task, seen: Sequence[Task]) -> list[tuple[LabelledImages, LinearHead]]:
+    def replayed(self, task: Task, seen: Sequence[Task]) -> list[Lesson]:
         """Return the memory of every seen task with the task's own head."""
-        of_each = memories(self.setting, task, seen)
-        return [(labelled, self.heads_[name]) for name, labelled in of_each.items()]
+        return [
+            Lesson(old, self.model.heads[old.name], counted_as=task.name)
+            for old in remembered(self.context, seen)
+        ]

@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tsniqa.data.task import Task
-from tsniqa.scoring.features import image_features
-from tsniqa.strategies.memory import memories
-from tsniqa.strategies.protocol import Learned
-from tsniqa.strategies.sequential import HEAD, Sequential
-from tsniqa.training.trainer import LabelledFeatures, learn_images, warm_up
+from tsniqa.model.heads import LinearHead
+from tsniqa.strategies.base import Lesson
+from tsniqa.strategies.memory import remembered
+from tsniqa.strategies.sequential import Sequential
 
 
 class ReplayShared(Sequential):
@@ -27,29 +26,10 @@ class ReplayShared(Sequential):
 
     name: ClassVar[str] = "replay-shared"
 
-    def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
-        """Run both steps on the new task and the memories."""
-        setting = self.setting
-        memory = list(memories(setting, task, seen).values())
-        train = [setting.images(task, "train"), *memory]
-        validation = [setting.images(task, "val")]
-
-        def features() -> list[list[LabelledFeatures]]:
-            new = [self._features(task, part, initial=not seen) for part in ("train", "val")]
-            old = [
-                LabelledFeatures(image_features(self.backbone, images).head, mos, name)
-                for images, mos, name in memory
-            ]
-            return [[new[0], *old], [new[1]]]
-
-        seed = setting.seed_for(task.name, "step one")
-        shown = (train, validation)
-        history = warm_up(self.backbone, self.head, shown, features, setting.schedule.head, seed)
-        step = self.step_two()
-        if step.epochs:
-            trained = list(self.backbone.network.parameters())
-            seed = setting.seed_for(task.name, "step two")
-            history += learn_images(
-                self.backbone, self.head, trained, train, validation, step, seed
-            )
-        return Learned(history, {HEAD: 0.0})
+    def lessons(
+        self, task: Task, seen: Sequence[Task], head: LinearHead
+    ) -> tuple[list[Lesson], list[Lesson]]:
+        """Return the new task and all memories to learn from, the new task to be judged by."""
+        own = [Lesson(task, head)]
+        memory = remembered(self.context, seen)
+        return own + [Lesson(old, head, counted_as=task.name) for old in memory], own

@@ -6,23 +6,17 @@ initial normalization, as TSN's does.
 """
 
 import copy
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tsniqa.data.images import ImageSet, full_batches
 from tsniqa.errors import ConfigError
 from tsniqa.model.backbone import Backbone
-from tsniqa.model.normalization import NormalizationBank, copied, normalization_tensors
-from tsniqa.scoring.features import BATCH
+from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.strategies.tsn import TSN
-from tsniqa.training.context import Setting
 
 
 class Suffix(Backbone):
@@ -61,8 +55,8 @@ class Suffix(Backbone):
         self.cut = cut
         self.prefix = prefix
         with torch.inference_mode():
-            expected = whole.features(probe)
-            features = self.features(_run_to(whole.network, cut, probe))
+            expected = whole(probe)
+            features = self(_run_to(whole.network, cut, probe))
         if not torch.equal(features.head, expected.head):
             raise ConfigError(
                 f"backbone '{whole.card.name}': '{whole.card.model}' cannot be cut after stage"
@@ -84,51 +78,23 @@ class Suffix(Backbone):
         return self.whole.filters()
 
 
-class SuffixBank(NormalizationBank):
-    """A bank of the suffix's normalization."""
-
-    def __init__(self, suffix: Suffix) -> None:
-        super().__init__(suffix.network)
-        self.suffix = suffix
-
-    def save(self, folder: Path) -> None:
-        """Write the suffix's normalization with the prefix's initial one, as TSN's are stored."""
-        folder.mkdir(parents=True, exist_ok=True)
-        shared = copied(normalization_tensors(self.suffix.whole.network))
-        for task, state in self.states.items():
-            save_file(shared | state, folder / f"{task}.safetensors")
-
-
 class TSNSharedPrefix(TSN):
     """Learn normalization behind the cut and a head for every task."""
 
     name: ClassVar[str] = "tsn-shared-prefix"
 
-    def __init__(self, setting: Setting) -> None:
-        suffix = Suffix(setting.backbone)
-        behind = dataclasses.replace(setting, backbone=suffix)
-        # Reference features are the same, but their cache goes by the whole network's fingerprint.
-        behind.reference_features = setting.reference_features
-        super().__init__(behind)
+    def own_backbone(self) -> Suffix:
+        """Return what is behind the cut of a copy of the reference."""
+        return Suffix(super().own_backbone())
 
-    def _bank(self) -> NormalizationBank:
-        return SuffixBank(self.setting.backbone)
-
-    def heads(self, images: ImageSet, names: Sequence[str] | None = None) -> np.ndarray:
-        """Return float32 scores [N, H]; a batch passes the prefix once, whatever H is."""
-        model, suffix = self.model, self.setting.backbone
-        chosen = model.tasks if names is None else names
-        rows = []
-        with torch.inference_mode():
-            for _, batch in full_batches(images, BATCH):
-                shared = suffix.preprocess(batch)
-                columns = []
-                for task in chosen:
-                    with model.bank.swapped(task):
-                        features = suffix.features(shared).head.cpu()
-                    columns.append(model.heads[task].score(features))
-                rows.append(torch.stack(columns, dim=1))
-        return torch.cat(rows).numpy()
+    def save(self, folder: Path) -> None:
+        """Write the model as TSN's are: on the whole network, whose prefix every task shares."""
+        whole, own = self.backbone.whole, self.model
+        plain = TSNIQA(whole, own.gate, shorter_side=own.shorter_side)
+        plain.heads, plain.offsets = own.heads, own.offsets
+        for task, state in own.bank.states.items():
+            plain.bank.put(task, plain.bank.initial | state)
+        plain.save(folder)
 
 
 def _run_to(network: nn.Module, cut: int, inputs: Tensor) -> Tensor:

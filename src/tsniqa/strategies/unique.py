@@ -9,28 +9,23 @@ feature stands in for the code's bilinear pooling, and pairs with equal scores a
 batches compare all images.
 """
 
-import copy
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 
-from tsniqa.data.images import random_crop
 from tsniqa.data.task import Task
 from tsniqa.model.fidelity import fidelity_loss
-from tsniqa.model.normalization import use_batch_statistics
-from tsniqa.scoring.features import image_features
+from tsniqa.model.heads import LinearHead
+from tsniqa.model.tsniqa import SHARED
+from tsniqa.strategies.base import Lesson, ParameterCount
 from tsniqa.strategies.joint import Joint
-from tsniqa.strategies.protocol import Learned, ParameterCount
-from tsniqa.strategies.sequential import HEAD
-from tsniqa.strategies.states import part_of
-from tsniqa.training.context import Setting
+from tsniqa.training.context import TrainingContext
 from tsniqa.training.pairs import PairBatch
-from tsniqa.training.schedules import HeadStep, ImageStep
-from tsniqa.training.trainer import Epoch, learn_epochs, mean_srcc
+from tsniqa.training.trainer import Batch
 
 WEIGHT = 1.0
 """Factor of the hinge loss on uncertainties (the released code adds both losses as they are)."""
@@ -85,106 +80,39 @@ class Unique(Joint):
     name: ClassVar[str] = "unique"
     default_weight: ClassVar[float | None] = WEIGHT
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        generator = torch.Generator().manual_seed(setting.seed_for(HEAD, "uncertainty"))
-        self.uncertainty = Uncertainty(setting.backbone.head_width, generator)
+    def __init__(self, context: TrainingContext) -> None:
+        super().__init__(context)
+        generator = torch.Generator().manual_seed(context.seed_for(SHARED, "uncertainty"))
+        self.uncertainty = Uncertainty(context.backbone.head_width, generator)
 
-    def _fit(self, tasks: Sequence[Task], initial: bool) -> Learned:
-        history = self._run("head", self.setting.schedule.head, tasks, [])
-        step = self.step_two()
-        if step.epochs:
-            network = list(self.backbone.network.parameters())
-            history += self._run("images", step, tasks, network)
-        return Learned(history, {HEAD: 0.0})
+    def companions(self) -> list[tuple[nn.Module, float]]:
+        """Let the uncertainty learn along at its own rate."""
+        return [(self.uncertainty, RATE)]
 
-    def _run(
-        self,
-        name: Literal["head", "images"],
-        step: HeadStep,
-        tasks: Sequence[Task],
-        network: list[nn.Parameter],
-    ) -> list[Epoch]:
-        """Do one step as :mod:`tsniqa.training.trainer` does, but with this method's loss.
+    def lessons(
+        self, task: Task, seen: Sequence[Task], head: LinearHead
+    ) -> tuple[list[Lesson], list[Lesson]]:
+        """Return all tasks, whose opinions the loss needs whole."""
+        every, _ = super().lessons(task, seen, head)
+        self.opinions = [opinions_of(lesson.task) for lesson in every]
+        return every, every
 
-        Args:
-            name: What the history calls its epochs.
-            step: On crops if it gives their size, else on features of the untouched network.
-            tasks: Learned together; pairs never cross them.
-            network: Parameters of the network to train beside head and uncertainty.
-        """
-        setting, backbone, device = self.setting, self.backbone, self.backbone.device
-        seed = setting.seed_for(" ".join(task.name for task in tasks), name)
-        crops = torch.Generator().manual_seed(seed + 1)
-        train, validation = (
-            [setting.images(task, part) for task in tasks] for part in ("train", "val")
-        )
-        opinions = [opinions_of(task) for task in tasks]
-        on_crops = isinstance(step, ImageStep)
-        known = {
-            part: [setting.reference_features(task, part).head for task in tasks]
-            for part in (() if on_crops else ("train", "val"))
-        }
+    def seed_of(self, step: str, validation: Sequence[Lesson]) -> int:
+        """Derive the seed of a step, by the names that published records were made with."""
+        return super().seed_of({"step one": "head", "step two": "images"}[step], validation)
 
-        def features(batch: PairBatch) -> Tensor:
-            if not on_crops:
-                return known["train"][batch.source][batch.indices].to(device)
-            images = train[batch.source].images
-            cropped = [random_crop(images[i], step.crop, crops) for i in batch.indices.tolist()]
-            inputs = backbone.preprocess(torch.stack(cropped))
-            use_batch_statistics(backbone.network, step.statistics == "batch")
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                return backbone.features(inputs).head.float()
-
-        weight = setting.weight_or(self.default_weight)
-
-        def loss(batch: PairBatch) -> Tensor:
-            seen = features(batch)
-            own = Opinions(*(values[batch.indices] for values in opinions[batch.source]))
-            return unique_loss(self.head(seen), self.uncertainty(seen), own, batch, weight)
-
-        def validate() -> float:
-            backbone.eval()
-            head = copy.deepcopy(self.head).cpu()
-            with torch.inference_mode():
-                shown = known.get("val") or [
-                    image_features(backbone, v.images).head for v in validation
-                ]
-                return mean_srcc(
-                    [(head.score(f), v.mos) for f, v in zip(shown, validation, strict=True)]
-                )
-
-        modules = [backbone.network, self.head.to(device), self.uncertainty.to(device)]
-        rate = step.head_learning_rate if on_crops else step.learning_rate
-        groups = [
-            {"params": network, "lr": step.learning_rate},
-            {"params": list(self.head.parameters()), "lr": rate},
-            {"params": list(self.uncertainty.parameters()), "lr": RATE},
-        ]
-        for parameter in network:
-            parameter.requires_grad_(True)
-        try:
-            return learn_epochs(name, step, groups, train, seed, loss, validate, modules)
-        finally:
-            backbone.eval().requires_grad_(False)
-            self.head.cpu()
-            self.uncertainty.cpu()
+    def task_loss(self, batch: Batch) -> Tensor:
+        """Return fidelity and hinge of a batch's pairs."""
+        pairs = batch.pairs
+        own = Opinions(*(values[pairs.indices] for values in self.opinions[pairs.source]))
+        mean, std = batch.head(batch.features), self.uncertainty(batch.features)
+        return unique_loss(mean, std, own, pairs, self.weight)
 
     def parameters(self) -> ParameterCount:
         """Count trained values, the uncertainty's among them; no task adds any to the model."""
         own = sum(parameter.numel() for parameter in self.uncertainty.parameters())
         count = super().parameters()
         return count.model_copy(update={"learnable_per_task": count.learnable_per_task + own})
-
-    def state(self) -> dict[str, Tensor]:
-        """Return the network, the head and the uncertainty."""
-        own = self.uncertainty.state_dict()
-        return super().state() | {f"uncertainty/{name}": value for name, value in own.items()}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Replace network, head and uncertainty by what :meth:`state` returned."""
-        super().load_state(state)
-        self.uncertainty.load_state_dict(part_of(state, "uncertainty"))
 
 
 def opinions_of(task: Task) -> Opinions:

@@ -76,7 +76,7 @@ def main_pairs(runs: Runs) -> list[Pair]:
 def main_readout(strategy: str, runs: Runs) -> str:
     """Return how the source of a strategy reads its heads out; else its record's first readout."""
     known = STRATEGIES.get(strategy)
-    return known.main_use if known else runs[strategy][0].readouts[0]
+    return known.main_readout if known else runs[strategy][0].readouts[0]
 
 
 def measures_by_seed(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:

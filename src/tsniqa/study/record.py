@@ -21,10 +21,10 @@ from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, load_file, save, save_file
 
+from tsniqa.cards import BackboneCard
 from tsniqa.errors import RecordError
-from tsniqa.model.backbone import BackboneCard
 from tsniqa.model.readouts import MIXTURES, READOUTS
-from tsniqa.strategies.protocol import ParameterCount
+from tsniqa.strategies.base import ParameterCount
 from tsniqa.study.config import Preset, RunConfig
 
 STEPS = ("head", "images")

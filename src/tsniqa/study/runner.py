@@ -35,7 +35,7 @@ from tsniqa.study.record import (
     TaskInfo,
     history_table,
 )
-from tsniqa.training.context import Setting
+from tsniqa.training.context import TrainingContext
 
 log = logging.getLogger("tsniqa")
 
@@ -73,7 +73,7 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
             return _Run(resolved, context, folder).finish()
 
 
-def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -> Setting:
+def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -> TrainingContext:
     """Load the backbone of a run and put together what its strategy may use.
 
     Args:
@@ -84,13 +84,13 @@ def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -
         WeightsError: The backbone's weights are unusable.
     """
     preset, config = resolved.preset, resolved.config
-    return Setting(
+    return TrainingContext(
         load_backbone(resolved.card, resolved.device),
         preset.schedule,
         preset.gate,
         config.seed,
         preset.shorter_side,
-        strategy_weight=preset.weights.get(config.strategy),
+        weight=preset.weights.get(config.strategy),
         importance=preset.importance,
         memory=preset.memory,
         feature_cache=feature_cache,
@@ -118,7 +118,7 @@ def _turn(folder: Path) -> Iterator[None]:
 class _Run:
     """An unfinished run and its folder of finished steps."""
 
-    def __init__(self, resolved: ResolvedRun, context: Setting, folder: Path) -> None:
+    def __init__(self, resolved: ResolvedRun, context: TrainingContext, folder: Path) -> None:
         self.resolved, self.context, self.folder = resolved, context, folder
         self.strategy = find_strategy(resolved.config.strategy)(context)
         self.tasks = resolved.tasks
@@ -149,7 +149,9 @@ class _Run:
         learning = time.perf_counter() - start
         start = time.perf_counter()
         names = sorted(learned.offsets)
-        scores = np.concatenate([self.strategy.heads(images, names) for images in self._tests()])
+        scores = np.concatenate(
+            [self.strategy.model.read(images, names, gate=False)[0] for images in self._tests()]
+        )
         scoring = time.perf_counter() - start
         content = {
             "history": [{"task": task.name, **epoch.model_dump()} for epoch in learned.history],
@@ -181,16 +183,16 @@ class _Run:
     def _time_all_heads(self) -> float:
         """Return the seconds to score the last task's test images with all heads."""
         images = self.context.images(self.tasks[-1], "test").images
-        self.strategy.heads(images)  # whatever is loaded or prepared at first use
+        self.strategy.model.read(images, gate=False)  # whatever is prepared at first use
         start = time.perf_counter()
-        self.strategy.heads(images)
+        self.strategy.model.read(images, gate=False)
         return time.perf_counter() - start
 
     def _write_record(self, steps: list[int]) -> RunRecord:
         contents = [json.loads((self.partial / f"step-{step}.json").read_text()) for step in steps]
         arrays = [load_arrays(self.partial / f"step-{step}.safetensors") for step in steps]
         timings = {name: s for content in contents for name, s in content["timings"].items()}
-        distances = [self.strategy.distances(images) for images in self._tests()]
+        distances = [self.strategy.model.read(images, ())[1] for images in self._tests()]
         tasks = sorted(self.tasks, key=lambda task: task.name)
         record = RunRecord(
             self._describe(timings | {"all heads": self._time_all_heads()}),
@@ -230,7 +232,7 @@ class _Run:
             preset=resolved.preset,
             backbone=card.model_copy(update={"weights": Path(card.weights).name}),
             gated=strategy.gated,
-            order_dependent=strategy.drifting,
+            order_dependent=strategy.order_dependent,
             all_at_once=strategy.all_at_once,
             tasks=[_task_info(task) for task in self.tasks],
             parameters=strategy.parameters(),

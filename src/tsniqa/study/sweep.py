@@ -25,7 +25,7 @@ from tsniqa.runtime import reproducible
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.study.config import ResolvedRun, load_preset, resolve_run, run_config
 from tsniqa.study.runner import training_context
-from tsniqa.training.context import Setting
+from tsniqa.training.context import TrainingContext
 from tsniqa.training.trainer import Epoch
 
 log = logging.getLogger("tsniqa")
@@ -249,7 +249,7 @@ def _reached(task: str, history: Sequence[Epoch]) -> dict[str, dict[str, float]]
 
 
 def validation_srcc(
-    strategy: Strategy, context: Setting, resolved: ResolvedRun
+    strategy: Strategy, context: TrainingContext, resolved: ResolvedRun
 ) -> dict[str, dict[str, float]]:
     """Correlate final scores with opinion scores on the validation images of every task.
 
@@ -263,16 +263,16 @@ def validation_srcc(
         others that a validation image allows (``gated``, ``latest`` and ``oracle``). NaN where
         scores are constant, or no numbers because learning diverged.
     """
-    readouts = [strategy.main_use]
+    readouts = [strategy.main_readout]
     if strategy.gated:
-        readouts = list(dict.fromkeys((strategy.main_use, "gated", "latest", "oracle")))
+        readouts = list(dict.fromkeys((strategy.main_readout, "gated", "latest", "oracle")))
     found: dict[str, dict[str, float]] = {readout: {} for readout in readouts}
     latest = resolved.tasks[-1].name
     for task in resolved.tasks:
         images, mos, _ = context.images(task, "val")
-        heads = dict(zip(strategy.head_names, strategy.heads(images).T, strict=True))
+        scores, distances = strategy.model.read(images)
+        heads = dict(zip(strategy.head_names, scores.T, strict=True))
         picked = {"oracle": task.name, "latest": latest, "single": "shared"}
-        distances = strategy.distances(images)
         for readout in readouts:
             if readout in picked:
                 scores = heads[picked[readout]].astype(np.float64)

@@ -31,7 +31,7 @@ def trial_results(record: SweepRecord) -> pd.DataFrame:
         weight = candidate.overrides.get("weights", {}).get(candidate.strategy)
         known = (candidate.name, candidate.strategy, candidate.factor, weight)
         alone = record.sweep.each_task_alone
-        judged = BOTH_STEPS if alone else find_strategy(candidate.strategy).main_use
+        judged = BOTH_STEPS if alone else find_strategy(candidate.strategy).main_readout
         for trial in record.trials:
             if trial.candidate != candidate.name:
                 continue

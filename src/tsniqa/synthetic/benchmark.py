@@ -17,6 +17,7 @@ from PIL import Image
 
 from tsniqa.errors import DataError, unknown_name
 from tsniqa.seeds import generator as seeded_generator
+from tsniqa.synthetic.compression import to_pillow
 from tsniqa.synthetic.distortions import TASK_DISTORTIONS, distort
 from tsniqa.synthetic.observers import POPULATIONS, fidelity_to_pristine, full_reference
 from tsniqa.synthetic.scenes import TASK_FAMILIES, make_scene
@@ -35,6 +36,9 @@ IMAGES_PER_REFERENCE = 10
 
 REFERENCE_TASKS = ("mini-live", "mini-csiq", "mini-kadid")
 """Tasks that distort few references often; the others take every scene once."""
+
+LABELS = ("image", "mos", "std", "split", "reference")
+"""The columns of ``labels.csv``."""
 
 DESCRIPTIONS = {
     "mini-live": "Five classical distortions of outdoor, facade and portrait scenes, as in LIVE.",
@@ -69,10 +73,9 @@ class Plan:
 
 
 def _reference_plans(name: str, seed: int) -> list[Plan]:
-    """Deal distortions and levels evenly over references.
+    """Shuffle the pairs (distortion, level) of a part once and deal them round, ten to a reference.
 
-    The pairs (distortion, level) of a part are shuffled once and dealt round, ten to a reference,
-    so that every pair occurs equally often up to one and no reference gets a pair twice.
+    So every pair occurs equally often up to one and no reference gets a pair twice.
     """
     pairs = [(kind, level) for kind in TASK_DISTORTIONS[name] for level in range(1, 6)]
     families = TASK_FAMILIES[name]
@@ -129,10 +132,6 @@ def plan_task(name: str, seed: int) -> list[Plan]:
     return _authentic_plans(name, seed)
 
 
-def _eight_bit(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return (image * 255 + 0.5).astype(np.uint8)
-
-
 def render(name: str, seed: int, plans: list[Plan]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Render planned images and their pristine scenes.
 
@@ -152,8 +151,9 @@ def render(name: str, seed: int, plans: list[Plan]) -> tuple[NDArray[np.uint8], 
             scenes[plan.reference] = make_scene(plan.family, draw)
         scene = scenes[plan.reference]
         draw = seeded_generator(seed, name, "distortion", plan.image)
-        pristine.append(_eight_bit(scene))
-        distorted.append(_eight_bit(distort(plan.distortion, scene, plan.level, draw)))
+        pristine.append(np.asarray(to_pillow(scene)))
+        image = distort(plan.distortion, scene, plan.level, draw)
+        distorted.append(np.asarray(to_pillow(image)))
     return np.stack(pristine), np.stack(distorted)
 
 
@@ -175,28 +175,17 @@ def label(
     """
     population = POPULATIONS[name]
     scores = full_reference(pristine, images)
-    rows = []
-    for plan, quality, (haarpsi, gmsd) in zip(
-        plans, fidelity_to_pristine(scores), scores, strict=True
-    ):
-        opinion = population.opinion(float(quality), plan.distortion, plan.family)
-        mos, std = population.rate(opinion, seeded_generator(seed, name, "observers", plan.image))
-        rows.append(
-            {
-                "image": f"images/{plan.image}",
-                "mos": mos,
-                "std": std,
-                "split": plan.split,
-                "reference": plan.reference,
-                "family": plan.family,
-                "distortion": plan.distortion,
-                "level": plan.level,
-                "haarpsi": float(haarpsi),
-                "gmsd": float(gmsd),
-                "opinion": round(opinion, 6),
-            }
-        )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(plans)
+    opinions, ratings = [], []
+    for plan, quality in zip(plans, fidelity_to_pristine(scores), strict=True):
+        opinions.append(population.opinion(float(quality), plan.distortion, plan.family))
+        draw = seeded_generator(seed, name, "observers", plan.image)
+        ratings.append(population.rate(opinions[-1], draw))
+    table["image"] = [f"images/{plan.image}" for plan in plans]
+    table[["mos", "std"]] = ratings
+    table[["haarpsi", "gmsd"]] = scores
+    table["opinion"] = [round(opinion, 6) for opinion in opinions]
+    return table[[*LABELS, "family", "distortion", "level", "haarpsi", "gmsd", "opinion"]]
 
 
 def _write(folder: Path, name: str, seed: int) -> None:
@@ -206,8 +195,7 @@ def _write(folder: Path, name: str, seed: int) -> None:
     (folder / "images").mkdir(parents=True)
     for plan, image in zip(plans, images, strict=True):
         Image.fromarray(image).save(folder / "images" / plan.image, compress_level=1)
-    label_columns = ["image", "mos", "std", "split", "reference"]
-    table[label_columns].to_csv(folder / "labels.csv", index=False)
+    table[list(LABELS)].to_csv(folder / "labels.csv", index=False)
     table.drop(columns=["mos", "std", "split"]).to_csv(folder / "recipe.csv", index=False)
     about = {
         "description": f"{DESCRIPTIONS[name]} Procedural scenes; the labels are simulated.",
@@ -227,15 +215,10 @@ def task_folder(name: str, seed: int, cache_dir: Path) -> Path:
     return Path(cache_dir) / f"v{RECIPE_VERSION}-seed{seed}" / name
 
 
-def _is_complete(folder: Path) -> bool:
-    return all((folder / part).exists() for part in ("dataset.yml", "labels.csv", "images"))
-
-
 def make_task(name: str, seed: int, cache_dir: Path) -> Path:
     """Make one task of the mini benchmark, or find it in the cache.
 
-    The folder appears at once and complete: it is written beside its place and then renamed. When
-    another process finishes the same task first, its folder is used.
+    The folder appears at once and complete; when another process is first, its folder is used.
 
     Args:
         name: One of :data:`MINI_TASKS`.
@@ -262,7 +245,7 @@ def make_task(name: str, seed: int, cache_dir: Path) -> Path:
                 f"{name}: cannot write to {target.parent} ({error.strerror or error}); free space "
                 "there or choose another cache folder"
             ) from error
-    if not _is_complete(target):
+    if not all((target / part).exists() for part in ("dataset.yml", "labels.csv", "images")):
         raise DataError(f"{name}: {target} is incomplete; delete that folder and try again")
     return target
 

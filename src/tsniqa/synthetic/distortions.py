@@ -74,53 +74,22 @@ def everyday_mixture(image: Array, level: float, generator: Generator) -> Array:
     return compression.jpeg(image, 1 + (level - 1) * generator.uniform(0, 0.6), generator)
 
 
+_ALL = (
+    blur_noise.gaussian_blur, blur_noise.lens_blur, blur_noise.motion_blur,
+    blur_noise.camera_shake, blur_noise.white_noise, blur_noise.pink_noise,
+    blur_noise.colour_component_noise, blur_noise.impulse_noise, blur_noise.multiplicative_noise,
+    blur_noise.denoise, blur_noise.sharpen, tone_colour.colour_diffusion, tone_colour.colour_shift,
+    tone_colour.colour_quantization, tone_colour.saturation_hsv, tone_colour.saturation_lab,
+    tone_colour.brighten, tone_colour.darken, tone_colour.mean_shift, tone_colour.contrast,
+    compression.jpeg, compression.jpeg2000, compression.fast_fading, compression.jitter,
+    compression.non_eccentricity_patch, compression.pixelate, compression.quantization,
+    compression.colour_block, phone_low_light, phone_shake, phone_exposure, phone_compression,
+    everyday_mixture,
+)  # fmt: skip
 DISTORTIONS: dict[str, Distortion] = {
-    "gaussian-blur": blur_noise.gaussian_blur,
-    "lens-blur": blur_noise.lens_blur,
-    "motion-blur": blur_noise.motion_blur,
-    "camera-shake": blur_noise.camera_shake,
-    "white-noise": blur_noise.white_noise,
-    "pink-noise": blur_noise.pink_noise,
-    "colour-component-noise": blur_noise.colour_component_noise,
-    "impulse-noise": blur_noise.impulse_noise,
-    "multiplicative-noise": blur_noise.multiplicative_noise,
-    "denoise": blur_noise.denoise,
-    "sharpen": blur_noise.sharpen,
-    "colour-diffusion": tone_colour.colour_diffusion,
-    "colour-shift": tone_colour.colour_shift,
-    "colour-quantization": tone_colour.colour_quantization,
-    "saturation-hsv": tone_colour.saturation_hsv,
-    "saturation-lab": tone_colour.saturation_lab,
-    "brighten": tone_colour.brighten,
-    "darken": tone_colour.darken,
-    "mean-shift": tone_colour.mean_shift,
-    "contrast": tone_colour.contrast,
-    "jpeg": compression.jpeg,
-    "jpeg2000": compression.jpeg2000,
-    "fast-fading": compression.fast_fading,
-    "jitter": compression.jitter,
-    "non-eccentricity-patch": compression.non_eccentricity_patch,
-    "pixelate": compression.pixelate,
-    "quantization": compression.quantization,
-    "colour-block": compression.colour_block,
-    "phone-low-light": phone_low_light,
-    "phone-shake": phone_shake,
-    "phone-exposure": phone_exposure,
-    "phone-compression": phone_compression,
-    "everyday-mixture": everyday_mixture,
+    function.__name__.replace("_", "-"): function for function in _ALL
 }
-"""Every distortion by name."""
-
-_NOT_IN_KADID = (
-    "camera-shake",
-    "pink-noise",
-    "fast-fading",
-    "phone-low-light",
-    "phone-shake",
-    "phone-exposure",
-    "phone-compression",
-    "everyday-mixture",
-)
+"""Every distortion by name: its function's, with hyphens."""
 
 TASK_DISTORTIONS: dict[str, tuple[str, ...]] = {
     "mini-live": ("jpeg2000", "jpeg", "white-noise", "gaussian-blur", "fast-fading"),
@@ -128,28 +97,20 @@ TASK_DISTORTIONS: dict[str, tuple[str, ...]] = {
     "mini-bid": ("lens-blur", "motion-blur", "camera-shake"),
     "mini-clive": ("phone-low-light", "phone-shake", "phone-exposure", "phone-compression"),
     "mini-koniq": ("everyday-mixture",),
-    "mini-kadid": tuple(name for name in DISTORTIONS if name not in _NOT_IN_KADID),
+    "mini-kadid": tuple(
+        name
+        for name in DISTORTIONS
+        if name not in ("camera-shake", "pink-noise", "fast-fading", "everyday-mixture")
+        and not name.startswith("phone-")
+    ),
 }
 """The distortions of each task; ``mini-kadid`` has 25."""
 
 PRETEXT_DISTORTIONS: tuple[str, ...] = (
-    "gaussian-blur",
-    "lens-blur",
-    "motion-blur",
-    "white-noise",
-    "colour-component-noise",
-    "impulse-noise",
-    "sharpen",
-    "colour-shift",
-    "colour-quantization",
-    "saturation-hsv",
-    "brighten",
-    "darken",
-    "mean-shift",
-    "contrast",
-    "jpeg",
-    "jpeg2000",
-)
+    "gaussian-blur", "lens-blur", "motion-blur", "white-noise", "colour-component-noise",
+    "impulse-noise", "sharpen", "colour-shift", "colour-quantization", "saturation-hsv",
+    "brighten", "darken", "mean-shift", "contrast", "jpeg", "jpeg2000",
+)  # fmt: skip
 """What the pretraining of the mini backbone may see.
 
 More than half of all types are held out (among them fast fading, pink noise, camera shake, every

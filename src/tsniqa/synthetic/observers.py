@@ -79,11 +79,11 @@ class Population:
     """
 
     scale: tuple[float, float]
-    categories: int | None
     panel: tuple[int, int]
     contrast: float
     noise: float
     typical_loss: float
+    categories: int | None = None
     sensitivity: dict[str, float] = field(default_factory=dict)
     preference: dict[str, float] = field(default_factory=dict)
 
@@ -127,7 +127,6 @@ class Population:
 POPULATIONS: dict[str, Population] = {
     "mini-live": Population(
         scale=(0.0, 100.0),
-        categories=None,
         panel=(20, 25),
         contrast=0.7,
         noise=0.12,
@@ -137,7 +136,6 @@ POPULATIONS: dict[str, Population] = {
     ),
     "mini-csiq": Population(
         scale=(0.0, 1.0),
-        categories=None,
         panel=(20, 25),
         contrast=0.75,
         noise=0.1,
@@ -147,7 +145,6 @@ POPULATIONS: dict[str, Population] = {
     ),
     "mini-bid": Population(
         scale=(0.0, 5.0),
-        categories=None,
         panel=(15, 20),
         contrast=0.65,
         noise=0.17,
@@ -157,7 +154,6 @@ POPULATIONS: dict[str, Population] = {
     ),
     "mini-clive": Population(
         scale=(0.0, 100.0),
-        categories=None,
         panel=(20, 25),
         contrast=0.75,
         noise=0.18,
@@ -173,11 +169,7 @@ POPULATIONS: dict[str, Population] = {
         noise=0.16,
         typical_loss=0.22,
         preference={
-            "landscape": 0.06,
-            "portrait": 0.05,
-            "foliage": 0.04,
-            "night": -0.04,
-            "page": -0.06,
+            "landscape": 0.06, "portrait": 0.05, "foliage": 0.04, "night": -0.04, "page": -0.06,
             "leaves": -0.03,
         },
     ),
@@ -189,21 +181,12 @@ POPULATIONS: dict[str, Population] = {
         noise=0.17,
         typical_loss=0.22,
         sensitivity={
-            "brighten": 1.3,
-            "darken": 1.3,
-            "mean-shift": 1.3,
-            "saturation-lab": 1.2,
-            "saturation-hsv": 0.8,
-            "colour-shift": 2.5,
-            "colour-diffusion": 2.5,
-            "colour-quantization": 1.2,
-            "colour-block": 1.2,
-            "non-eccentricity-patch": 0.75,
-            "jitter": 1.15,
-            "white-noise": 0.9,
-            "quantization": 0.85,
+            "brighten": 1.3, "darken": 1.3, "mean-shift": 1.3, "saturation-lab": 1.2,
+            "saturation-hsv": 0.8, "colour-shift": 2.5, "colour-diffusion": 2.5,
+            "colour-quantization": 1.2, "colour-block": 1.2, "non-eccentricity-patch": 0.75,
+            "jitter": 1.15, "white-noise": 0.9, "quantization": 0.85,
         },
         preference={"page": -0.05, "foliage": 0.05},
     ),
-}
+}  # fmt: skip
 """The population of each task: its scale, habits and biases."""

@@ -12,22 +12,14 @@ from tsniqa.synthetic.fields import SIZE, Array, Generator
 from tsniqa.synthetic.nature import foliage, fur, landscape, waves
 from tsniqa.synthetic.still import fabric, leaves, objects, portrait
 
+_ALL = (
+    architecture, fabric, foliage, fur, interior, landscape, leaves, night, objects, page, portrait,
+    signs, waves,
+)  # fmt: skip
 FAMILIES: dict[str, Callable[[Generator, int], Array]] = {
-    "architecture": architecture,
-    "fabric": fabric,
-    "foliage": foliage,
-    "fur": fur,
-    "interior": interior,
-    "landscape": landscape,
-    "leaves": leaves,
-    "night": night,
-    "objects": objects,
-    "page": page,
-    "portrait": portrait,
-    "signs": signs,
-    "waves": waves,
+    function.__name__: function for function in _ALL
 }
-"""Every content family by name."""
+"""Every content family by its function's name."""
 
 TASK_FAMILIES: dict[str, tuple[str, ...]] = {
     "mini-live": ("landscape", "architecture", "leaves", "portrait"),

@@ -5,21 +5,23 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Discriminator, PositiveFloat, PositiveInt, Tag
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from tsniqa.cards import COMPUTED_FIELDS
 from tsniqa.data.cache import DecodedCache
 from tsniqa.data.images import ImageSet
 from tsniqa.data.task import Task
-from tsniqa.model.backbone import COMPUTED_FIELDS, Backbone, Features, fingerprint
+from tsniqa.model.backbone import Backbone, Features, fingerprint
+from tsniqa.model.normalization import everything
 from tsniqa.scoring.features import image_features
 from tsniqa.seeds import derive_seed
-from tsniqa.training.schedules import HeadStep, ImageStep
-from tsniqa.training.trainer import LabelledImages
+from tsniqa.training.schedules import Schedule
 
 
 class GateOptions(BaseModel):
@@ -27,42 +29,30 @@ class GateOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    clusters: PositiveInt = 128
+    n_clusters: PositiveInt = 128
     n_init: PositiveInt = 20
     temperature: PositiveFloat = 32.0
 
 
-class Schedule(BaseModel):
-    """How a task is learned.
+class LabelledImages(NamedTuple):
+    """A task's images, their mean opinion scores [n], and the name its pairs are counted under."""
 
-    Attributes:
-        head: Step one, for every strategy; with the fields of an :class:`ImageStep` it learns on
-            crops instead of on features computed once.
-        normalization: Step two where normalization alone is trained.
-        full: Step two where the whole network is trained.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    head: Annotated[
-        Annotated[ImageStep, Tag("on crops")] | Annotated[HeadStep, Tag("on features")],
-        Discriminator(lambda step: "on crops" if "crop" in dict(step) else "on features"),
-    ]
-    normalization: ImageStep
-    full: ImageStep
+    images: ImageSet
+    mos: Tensor
+    task: str = ""
 
 
 @dataclass
-class Setting:
+class TrainingContext:
     """Everything a strategy may use; it is the same for all strategies of a comparison.
 
     Attributes:
-        backbone: The reference network, with its initial normalization.
+        backbone: The reference network, which nobody changes.
         schedule: The training schedules.
         gate: The gate's options.
         seed: The run's seed.
         shorter_side: Larger images are resized to this shorter side, or None.
-        strategy_weight: The strategy's one main weight, or None for its published default.
+        weight: The strategy's one main weight, or None for its published default.
         importance: Which importance of parameters EWC, SI and MAS accumulate: as their papers
             derive it, or as the authors of the predecessor's released code do.
         memory: Images that strategies with replay may remember in all.
@@ -76,7 +66,7 @@ class Setting:
     gate: GateOptions
     seed: int
     shorter_side: int | None = None
-    strategy_weight: float | None = None
+    weight: float | None = None
     importance: Literal["derived", "released"] = "derived"
     memory: int = 1000
     feature_cache: Path | None = None
@@ -88,8 +78,8 @@ class Setting:
         return derive_seed(self.seed, *names)
 
     def weight_or(self, default: float) -> float:
-        """Return the strategy's main weight, or its default where this setting gives none."""
-        return default if self.strategy_weight is None else self.strategy_weight
+        """Return the strategy's main weight, or its default where none is given."""
+        return default if self.weight is None else self.weight
 
     def images(self, task: Task, part: str) -> LabelledImages:
         """Return a part (train, val or test) of a task."""
@@ -102,18 +92,15 @@ class Setting:
         return self._images[key]
 
     def reference_features(self, task: Task, part: str) -> Features:
-        """Return features of a part of a task under the initial normalization.
+        """Return features of a part of a task on the reference network.
 
         They are the same for every strategy, so they are computed once and kept on disk under a
         fingerprint of the network, the data and the resizing.
         """
         if self.feature_cache is None:
-            return self._compute_features(task, part)
-        # Batch counters grow while a task is learned with batch statistics; nothing reads them.
-        state = self.backbone.network.state_dict().items()
-        network = fingerprint({k: v for k, v in state if not k.endswith("num_batches_tracked")})
+            return image_features(self.backbone, self.images(task, part).images)
         card = self.backbone.card.model_dump(mode="json", include=COMPUTED_FIELDS)
-        key = f"{network} {json.dumps(card, sort_keys=True)}"
+        key = f"{fingerprint(everything(self.backbone.network))} {json.dumps(card, sort_keys=True)}"
         key += f" {self.backbone.device.type} {task.fingerprint()} {part} {self.shorter_side}"
         name = hashlib.sha256(key.encode()).hexdigest()[:20]
         path = self.feature_cache / f"{task.name}-{part}-{name}.safetensors"
@@ -121,13 +108,10 @@ class Setting:
             stored = load_file(path)
             return Features((stored["gate3"], stored["gate4"]), stored["head"])
         except (FileNotFoundError, SafetensorError, KeyError):
-            features = self._compute_features(task, part)
+            features = image_features(self.backbone, self.images(task, part).images)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
         gate3, gate4 = features.gate
         save_file({"gate3": gate3, "gate4": gate4, "head": features.head}, partial)
         partial.replace(path)
         return features
-
-    def _compute_features(self, task: Task, part: str) -> Features:
-        return image_features(self.backbone, self.images(task, part).images)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tsniqa.model.fidelity import in_batch_pairs
+from tsniqa.training.context import LabelledImages
+from tsniqa.training.schedules import HeadSchedule
 
 
 class PairBatch(NamedTuple):
@@ -25,6 +26,45 @@ class PairBatch(NamedTuple):
     first: Tensor
     second: Tensor
     target: Tensor
+
+
+def epoch_of_pairs(
+    train: Sequence[LabelledImages], schedule: HeadSchedule, generator: torch.Generator
+) -> Iterator[PairBatch]:
+    """Go once through some sources as a schedule says, but for batches with nothing but ties.
+
+    Args:
+        train: The sources.
+        schedule: Whether pairs are drawn, and how many, or all within a batch are compared.
+        generator: A CPU generator.
+    """
+    mos = [source.mos for source in train]
+    if schedule.pairs is None:
+        batches = in_batch_epoch(mos, schedule.batch, generator)
+    else:
+        pairs = [schedule.pairs_of(source.task) or 0 for source in train]
+        batches = drawn_epoch(mos, schedule.batch, pairs, generator)
+    return (batch for batch in batches if len(batch.target))
+
+
+def in_batch_pairs(mos: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Form every pair within a batch of images of one task, but for ties.
+
+    B decoded images give B (B - 1) / 2 pairs, where loading pair by pair would decode two images
+    for each. The paper keeps ties with target 1; where labels repeat often this teaches an order
+    that nobody saw.
+
+    Args:
+        mos: Labels [B], higher is better.
+
+    Returns:
+        Positions of the first images, of the second ones (int64 [P], first < second), and targets
+        (floating point [P]): 1 where the first label is the higher, else 0.
+    """
+    first, second = torch.triu_indices(len(mos), len(mos), offset=1, device=mos.device)
+    differ = mos[first] != mos[second]
+    first, second = first[differ], second[differ]
+    return first, second, (mos[first] > mos[second]).to(mos.dtype)
 
 
 def in_batch_epoch(

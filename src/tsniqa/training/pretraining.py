@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tsniqa.cards import BackboneCard
 from tsniqa.errors import DataError, WeightsError
-from tsniqa.model.backbone import BackboneCard
 from tsniqa.paths import shipped
 from tsniqa.synthetic.distortions import PRETEXT_DISTORTIONS
 from tsniqa.synthetic.pretext import (

@@ -1,13 +1,22 @@
 """The two steps of learning a task, as a preset describes them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+)
 
 from tsniqa.errors import ConfigError
 
 
-class HeadStep(BaseModel):
+class HeadSchedule(BaseModel):
     """Step one: the head alone, on features computed once.
 
     Attributes:
@@ -18,6 +27,8 @@ class HeadStep(BaseModel):
         decay_every: The rate is divided by 10 after every so many epochs.
         pairs: Pairs to draw an epoch, one number or a number a task; None compares all images
             within each batch.
+        keep: Which state is kept: that of the ``best`` validation SRCC, the one before the first
+            epoch included, or the ``last``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,6 +39,7 @@ class HeadStep(BaseModel):
     weight_decay: float = 5e-4
     decay_every: PositiveInt
     pairs: PositiveInt | dict[str, PositiveInt] | None = None
+    keep: Literal["best", "last"] = "best"
 
     def pairs_of(self, task: str) -> int | None:
         """Return the number of pairs to draw an epoch from a task.
@@ -45,16 +57,41 @@ class HeadStep(BaseModel):
         return self.pairs[task]
 
 
-class ImageStep(HeadStep):
+class FinetuneSchedule(HeadSchedule):
     """Learning on augmented crops: step two, and where a schedule says so also step one.
 
     Attributes:
         head_learning_rate: Adam's initial rate for the head; ``learning_rate`` is the network's.
         crop: Side of the square training crops in pixels.
         statistics: ``"kept"`` leaves the running statistics of batch normalization as they are;
-            ``"batch"`` trains with batch statistics and so learns new ones (the paper's way).
+            ``"batch"`` trains with batch statistics and so learns new ones.
     """
 
     head_learning_rate: PositiveFloat
     crop: PositiveInt
     statistics: Literal["kept", "batch"]
+
+
+class Schedule(BaseModel):
+    """How a task is learned.
+
+    Attributes:
+        head: Step one, for every strategy; with the fields of a :class:`FinetuneSchedule` it learns
+            on crops instead of on features computed once.
+        normalization: Step two where normalization alone is trained.
+        full: Step two where the whole network is trained.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    head: Annotated[
+        Annotated[FinetuneSchedule, Tag("on crops")] | Annotated[HeadSchedule, Tag("on features")],
+        Discriminator(lambda step: "on crops" if "crop" in dict(step) else "on features"),
+    ]
+    normalization: FinetuneSchedule
+    full: FinetuneSchedule
+
+    @property
+    def on_features(self) -> bool:
+        """True if step one learns on features computed once, False if on crops."""
+        return not isinstance(self.head, FinetuneSchedule)

@@ -5,7 +5,6 @@ import pytest
 
 from official.avt_ai import write
 from tsniqa.data.readers import avt_ai
-from tsniqa.errors import DataError
 
 THREE = (
     "image_key,rating,std,prompt\n"
@@ -35,14 +34,6 @@ def single(*answers):
 
 
 class TestReading:
-    @pytest.mark.parametrize("folder", ["evaluation_quality_appeal", "quality_evaluation"])
-    def test_the_table_of_means_is_read_under_both_names_of_its_folder(self, tmp_path, folder):
-        expected = write(tmp_path / "avt_ai_images", means=folder)
-        table = avt_ai.read(tmp_path / "avt_ai_images")
-        pd.testing.assert_frame_equal(table, expected)
-        assert len(table) == 54
-        assert all((tmp_path / "avt_ai_images" / image).is_file() for image in table["image"])
-
     def test_rows_by_hand_higher_is_better(self, tmp_path):
         table = avt_ai.read(small(tmp_path / "avt", THREE))
         assert list(table["image"]) == [
@@ -59,15 +50,6 @@ class TestReading:
         counts = avt_ai.read(tmp_path / "whole")["reference"].value_counts().sort_index()
         assert list(counts.index) == [f"p{number}" for number in range(11, 21)]
         assert list(counts) == [5] * 6 + [6] * 4
-
-    def test_answers_to_other_questions_are_not_read(self, tmp_path):
-        root = small(tmp_path / "avt", THREE)
-        (root / "quality_evaluation").mkdir()
-        other = "image_key,db,appeal_mean,appeal_std,realism_mean,prompt_matching_mean\n"
-        (root / "quality_evaluation" / "all_ratings.csv").write_text(
-            other + "craiyon/p17,craiyon,2.77,1.38,2.18,3.68\n"
-        )
-        assert avt_ai.read(root)["mos"][0] == 2.24
 
 
 class TestSingleRatings:
@@ -95,32 +77,3 @@ class TestSingleRatings:
         many = [(1, f"glide/p{n % 27:02d}", "appeal", 3) for n in range(99)]
         root = small(tmp_path / "avt", single(*many, (1, "own/p17", "quality", 5)), RATINGS)
         assert avt_ai.read(root).empty
-
-    def test_are_not_read_where_means_are(self, tmp_path):
-        root = small(tmp_path / "avt", THREE)
-        small(root, "nonsense\n", RATINGS)
-        assert len(avt_ai.read(root)) == 3
-
-
-class TestDefects:
-    def test_no_table(self, tmp_path):
-        with pytest.raises(DataError) as error:
-            avt_ai.read(tmp_path)
-        assert str(error.value) == (
-            f"{tmp_path} lacks quality_evaluation/quality.csv or"
-            f" evaluation_quality_appeal/quality.csv or {RATINGS};"
-            " unpack the dataset's archive there as it comes"
-        )
-
-    @pytest.mark.parametrize("place", [MEANS, RATINGS])
-    def test_a_missing_column(self, tmp_path, place):
-        text = THREE if place == MEANS else single()
-        root = small(tmp_path / "avt", text.replace("rating,", "answer,", 1), place)
-        with pytest.raises(DataError, match="lacks the column rating"):
-            avt_ai.read(root)
-
-    def test_names_are_found_on_disk_in_any_case(self, tmp_path):
-        root = small(tmp_path / "avt", THREE)
-        (root / "Images" / "Glide").mkdir(parents=True)
-        (root / "Images" / "Glide" / "P17.PNG").touch()
-        assert avt_ai.read(root)["image"][1] == "Images/Glide/P17.PNG"

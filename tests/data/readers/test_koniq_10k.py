@@ -71,11 +71,6 @@ def test_the_authors_split_is_taken_by_name(tmp_path):
     assert list(table["split"]) == ["val", "test", "train"]
 
 
-def test_without_the_authors_split_there_is_none(tmp_path):
-    table = read(tmp_path, scores="1.jpg,0,0,0,20,80,100,4.8,0.4,98\n")
-    assert list(table["split"]) == [""]
-
-
 @pytest.mark.parametrize(
     ("sizes", "taken"),
     [
@@ -94,14 +89,6 @@ def test_full_size_images_go_before_half_size_ones(tmp_path, sizes, taken):
     assert all(image.startswith(f"{taken}/1000") for image in table["image"])
 
 
-def test_the_table_may_lie_in_its_archives_folder(tmp_path):
-    expected = write(tmp_path / "koniq10k", 8, tables=(SCORES,))
-    folder = tmp_path / "koniq10k" / "koniq10k_scores_and_distributions"
-    folder.mkdir()
-    (tmp_path / "koniq10k" / SCORES).rename(folder / SCORES)
-    pd.testing.assert_frame_equal(koniq_10k.read(tmp_path / "koniq10k"), expected)
-
-
 def test_every_marker_of_the_card_is_a_table_that_the_reader_knows():
     assert find_card("koniq-10k").markers == (*koniq_10k.SCORES, *koniq_10k.SETS)
 
@@ -113,31 +100,15 @@ def test_an_image_without_ratings_has_no_label(tmp_path):
 
 
 class TestDefects:
-    def test_no_table(self, tmp_path):
-        text = refusal(tmp_path)
-        assert f"lacks {SCORES} or" in text
-        assert f"or {SETS} or" in text
-
-    @pytest.mark.parametrize("lacking", ["image_name", "c3", "c_total", "SD"])
-    def test_a_missing_column(self, tmp_path, lacking):
-        write(tmp_path, 8, tables=(SCORES,))
-        table = pd.read_csv(tmp_path / SCORES).drop(columns=lacking)
-        table.to_csv(tmp_path / SCORES, index=False)
-        assert f"{SCORES} lacks the column {lacking} (it has " in refusal(tmp_path)
-
     def test_another_image_in_the_split(self, tmp_path):
         write(tmp_path, 8)
         sets = (tmp_path / SETS).read_text().replace("10004473376.jpg", "other.jpg")
         (tmp_path / SETS).write_text(sets)
         text = refusal(tmp_path)
-        assert "has 8 images and the ratings have 8 (it lacks 10004473376.jpg)" in text
+        assert (
+            "has 8 images and the ratings have 8 (10004473376.jpg is in one of them only)" in text
+        )
         assert "get both files again, or remove it to split anew" in text
-
-    def test_more_images_in_the_split(self, tmp_path):
-        write(tmp_path, 8)
-        with (tmp_path / SETS).open("a") as file:
-            file.write("9.jpg,0,0,0,.2,.8,100,98,.4,test\n")
-        assert "has 9 images and the ratings have 8 (it lists others)" in refusal(tmp_path)
 
     def test_an_unknown_set(self, tmp_path):
         text = refusal(tmp_path, sets="1.jpg,0,0,0,.2,.8,100,98,.4,holdout\n")

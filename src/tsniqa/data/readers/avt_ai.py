@@ -2,29 +2,23 @@
 
 The authors' repository, as it is cloned or as its archive unpacks::
 
-    avt_ai_images/
-        evaluation_quality_appeal/quality.csv   image_key, rating, std, prompt: 146 rows
-        quality_evaluation/                     the same folder under its later name
-            subjective/2023_02_17/_ratings.csv  user_ID, stimuli_file, rating_type, rating, ...
-        images/<generator>/p01.png ... p27.png  generator: craiyon, dall-e, glide, midjourney,
-                                                stable_diffusion; own (photographs, p17 to p27)
-        images/prompts.csv                      the text of every prompt
+    evaluation_quality_appeal/quality.csv   image_key, rating, std, prompt: 146 rows
+    quality_evaluation/                     the same folder under its later name
+        subjective/2023_02_17/_ratings.csv  user_ID, stimuli_file, rating_type, rating, ...
+    images/<generator>/p01.png ... p27.png
 
 Of the questions that people were asked, the one about *image quality* is read, on a scale from 1 to
-5, higher is better (``all_ratings.csv`` answers others: appeal, realism, match with the prompt).
-``image_key`` is ``<generator>/<prompt>``; the prompt is the reference, so that images of the same
-prompt, photographs included, stay in the same part. No image is left out, no split is published.
-
-Where ``quality.csv`` is not in the folder, its numbers are computed from the single ratings as the
-authors' notebook does: over everybody who gave more than 100 answers, mean and sample standard
-deviation of the answers of type ``range_image_quality``.
+5, higher is better. ``image_key`` is ``<generator>/<prompt>``; the prompt is the reference, so that
+images of the same prompt, photographs included, stay in the same part. Where ``quality.csv`` is not
+there, its numbers are computed as the authors' notebook does: over everybody who gave more than 100
+answers, mean and sample standard deviation of the answers of type ``range_image_quality``.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 
 MEANS = ("quality_evaluation/quality.csv", "evaluation_quality_appeal/quality.csv")
 """The table of mean ratings, under the two names that its folder has had."""
@@ -34,40 +28,29 @@ RATINGS = "quality_evaluation/subjective/2023_02_17/_ratings.csv"
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the dataset.
-
-    Args:
-        root: The folder of the repository.
-
-    Returns:
-        The rows in the order of image keys; see :func:`tsniqa.data.readers.layout.rows`.
-
-    Raises:
-        DataError: There are neither means nor single ratings, or the table lacks a column.
-    """
-    path = layout.require(root, *MEANS, RATINGS)
+    """Read the mean ratings, or compute them from the single ones."""
+    path = files.require(root, *MEANS, RATINGS)
     if path.name.lower() == "quality.csv":
-        table = layout.csv_table(path, ["image_key", "rating", "std"])
+        table = files.csv_table(path, ["image_key", "rating", "std"])
     else:
         table = _means(path)
-    keys = [key.rpartition("/") for key in table["image_key"]]
-    names = {generator: layout.Names(root, f"images/{generator}") for generator, _, _ in keys}
-    return layout.rows(
-        [names[generator][f"{prompt}.png"] for generator, _, prompt in keys],
+    return files.rows(
+        root,
+        [f"images/{key}.png" for key in table["image_key"]],
         table["rating"],
         std=table["std"],
-        reference=[prompt for _, _, prompt in keys],
+        reference=[key.rpartition("/")[2] for key in table["image_key"]],
     )
 
 
 def _means(path: Path) -> pd.DataFrame:
     """Compute the published means from the single ratings."""
-    table = layout.csv_table(path, ["user_ID", "stimuli_file", "rating_type", "rating"])
+    table = files.csv_table(path, ["user_ID", "stimuli_file", "rating_type", "rating"])
     kinds = ("range_image_appeal", "range_image_quality")
     table = table[table["rating_type"].isin(kinds) & (table["rating"] != "-1")]
     answers = table["user_ID"].map(table["user_ID"].value_counts())
     table = table[(answers > 100) & (table["rating_type"] == "range_image_quality")]
     key = table["stimuli_file"].str.removeprefix("./stimuli/").str.removesuffix(".png")
-    ratings = pd.Series(layout.numbers(table["rating"])).groupby(key.to_numpy())
+    ratings = pd.Series(files.numbers(table["rating"])).groupby(key.to_numpy())
     means = pd.DataFrame({"rating": ratings.mean(), "std": ratings.std()})
     return means.rename_axis("image_key").reset_index()

@@ -2,26 +2,21 @@
 
 The authors' repository, as it is cloned or as its archive unpacks::
 
-    BIQ2021-main/
-        Train (Images and MOS).csv   Image Name, MOS and two empty columns; 10,000 rows
-        Test (Images and MOS).csv    Image Name, MOS; 2,000 rows
-        Images/                      ss01 (1).jpg ... ss03 (8000).jpg
+    Train (Images and MOS).csv   Image Name, MOS and two empty columns; 10,000 rows
+    Test (Images and MOS).csv    Image Name, MOS; 2,000 rows
+    Images/                      ss01 (1).jpg ... ss03 (8000).jpg
 
-The start of an image's name tells its subset: ``ss01`` is a personal collection (2,000 images),
-``ss02`` was degraded on purpose while it was taken (2,000), ``ss03`` is from Unsplash (8,000). Both
-tables shuffle the three. Ratings lie in [0, 1], higher is better; no image is left out.
-
-The repository also has ``Train.csv`` and ``Test.csv`` with the same images before the ratings were
-put on that scale (a few are below 0 there); they are not read. It publishes no standard deviation
-in these tables, no references, and no validation part: its train and test parts are kept out of
-``split``, so that the study's own seeded splits serve for all three.
+The start of an image's name tells its subset; both tables shuffle the three. Ratings lie in [0, 1],
+higher is better. ``Train.csv`` and ``Test.csv``, with the ratings before they were put on that
+scale, are not read. As a validation part is missing, the authors' train and test parts are kept out
+of ``split``, so that the study's own seeded splits serve for all three.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 TABLES = ("Train (Images and MOS).csv", "Test (Images and MOS).csv")
@@ -29,27 +24,22 @@ TABLES = ("Train (Images and MOS).csv", "Test (Images and MOS).csv")
 
 
 def read(root: Path, subset: str) -> pd.DataFrame:
-    """Read one subset.
+    """Read one subset from both tables, train first.
 
     Args:
         root: The folder of the repository.
         subset: ``"ss01"`` (personal), ``"ss02"`` (degraded) or ``"ss03"`` (Unsplash).
 
-    Returns:
-        The rows in the order of the tables, train first; see
-        :func:`tsniqa.data.readers.layout.rows`.
-
     Raises:
-        DataError: A table is missing, lacks a column, or neither lists an image of the subset.
+        DataError: Neither table lists an image of the subset.
     """
     columns = ["Image Name", "MOS"]
-    paths = [layout.require(root, name) for name in TABLES]
-    table = pd.concat([layout.csv_table(path, columns)[columns] for path in paths])
+    paths = [files.require(root, name) for name in TABLES]
+    table = pd.concat([files.csv_table(path, columns)[columns] for path in paths])
     table = table[table["Image Name"].str.lower().str.startswith(subset)]
     if table.empty:
         raise DataError(
             f"{paths[0]} and {paths[1].name} list no image whose name begins with {subset};"
             " get them again"
         )
-    names = layout.Names(root, "Images")
-    return layout.rows([names[name] for name in table["Image Name"]], table["MOS"])
+    return files.rows(root, "Images/" + table["Image Name"], table["MOS"])

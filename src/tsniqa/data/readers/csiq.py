@@ -4,24 +4,20 @@ Layout::
 
     csiq.DMOS.xlsx (csiq.beta.xlsx in older copies)
     dst_imgs/awgn/1600.AWGN.1.png ...      likewise blur, contrast, fnoise, jpeg, jpeg2000
-    src_imgs/1600.png ...                  the 30 pristine images
 
-The sheet ``all_by_image`` has a row an image below some title rows and a header with the columns
-``image``, ``dst_idx``, ``dst_type``, ``dst_lev``, ``dmos_std`` and ``dmos``, which does not begin
+The sheet ``all_by_image`` has a row an image below some title rows and a header that does not begin
 in the first column. One pristine image is called 1600, which the sheet holds as a number. Types
-are spelled otherwise in the sheet than in folders and files: ``noise`` is awgn/AWGN, ``jpeg 2000``
-is jpeg2000, and some file names are in capitals. The six folders may also lie beside the
-workbook, where the archive of images is unpacked next to it.
-
-A differential score (DMOS) is lower for the better image and lies in [0, 1]: ``mos`` is 1 - DMOS.
-No image is left out, and no split is published.
+are spelled otherwise in the sheet than in folders and files, and some file names are in capitals.
+The six folders may also lie beside the workbook, where the archive of images is unpacked next to
+it. A differential score (DMOS) is lower for the better image and lies in [0, 1]: ``mos`` is
+1 - DMOS.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 SHEET = "all_by_image"
@@ -40,36 +36,29 @@ TYPES = {
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the scores of CSIQ.
-
-    Args:
-        root: The dataset's folder.
-
-    Returns:
-        See :func:`tsniqa.data.readers.layout.rows`.
+    """Read the workbook.
 
     Raises:
-        DataError: The workbook is missing, lacks its sheet or a column, or has a row that names
-            no image.
+        DataError: It has no such sheet or header, or a row that names no image.
     """
-    path = layout.require(root, "csiq.DMOS.xlsx", "csiq.beta.xlsx")
-    sheet = _below_header(layout.spreadsheet(path, sheet_name=SHEET, header=None), path)
-    names = {folder: _names(root, folder) for folder, _ in TYPES.values()}
+    path = files.require(root, "csiq.DMOS.xlsx", "csiq.beta.xlsx")
+    sheet = _below_header(files.spreadsheet(path, sheet_name=SHEET, header=None), path)
+    beside = files.find(root, *(folder for folder, _ in TYPES.values()))
+    below = "" if beside and not files.find(root, "dst_imgs") else "dst_imgs/"
     images, references = [], []
-    levels = layout.numbers(sheet["dst_lev"])
+    levels = files.numbers(sheet["dst_lev"])
     for image, kind, level in zip(sheet["image"], sheet["dst_type"], levels, strict=True):
         kind = " ".join(str(kind).lower().split())
         if kind not in TYPES or level % 1 != 0:
             raise DataError(
                 f"{path} has a row of {image} with the type '{kind}' and the level {level:g}; the"
-                f" types are {', '.join(TYPES)} and levels are whole; get the official workbook"
+                f" types are {', '.join(TYPES)} and levels are whole; {files.OFFICIAL}"
             )
         folder, part = TYPES[kind]
-        reference = str(image).strip()
-        images.append(names[folder][f"{reference}.{part}.{int(level)}.png"])
-        references.append(reference)
-    mos = 1 - layout.numbers(sheet["dmos"])
-    return layout.rows(images, mos, std=sheet["dmos_std"], reference=references)
+        references.append(str(image).strip())
+        images.append(f"{below}{folder}/{references[-1]}.{part}.{int(level)}.png")
+    mos = 1 - files.numbers(sheet["dmos"])
+    return files.rows(root, images, mos, std=sheet["dmos_std"], reference=references)
 
 
 def _below_header(sheet: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -81,12 +70,5 @@ def _below_header(sheet: pd.DataFrame, path: Path) -> pd.DataFrame:
             table = sheet.iloc[place + 1 :, columns].set_axis(list(COLUMNS), axis=1)
             return table[table["image"].notna()]
     raise DataError(
-        f"{path} has no row with {', '.join(COLUMNS)} in the sheet {SHEET}; get the official"
-        " workbook"
+        f"{path} has no row with {', '.join(COLUMNS)} in the sheet {SHEET}; {files.OFFICIAL}"
     )
-
-
-def _names(root: Path, folder: str) -> layout.Names:
-    """Look up the images of one type."""
-    place = layout.find(root, f"dst_imgs/{folder}", folder)
-    return layout.Names(root, place.relative_to(root).as_posix() if place else f"dst_imgs/{folder}")

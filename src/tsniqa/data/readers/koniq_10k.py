@@ -7,14 +7,11 @@ Layout::
     1024x768/10004473376.jpg, ...
     512x384/10004473376.jpg, ...
 
-The columns ``c1`` to ``c5`` say how often an image was rated 1 (bad) to 5 (excellent), as counts
-or as shares, and ``SD`` is the standard deviation on that scale. The column ``MOS`` means two
-things: in the first file the mean rating, 1 to 5, and in the second what the first calls
-``MOS_zscore``, about 0 to 100. The lists of the authors of TSN-IQA have the former, and only that
-one has the scale of ``SD``; so the reader computes the mean rating from ``c1`` to ``c5``, to the
-nine decimals of the first file, which gives the same labels from either file. One of them is
-enough; the split comes from the second one's column ``set`` where that file is there. The
-full-size images go before the half-size ones. Every photograph is its own content.
+One of the tables is enough; the split is in the second one. Their columns ``MOS`` differ: the mean
+rating, 1 to 5, in the first, and z-scores on about 0 to 100 in the second. So the mean rating,
+which has the scale of ``SD``, is computed from ``c1`` to ``c5``, how often an image was rated 1
+(bad) to 5 (excellent), as counts or as shares; to the nine decimals of the first file, which gives
+the same labels from either. The full-size images go before the half-size ones.
 """
 
 from pathlib import Path
@@ -22,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 SCORES = (
@@ -31,37 +28,27 @@ SCORES = (
     "koniq10k_scores.csv",
 )
 SETS = ("koniq10k_distributions_sets.csv", "metadata/koniq10k_distributions_sets.csv")
-IMAGES = (
-    "1024x768",
-    "koniq10k_1024x768/1024x768",
-    "koniq10k_1024x768",
-    "512x384",
-    "koniq10k_512x384/512x384",
-    "koniq10k_512x384",
+IMAGES = tuple(
+    name.format(size)
+    for size in ("1024x768", "512x384")
+    for name in ("{0}", "koniq10k_{0}/{0}", "koniq10k_{0}")
 )
 CATEGORIES = ["c1", "c2", "c3", "c4", "c5"]
 PARTS = {"training": "train", "validation": "val", "test": "test"}
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the ratings of KonIQ-10k.
-
-    Args:
-        root: The dataset's folder.
-
-    Returns:
-        See :func:`tsniqa.data.readers.layout.rows`; ``split`` is empty without the split's file.
+    """Read the ratings; ``split`` is empty without the split's file.
 
     Raises:
-        DataError: Both tables are missing, one cannot be read or lacks a column, or the table of
-            the split does not fit.
+        DataError: The table of the split does not fit.
     """
-    path = layout.require(root, *SCORES, *SETS)
-    table = layout.csv_table(path, needs=["image_name", *CATEGORIES, "c_total", "SD"])
-    found = next((name for name in IMAGES if layout.find(root, name)), IMAGES[0])
-    names = layout.Names(root, found)
-    return layout.rows(
-        [names[name] for name in table["image_name"]],
+    path = files.require(root, *SCORES, *SETS)
+    table = files.csv_table(path, needs=["image_name", *CATEGORIES, "c_total", "SD"])
+    folder = next((name for name in IMAGES if files.find(root, name)), IMAGES[0])
+    return files.rows(
+        root,
+        f"{folder}/" + table["image_name"],
         _mean_rating(table),
         std=table["SD"],
         split=_split(root, table["image_name"]),
@@ -70,30 +57,29 @@ def read(root: Path) -> pd.DataFrame:
 
 def _mean_rating(table: pd.DataFrame) -> np.ndarray:
     """Return the mean of the ratings 1 to 5; shares become the counts that they were made from."""
-    votes = np.stack([layout.numbers(table[category]) for category in CATEGORIES], axis=1)
-    total = layout.numbers(table["c_total"])
+    votes = np.stack([files.numbers(table[category]) for category in CATEGORIES], axis=1)
+    total = files.numbers(table["c_total"])
     with np.errstate(invalid="ignore", divide="ignore"):  # an image without ratings has no mean
         counts = np.rint(votes / votes.sum(axis=1, keepdims=True) * total[:, None])
         return np.round(counts @ np.arange(1.0, 6.0) / total, 9)
 
 
-def _split(root: Path, images: pd.Series) -> list[str] | None:
-    path = layout.find(root, *SETS)
+def _split(root: Path, images: pd.Series) -> pd.Series | None:
+    path = files.find(root, *SETS)
     if path is None:
         return None
-    sets = layout.csv_table(path, needs=["image_name", "set"])
-    parts = dict(zip(sets["image_name"], sets["set"].map(PARTS), strict=True))
+    sets = files.csv_table(path, needs=["image_name", "set"])
     unknown = set(sets["set"]) - set(PARTS)
     if unknown:
         raise DataError(
-            f"{path} has the set '{min(unknown)}', it must be training, validation or test; get"
-            " the official file"
+            f"{path} has the set '{min(unknown)}', it must be training, validation or test;"
+            f" {files.OFFICIAL}"
         )
-    lacking = [image for image in images if image not in parts]
-    if lacking or len(parts) != len(images):
-        which = f"lacks {lacking[0]}" if lacking else "lists others"
+    parts = dict(zip(sets["image_name"], sets["set"].map(PARTS), strict=True))
+    if set(parts) != set(images):
+        other = min(set(parts) ^ set(images))
         raise DataError(
-            f"{path} has {len(parts)} images and the ratings have {len(images)} (it {which}); get"
-            " both files again, or remove it to split anew"
+            f"{path} has {len(parts)} images and the ratings have {len(images)} ({other} is in one"
+            " of them only); get both files again, or remove it to split anew"
         )
-    return [parts[image] for image in images]
+    return images.map(parts)

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from tsniqa.data.task import COLUMNS, Task, resplit
-from tsniqa.errors import DataError
+from tsniqa.data.readers import files
+from tsniqa.data.splits import resplit
+from tsniqa.data.task import COLUMNS, Task
+from tsniqa.errors import DataError, one_line
 
 LABELS = "labels.csv"
 """Name of the table; a folder that holds one is a dataset."""
@@ -30,7 +32,7 @@ def read(name: str, root: Path) -> Task:
 
     Rows are put in the order of image names, so that a shuffled table is the same task. Without a
     ``split`` column the images are split by reference (split 0 of
-    :func:`tsniqa.data.task.resplit`); without ``reference`` every image is its own.
+    :func:`tsniqa.data.splits.resplit`); without ``reference`` every image is its own.
 
     Args:
         name: The task's name.
@@ -86,26 +88,8 @@ def _read_rows(path: Path) -> pd.DataFrame:
     """Read the table as text, indexed by the row number that an editor or a spreadsheet shows."""
     if not path.is_file():
         raise DataError(f"{path} is missing; a dataset folder needs it, with columns image and mos")
-    try:
-        raw = pd.read_csv(
-            path,
-            dtype=str,
-            encoding="utf-8-sig",
-            index_col=False,
-            keep_default_na=False,
-            skip_blank_lines=False,
-        )
-    except (ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path} cannot be read ({reason}); save it as UTF-8 CSV") from None
-    raw.columns = raw.columns.str.strip()
-    lacking = [column for column in ("image", "mos") if column not in raw]
-    if lacking:
-        raise DataError(
-            f"{path} lacks the column {' and '.join(lacking)} (it has {', '.join(raw.columns)});"
-            " its first line must name image and mos"
-        )
-    raw = raw.fillna("").apply(lambda column: column.str.strip())
+    remedy = "save it as UTF-8 CSV whose first line names image and mos"
+    raw = files.csv_table(path, ("image", "mos"), remedy, index_col=False, skip_blank_lines=False)
     raw.index = raw.index + 2  # row 1 is the header
     raw = raw[(raw != "").any(axis=1)]
     if raw.empty:
@@ -115,37 +99,22 @@ def _read_rows(path: Path) -> pd.DataFrame:
 
 def _images(raw: pd.DataFrame, path: Path, defects: list[str]) -> pd.Series:
     """Return the usable image names by row number; note the others."""
-    names: dict[int, str] = {}
     first: dict[str, int] = {}
     for row, text in raw["image"].items():
-        try:
-            name = _image_name(text, row, path)
-        except DataError as error:
-            defects.append(str(error))
-            continue
-        if name in first:
-            defects.append(
-                f"{path} row {row}: '{name}' is already in row {first[name]}; keep one of them"
-            )
+        name = posixpath.normpath(text)
+        if not text:
+            wrong = "the image is empty; name a file or remove the row"
+        elif PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive:
+            wrong = f"'{text}' is absolute; give it relative to {path.parent}"
+        elif ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts:
+            wrong = f"'{text}' leaves {path.parent}; keep images inside the folder"
+        elif name in first:
+            wrong = f"'{name}' is already in row {first[name]}; keep one of them"
         else:
-            names[row], first[name] = name, row
-    return pd.Series(names, dtype="str")
-
-
-def _image_name(text: str, row: int, path: Path) -> str:
-    """Normalise a relative image path and refuse one that leaves the folder."""
-    if not text:
-        raise DataError(f"{path} row {row}: the image is empty; name a file or remove the row")
-    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive:
-        raise DataError(
-            f"{path} row {row}: '{text}' is absolute; give it relative to {path.parent}"
-        )
-    name = posixpath.normpath(text)
-    if ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts:
-        raise DataError(
-            f"{path} row {row}: '{text}' leaves {path.parent}; keep images inside the folder"
-        )
-    return name
+            first[name] = row
+            continue
+        defects.append(f"{path} row {row}: {wrong}")
+    return pd.Series({row: name for name, row in first.items()}, dtype="str")
 
 
 def _numbers(raw: pd.DataFrame, column: str, path: Path, defects: list[str]) -> pd.Series:
@@ -166,39 +135,37 @@ def _numbers(raw: pd.DataFrame, column: str, path: Path, defects: list[str]) -> 
 def _description(root: Path, observed_range: tuple[float, float]) -> dict[str, Any]:
     """Read ``dataset.yml``, or what ``README.md`` says, as keyword arguments of a task."""
     path = root / DESCRIPTION
+    described = _from_readme(root) | {"mos_range": observed_range}
     if not path.is_file():
-        return _from_readme(root) | {"mos_range": observed_range}
+        return described
     try:
         stored = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path} is not valid YAML ({reason}); correct it or remove it") from None
+        raise DataError(
+            f"{path} is not valid YAML ({one_line(error)}); correct it or remove it"
+        ) from None
     if not isinstance(stored, dict):
         raise DataError(f"{path} must hold 'key: value' lines, such as citation: ...")
-    described: dict[str, Any] = _from_readme(root)
-    described |= {
-        key: " ".join(str(stored[key]).split())
-        for key in ("description", "citation", "licence")
-        if stored.get(key) is not None
-    }
-    described["mos_range"] = _mos_range(stored.get("mos_range", observed_range), path)
+    for key in ("description", "citation", "licence"):
+        if stored.get(key) is not None:
+            described[key] = " ".join(str(stored[key]).split())
+    if "mos_range" in stored:
+        described["mos_range"] = _mos_range(stored["mos_range"], path)
     described["simulated"] = stored.get("simulated") is True
     if described["simulated"] and {"recipe_version", "seed"} <= stored.keys():
         described["recipe"] = f"recipe {stored['recipe_version']}, seed {stored['seed']}"
     return described
 
 
-def _from_readme(root: Path) -> dict[str, str]:
+def _from_readme(root: Path) -> dict[str, Any]:
     """Take the description from ``README.md``: its first line cites, the rest is not parsed."""
     path = root / "README.md"
-    if not path.is_file():
-        return {"description": "", "citation": "", "licence": "not stated"}
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    text = [" ".join(line.split()).lstrip("# ") for line in lines if line.strip()]
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    lines = [" ".join(line.split()).lstrip("# ") for line in text.split("\n") if line.strip()]
     return {
-        "description": " ".join(text),
-        "citation": text[0] if text else "",
-        "licence": "see the dataset's README.md",
+        "description": " ".join(lines),
+        "citation": lines[0] if lines else "",
+        "licence": "see the dataset's README.md" if path.is_file() else "not stated",
     }
 
 

@@ -3,21 +3,18 @@
 Layout::
 
     jp2k/ jpeg/ wn/ gblur/ fastfading/     img1.bmp, img2.bmp, ... and info.txt
-    refimgs/                               the 29 pristine images
     dmos.mat                               dmos, orgs
     dmos_realigned.mat                     dmos_new, dmos_std, orgs
-    refnames_all.mat                       refnames_all
+    refnames_all.mat                       refnames_all, the pristine image of every entry
 
 Every variable has 982 entries: the images of the five folders in the order above, each folder's by
 number. ``orgs`` is 1 for the 203 entries that are copies of a pristine image; they are left out, so
 that 779 remain. The realigned differential scores are preferred to those of ``dmos.mat``, which
 come without deviations. A differential score (DMOS) is lower for the better image, and its scale
-ends at 100: ``mos`` is 100 - DMOS. Some realigned scores leave the scale on either side, by at
-most 12, and so do these differences.
+ends at 100: ``mos`` is 100 - DMOS. Some realigned scores leave the scale, by at most 12.
 
-The pristine image of every entry is in ``refnames_all``. ``info.txt`` repeats it in lines of
-pristine image, image and a parameter, in any order; a folder where half of them or more disagree
-belongs to other scores and is refused. No split is published.
+``info.txt`` repeats the pristine images in lines of pristine image, image and a parameter; a folder
+where half of them or more disagree belongs to other scores and is refused.
 """
 
 from pathlib import Path, PurePosixPath
@@ -25,7 +22,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
@@ -36,56 +33,49 @@ WORST = 100
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the scores of LIVE.
-
-    Args:
-        root: The dataset's folder.
-
-    Returns:
-        See :func:`tsniqa.data.readers.layout.rows`.
+    """Read the scores.
 
     Raises:
-        DataError: A file or variable is missing or has not 982 entries, or the folders and the
-            scores do not belong together.
+        DataError: A variable has not 982 entries, or the folders and the scores do not belong
+            together.
     """
-    names_path = layout.require(root, "refnames_all.mat")
-    path = layout.require(root, "dmos_realigned.mat", "dmos.mat")
+    names_path = files.require(root, "refnames_all.mat")
+    path = files.require(root, "dmos_realigned.mat", "dmos.mat")
     if path.name.lower() == "dmos_realigned.mat":
-        dmos, copies, std = layout.matlab(path, "dmos_new", "orgs", "dmos_std")
+        dmos, copies, std = files.matlab(path, "dmos_new", "orgs", "dmos_std")
     else:
-        dmos, copies = layout.matlab(path, "dmos", "orgs")
+        dmos, copies = files.matlab(path, "dmos", "orgs")
         std = np.full(dmos.shape, np.nan)
-    (pristine,) = layout.matlab(names_path, "refnames_all")
-    total = sum(FOLDERS.values())
+    (pristine,) = files.matlab(names_path, "refnames_all")
+    images = [
+        f"{folder}/img{number}.bmp"
+        for folder, count in FOLDERS.items()
+        for number in range(1, count + 1)
+    ]
     for place, values in [(path, dmos), (path, copies), (path, std), (names_path, pristine)]:
-        if values.shape != (total,):
+        if values.shape != (len(images),):
             raise DataError(
-                f"{place} has a variable of {values.size} entries, and the release has {total}"
-                " images; get the file of release 2"
+                f"{place} has a variable of {values.size} entries, and the release has"
+                f" {len(images)} images; get the file of release 2"
             )
     references = [PurePosixPath(str(name).strip().lower()).stem for name in pristine]
-    images = []
-    for folder, count in FOLDERS.items():
-        names = layout.Names(root, folder)
-        numbers = range(1, count + 1)
-        own = dict(zip(numbers, references[len(images) : len(images) + count], strict=True))
-        _compare(layout.find(root, f"{folder}/info.txt"), own)
-        images += [names[f"img{number}.bmp"] for number in numbers]
-    table = layout.rows(images, WORST - layout.numbers(dmos), std=std, reference=references)
+    ours = dict(zip(images, references, strict=True))
+    for folder in FOLDERS:
+        _compare(folder, files.find(root, f"{folder}/info.txt"), ours)
+    mos = WORST - files.numbers(dmos)
+    table = files.rows(root, images, mos, std=std, reference=references)
     return table[copies != 1].reset_index(drop=True)
 
 
-def _compare(path: Path | None, references: dict[int, str]) -> None:
+def _compare(folder: str, path: Path | None, references: dict[str, str]) -> None:
     """Refuse a folder whose ``info.txt`` names other pristine images for most of its images."""
-    if path is None:
-        return
-    lines = [line.lower().split() for line in path.read_text("latin-1").splitlines()]
+    text = path.read_text("latin-1").lower() if path else ""
+    lines = [line.split() for line in text.splitlines()]
     stated = {
-        line[1]: PurePosixPath(line[0]).stem for line in lines if len(line) > 1
+        f"{folder}/{line[1]}": PurePosixPath(line[0]).stem for line in lines if len(line) > 1
     }  # the last word is a parameter of the distortion
-    ours = {f"img{number}.bmp": reference for number, reference in references.items()}
-    shared = stated.keys() & ours.keys()
-    other = sum(stated[image] != ours[image] for image in shared)
+    shared = stated.keys() & references.keys()
+    other = sum(stated[image] != references[image] for image in shared)
     if other and other >= len(shared) / 2:
         raise DataError(
             f"{path} names another pristine image than refnames_all.mat for {other} of"

@@ -6,39 +6,30 @@ Layout::
     Data/AllMOS_release.mat      AllMOS_release: their mean opinion scores
     Data/AllStdDev_release.mat   AllStdDev_release: standard deviations of the opinions
     Images/10.bmp, Images/527.bmp, Images/533.JPG, Images/1162.bmp, ...
-    Images/trainingImages/t1.bmp ... t7.bmp
 
 The three variables are in the same order. Scores run from 0 to 100, higher is better. The first
-seven entries are the images that observers were trained with; like everyone who uses the dataset,
-the reader leaves them out, which leaves 1,162. Every photograph is its own content, and no split
-is published.
+seven entries, t1 to t7, are the images that observers were trained with; like everyone who uses the
+dataset, the reader leaves them out, which leaves 1,162.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 TRAINING_IMAGES = ["t1", "t2", "t3", "t4", "t5", "t6", "t7"]
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the ratings of LIVE Challenge.
-
-    Args:
-        root: The dataset's folder.
-
-    Returns:
-        See :func:`tsniqa.data.readers.layout.rows`.
+    """Read the ratings.
 
     Raises:
-        DataError: A file or variable is missing, the variables have different lengths, or the
-            training images do not come first.
+        DataError: The variables have different lengths, or the training images do not come first.
     """
     images, mos, std = (
-        layout.matlab(layout.require(root, f"Data/{variable}.mat"), variable)[0].ravel()
+        files.matlab(files.require(root, f"Data/{variable}.mat"), variable)[0].ravel()
         for variable in ("AllImages_release", "AllMOS_release", "AllStdDev_release")
     )
     if not len(images) == len(mos) == len(std):
@@ -50,8 +41,9 @@ def read(root: Path) -> pd.DataFrame:
     if first != TRAINING_IMAGES:
         raise DataError(
             f"{root}/Data/AllImages_release.mat must begin with the seven training images t1 to t7"
-            f" (it begins with {', '.join(map(str, images[:3]))}); get the official release"
+            f" (it begins with {', '.join(map(str, images[:3]))}); {files.OFFICIAL}"
         )
-    names = layout.Names(root, "Images")
     rated = slice(len(TRAINING_IMAGES), None)
-    return layout.rows([names[str(name)] for name in images[rated]], mos[rated], std=std[rated])
+    return files.rows(
+        root, [f"Images/{name}" for name in images[rated]], mos[rated], std=std[rated]
+    )

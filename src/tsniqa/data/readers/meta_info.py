@@ -2,13 +2,8 @@
 
 Put one ``meta_info_<Name>Dataset.csv`` into the folder that its image names are relative to (the
 toolbox's ``dataroot_target``). Its first line names the columns, in upper or lower case; fields are
-separated by commas, or by tabs where the first line has no comma. Read are, by their names,
-
-- the image: ``dist_name``, ``img_name``, ``img_name/patch_name``, ``img_path``, ``image_name``,
-  ``image name`` or ``name``;
-- the rating: ``mos``, ``score``, ``elo_score`` or ``dmos``;
-- if they are there, its standard deviation, ``std``, and the pristine image, ``ref_name``,
-  ``hq_name``, ``ref_img`` or ``reference``, which images of the same content share.
+separated by commas, or by tabs where the first line has no comma. Read are the columns
+:data:`IMAGE`, :data:`RATING` and, if they are there, :data:`STD` and :data:`REFERENCE`.
 
 The split is the column ``official_split``, else ``split``, else the only other column whose name
 has ``split`` in it; values are train, val and test, or 0, 1 and 2. The toolbox's ten random splits
@@ -16,22 +11,22 @@ has ``split`` in it; values are train, val and test, or 0, 1 and 2. The toolbox'
 split without all three parts, as this study draws such splits itself.
 
 **Which end of the scale is better the table does not say**: the toolbox keeps that in its own
-configuration. Three of its tables are lower-is-better there, and LIVE's although its column is
-called ``mos``. These are known by their file names and turned round by ``top - value``, where top
-is the upper end of the scale that the toolbox states: ``meta_info_CSIQDataset.csv`` (1),
-``meta_info_LIVEIQADataset.csv`` and ``meta_info_LIVEMDDataset.csv`` (100). KADID-10k's ``dmos`` is
-higher-is-better. A column ``dmos`` in any other file is refused; everything else is taken as
-higher-is-better.
+configuration. Its lower-is-better tables are known by their file names and turned round by
+``top - value``, where top is the upper end of the scale that the toolbox states; one of them calls
+its column ``mos``. A column ``dmos`` in any other file than KADID-10k's is refused; everything else
+is taken as higher-is-better.
 
 The table of LIVE Challenge lists seven training images (``t1.bmp`` to ``t7.bmp``) that lie
 elsewhere and that the toolbox leaves out; remove these rows, or use the official layout.
 """
 
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+import numpy as np
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 from tsniqa.data.task import PARTS
 from tsniqa.errors import DataError
 
@@ -39,6 +34,7 @@ IMAGE = (
     "dist_name", "img_name", "img_name/patch_name", "img_path", "image_name", "image name", "name",
 )  # fmt: skip
 RATING = ("mos", "score", "elo_score", "dmos")
+STD = ("std",)
 REFERENCE = ("ref_name", "hq_name", "ref_img", "reference")
 SPLIT = ("official_split", "official split", "split")
 
@@ -63,16 +59,10 @@ def table_of(root: Path) -> Path | None:
 def read(root: Path) -> pd.DataFrame:
     """Read the dataset that a folder's only meta-information table describes.
 
-    Args:
-        root: The folder of the table and its images.
-
-    Returns:
-        The rows in the order of the table; see :func:`tsniqa.data.readers.layout.rows`.
-
     Raises:
-        DataError: There is no table or there are several; a column is missing or there are several
-            for the same thing; an image's name leaves the folder; a part of the split is unknown;
-            nothing tells which end of the scale is better.
+        DataError: There are several tables; a column is missing or there are several for the same
+            thing; an image's name leaves the folder; a part of the split is unknown; nothing tells
+            which end of the scale is better.
     """
     tables = _tables(root)
     if len(tables) != 1:
@@ -84,63 +74,50 @@ def read(root: Path) -> pd.DataFrame:
     path = tables[0]
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         tabs = "," not in file.readline()
-    table = layout.csv_table(path, [], sep="\t" if tabs else ",")
+    table = files.csv_table(path, [], sep="\t" if tabs else ",")
     table.columns = table.columns.str.lower()
-    image = _column(table, IMAGE, path)
-    rating = _column(table, RATING, path)
-    std = _column(table, ("std",), path, required=False)
-    reference = _column(table, REFERENCE, path, required=False)
-    return layout.rows(
-        _images(root, table[image], path),
-        _higher_is_better(table[rating], path),
-        std=table.get(std),
-        reference=table.get(reference),
+    image, rating, std, reference = (
+        _column(table, names, path) for names in (IMAGE, RATING, STD, REFERENCE)
+    )
+    for names, column in ((IMAGE, image), (RATING, rating)):
+        if column is None:
+            raise DataError(
+                f"{path} has none of the columns {', '.join(names)} (it has {', '.join(table)});"
+                " its first line must name the columns"
+            )
+    return files.rows(
+        root,
+        [_inside(root, name, path) for name in image],
+        _higher_is_better(rating, path),
+        std=std,
+        reference=reference,
         split=_split(table, path),
     )
 
 
 def _tables(root: Path) -> list[Path]:
     entries = sorted(Path(root).iterdir()) if Path(root).is_dir() else []
-    names = {path: path.name.lower() for path in entries}
-    return [
-        path
-        for path, name in names.items()
-        if name.startswith("meta_info") and name.endswith(".csv")
-    ]
+    return [path for path in entries if fnmatch(path.name.lower(), "meta_info*.csv")]
 
 
-def _column(
-    table: pd.DataFrame, names: tuple[str, ...], path: Path, required: bool = True
-) -> str | None:
-    """Return the only column that has one of several names; None if there may be none."""
+def _column(table: pd.DataFrame, names: tuple[str, ...], path: Path) -> pd.Series | None:
+    """Return the only column that has one of several names, or None."""
     found = [column for column in table if column in names]
     if len(found) > 1:
         raise DataError(f"{path} has the columns {' and '.join(found)} for the same; keep one")
-    if not found and required:
-        raise DataError(
-            f"{path} has none of the columns {', '.join(names)} (it has {', '.join(table)});"
-            " its first line must name the columns"
-        )
-    return found[0] if found else None
+    return table[found[0]] if found else None
 
 
-def _images(root: Path, names: pd.Series, path: Path) -> list[str]:
-    """Return the images' paths as they are spelled on disk."""
-    folders: dict[str, layout.Names] = {}
-    images = []
-    for name in names:
-        parts = PurePosixPath(name).parts
-        if not parts or parts[0] == "/" or ".." in parts or PureWindowsPath(name).drive:
-            raise DataError(f"{path}: the image '{name}' is no path inside {root}; correct it")
-        folder = "/".join(parts[:-1])
-        if folder not in folders:
-            folders[folder] = layout.Names(root, folder)
-        images.append(folders[folder][parts[-1]])
-    return images
+def _inside(root: Path, name: str, path: Path) -> str:
+    """Return an image's path, or refuse one that leaves the folder."""
+    parts = PurePosixPath(name).parts
+    if not parts or parts[0] == "/" or ".." in parts or PureWindowsPath(name).drive:
+        raise DataError(f"{path}: the image '{name}' is no path inside {root}; correct it")
+    return "/".join(parts)
 
 
-def _higher_is_better(values: pd.Series, path: Path) -> pd.Series:
-    name, ratings = path.name.lower(), pd.Series(layout.numbers(values))
+def _higher_is_better(values: pd.Series, path: Path) -> np.ndarray:
+    name, ratings = path.name.lower(), files.numbers(values)
     if name in TOP_OF_LOWER_IS_BETTER:
         return TOP_OF_LOWER_IS_BETTER[name] - ratings
     if values.name == "dmos" and name not in DMOS_HIGHER_IS_BETTER:
@@ -151,7 +128,7 @@ def _higher_is_better(values: pd.Series, path: Path) -> pd.Series:
     return ratings
 
 
-def _split(table: pd.DataFrame, path: Path) -> list[str] | None:
+def _split(table: pd.DataFrame, path: Path) -> pd.Series | None:
     """Return the published split, or None where there is none with all three parts."""
     columns = [column for column in table if "split" in column and "_seed" not in column]
     chosen = [column for column in SPLIT if column in columns] or columns
@@ -163,11 +140,11 @@ def _split(table: pd.DataFrame, path: Path) -> list[str] | None:
             " split; give the one to use that name"
         )
     values = table[chosen[0]].str.lower()
-    strange = [value for value in values if value not in _PART]
-    if strange:
+    strange = values[~values.isin(list(_PART))]
+    if len(strange):
         raise DataError(
-            f"{path}: '{strange[0]}' in the column {chosen[0]} is no part of a split; use"
+            f"{path}: '{strange.iloc[0]}' in the column {chosen[0]} is no part of a split; use"
             f" {', '.join(PARTS)} or 0, 1, 2"
         )
-    parts = [_PART[value] for value in values]
+    parts = values.map(_PART)
     return parts if set(parts) >= set(PARTS) else None

@@ -2,23 +2,18 @@
 
 Layout::
 
-    Annotations/MOS and Image attribute scores.xlsx
-    Annotations/Scene category labels.xlsx, Annotations/EXIF_tags.xlsx   (not read)
+    Annotations/MOS and Image attribute scores.xlsx   (with underscores in some copies)
     TestImage/00001.jpg ... TestImage/11125.jpg
 
 The first sheet has its header in the first row; ``Image name`` and ``MOS`` (0 to 100, higher is
-better) are read, the attributes are not. The workbook has no standard deviations: the authors
-shared them later in a file of its own, so ``std`` is empty. A copy of the workbook with
-underscores in its name circulates too. Every photograph is its own content, none is left out, and
-no split is published.
+better) are read, the attributes are not. There are no standard deviations.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from tsniqa.data.readers import layout
-from tsniqa.errors import DataError
+from tsniqa.data.readers import files
 
 WORKBOOKS = (
     "Annotations/MOS and Image attribute scores.xlsx",
@@ -27,26 +22,8 @@ WORKBOOKS = (
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the ratings of SPAQ.
-
-    Args:
-        root: The dataset's folder.
-
-    Returns:
-        See :func:`tsniqa.data.readers.layout.rows`.
-
-    Raises:
-        DataError: The workbook is missing, is none, or lacks a column.
-    """
-    path = layout.require(root, *WORKBOOKS)
-    sheet = layout.spreadsheet(path, dtype={"Image name": str})
-    sheet.columns = [str(column).strip() for column in sheet.columns]
-    for needed in ("Image name", "MOS"):
-        if needed not in sheet:
-            raise DataError(
-                f"{path} lacks the column {needed} in its first row (it has"
-                f" {', '.join(sheet.columns)}); get the official workbook"
-            )
+    """Read the workbook."""
+    path = files.require(root, *WORKBOOKS)
+    sheet = files.spreadsheet(path, ["Image name", "MOS"], dtype={"Image name": str})
     sheet = sheet[sheet["Image name"].notna()]
-    names = layout.Names(root, "TestImage")
-    return layout.rows([names[name.strip()] for name in sheet["Image name"]], sheet["MOS"])
+    return files.rows(root, "TestImage/" + sheet["Image name"].str.strip(), sheet["MOS"])

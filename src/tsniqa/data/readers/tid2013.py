@@ -5,12 +5,9 @@ Layout::
     mos_with_names.txt                  lines of score and image, such as "5.51429 I01_01_1.bmp"
     mos_std.txt                         the deviation of every score, in the same order
     distorted_images/i01_01_1.bmp ...   content, distortion type (1 to 24) and level (1 to 5)
-    reference_images/I01.BMP ...        the 25 pristine images
 
-The list and the folder spell names with different case (``I01_01_1.bmp``, ``i01_01_1.bmp``,
-``.BMP``), and the last content differs from the others in that, too; case is ignored. Scores are
-mean opinion scores from 0 to 9, higher is better. The content is the first number of the name, with
-which the pristine image is called as well. No image is left out, and no split is published.
+The list and the folder spell names with different case. Scores are mean opinion scores from 0 to 9,
+higher is better. The content is the first number of the name.
 """
 
 import re
@@ -18,38 +15,30 @@ from pathlib import Path
 
 import pandas as pd
 
-from tsniqa.data.readers import layout
+from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 NAME = re.compile(r"i(\d\d)_\d\d_\d\.bmp", re.IGNORECASE)
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the scores of TID2013.
-
-    Args:
-        root: The dataset's folder.
-
-    Returns:
-        See :func:`tsniqa.data.readers.layout.rows`.
+    """Read the two lists.
 
     Raises:
-        DataError: One of the two lists is missing, they do not have the same length, or a line has
-            no image.
+        DataError: They do not have the same length, or a line has no image.
     """
-    path = layout.require(root, "mos_with_names.txt")
-    deviations_path = layout.require(root, "mos_std.txt")
-    names = layout.Names(root, "distorted_images")
+    path = files.require(root, "mos_with_names.txt")
+    deviations_path = files.require(root, "mos_std.txt")
     images, scores, references = [], [], []
     for words in _lines(path):
         match = NAME.fullmatch(words[-1])
         if len(words) != 2 or match is None:
             raise DataError(
                 f"{path} has the line '{' '.join(words)}', and a line is a score and an image such"
-                " as I01_01_1.bmp; get the official file"
+                f" as I01_01_1.bmp; {files.OFFICIAL}"
             )
         scores.append(words[0])
-        images.append(names[words[1]])
+        images.append(f"distorted_images/{words[1]}")
         references.append(f"I{match[1]}")
     deviations = [words[0] for words in _lines(deviations_path)]
     if len(deviations) != len(images):
@@ -57,7 +46,7 @@ def read(root: Path) -> pd.DataFrame:
             f"{deviations_path} has {len(deviations)} lines and {path.name} has {len(images)}; get"
             " both from the same archive"
         )
-    return layout.rows(images, scores, std=deviations, reference=references)
+    return files.rows(root, images, scores, std=deviations, reference=references)
 
 
 def _lines(path: Path) -> list[list[str]]:

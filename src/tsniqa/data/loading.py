@@ -1,0 +1,94 @@
+"""Loading a task by its name: a drawn one of the mini benchmark, or a folder under a data root."""
+
+from pathlib import Path
+
+from tsniqa.data import catalogue
+from tsniqa.data.cards import load_cards
+from tsniqa.data.readers import labels_csv
+from tsniqa.data.split_files import import_split
+from tsniqa.data.splits import resplit
+from tsniqa.data.task import Task
+from tsniqa.errors import ConfigError, DataError, unknown_name
+from tsniqa.paths import cache_folder
+
+
+def load_task(
+    name: str, data_root: Path, seed: int, split: str = "given", splits_from: Path | None = None
+) -> Task:
+    """Load a task by name.
+
+    A mini task is made on first use and kept in :func:`tsniqa.paths.cache_folder`; any other
+    name is a dataset under ``data_root``, see :func:`tsniqa.data.catalogue.locate`.
+
+    Args:
+        name: One of :func:`task_names`.
+        data_root: Folder that holds one folder a dataset.
+        seed: Seed of the run; a mini task is drawn from it, a dataset of images ignores it.
+        split: ``"given"``, or ``"0"`` to ``"9"`` for a re-split by reference. Where nobody gave a
+            split, ``"given"`` is split 0.
+        splits_from: Folder of published split files (:mod:`tsniqa.data.split_files`) whose split
+            replaces it, or None.
+
+    Returns:
+        The task, not yet checked (see :func:`tsniqa.data.task.check_task`).
+
+    Raises:
+        ConfigError: Unknown name or split, a name that is a path, or both kinds of split.
+        DataError: The dataset's table cannot be used, or it is catalogued and not there.
+    """
+    from tsniqa.synthetic import benchmark
+
+    if not name.strip() or name in (".", "..") or "/" in name or "\\" in name:
+        raise ConfigError(
+            f"task name '{name}' must be the plain name of a folder under {data_root}, not a path"
+        )
+    if name in benchmark.MINI_TASKS:
+        task = labels_csv.read(name, benchmark.make_task(name, seed, cache_folder("mini")))
+    elif source := catalogue.locate(name, data_root):
+        task = catalogue.read(source)
+        if (task.table["split"] == "").all():
+            task = resplit(task, "0")
+    else:
+        raise not_found(name, data_root)
+    if splits_from is None:
+        return resplit(task, split)
+    if split != "given":
+        raise ConfigError(
+            f"split '{split}' and the split files in {splits_from} exclude each other; give one"
+        )
+    return import_split(task, splits_from)
+
+
+def not_found(name: str, data_root: Path) -> ConfigError | DataError:
+    """Build the error for a dataset that is not there, to be raised by the caller.
+
+    Args:
+        name: What was asked for.
+        data_root: Where it was looked for.
+
+    Returns:
+        For a catalogued dataset, where it is expected and how to get it; else the names there are.
+    """
+    card = load_cards().get(name)
+    if card is None:
+        return unknown_name("task", name, task_names(data_root))
+    return DataError(
+        f"dataset '{name}' is not under {data_root}: neither a folder '{name}' nor"
+        f" {' or '.join(repr(folder) for folder in card.folders)} with {' or '.join(card.markers)}"
+        f" in it; {card.how}"
+    )
+
+
+def task_names(data_root: Path) -> list[str]:
+    """List the tasks that are there: mini tasks, then the datasets under a data root.
+
+    Args:
+        data_root: Folder that holds one folder a dataset; it need not exist.
+
+    Returns:
+        The mini tasks in the benchmark's order, then the datasets, catalogued ones first.
+    """
+    from tsniqa.synthetic import benchmark
+
+    found = [source.name for source in catalogue.sources(data_root)]
+    return [*benchmark.MINI_TASKS, *(name for name in found if name not in benchmark.MINI_TASKS)]

@@ -1,0 +1,202 @@
+"""What the readers share: finding and reading the files of a dataset, and forming its rows.
+
+Archives are unpacked on systems that do and do not tell upper from lower case, so every file is
+looked for in any case, and the name on disk is what a task stores.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from tsniqa.errors import DataError, one_line
+
+OFFICIAL = "get the official file again"
+"""What to do about a file that is not as its authors made it."""
+
+
+def find(root: Path, *names: str) -> Path | None:
+    """Find the first of several files or folders, in any case.
+
+    Args:
+        root: The dataset's folder.
+        *names: Relative paths with ``/``, in order of preference.
+
+    Returns:
+        The path as it is spelled on disk, or None.
+    """
+    for name in names:
+        place: Path | None = Path(root)
+        for part in PurePosixPath(name).parts:
+            place = _entry(place, part) if place is not None else None
+        if place is not None:
+            return place
+    return None
+
+
+def require(root: Path, *names: str) -> Path:
+    """Find the first of several files or folders (see :func:`find`), or say what is missing.
+
+    Raises:
+        DataError: None of them is there.
+    """
+    found = find(root, *names)
+    if found is None:
+        raise DataError(
+            f"{root} lacks {' or '.join(names)}; unpack the dataset's archive there as it comes"
+        )
+    return found
+
+
+def _entry(folder: Path, name: str) -> Path | None:
+    entries = folder.iterdir() if folder.is_dir() else ()
+    same = [path for path in entries if path.name.lower() == name.lower()]
+    return min(same, key=lambda path: (path.name != name, path.name), default=None)
+
+
+def matlab(path: Path, *variables: str) -> list[np.ndarray]:
+    """Read variables of a MATLAB file (up to version 7.2).
+
+    Args:
+        path: The file.
+        *variables: Their names.
+
+    Returns:
+        The arrays, squeezed; a cell array of texts becomes an object array of ``str``.
+
+    Raises:
+        DataError: The file is damaged or lacks a variable.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content = loadmat(path, squeeze_me=True, chars_as_strings=True)
+    except (MatReadError, ValueError, TypeError, OSError, NotImplementedError) as error:
+        raise _unreadable(path, error, OFFICIAL) from None
+    _require_names("variable", variables, content, path, OFFICIAL)
+    return [np.atleast_1d(content[name]) for name in variables]
+
+
+def spreadsheet(path: Path, needs: Sequence[str] = (), **options: object) -> pd.DataFrame:
+    """Read an .xls or .xlsx workbook's sheet; its content decides which of the two it is.
+
+    Args:
+        path: The file.
+        needs: Columns it must have; the case and the spaces of their titles do not matter.
+        **options: Passed to :func:`pandas.read_excel`.
+
+    Raises:
+        DataError: The file is not a workbook, or lacks a column.
+    """
+    try:
+        with warnings.catch_warnings():
+            # openpyxl warns of styles it does not know, pandas of its coming engine for .xls
+            warnings.simplefilter("ignore")
+            with path.open("rb") as file:
+                sheet = pd.read_excel(file, **options)
+    except Exception as error:  # the two engines share no exception class
+        raise _unreadable(path, error, OFFICIAL) from None
+    if needs:
+        titles = [" ".join(str(title).split()) for title in sheet.columns]
+        known = {name.lower(): name for name in needs}
+        sheet.columns = [known.get(title.lower(), title) for title in titles]
+        _require_names("column", needs, sheet, path, OFFICIAL)
+    return sheet
+
+
+def csv_table(
+    path: Path, needs: Sequence[str], remedy: str = OFFICIAL, **options: object
+) -> pd.DataFrame:
+    """Read a CSV file as text, with stripped column names and values.
+
+    Args:
+        path: The file.
+        needs: Columns it must have.
+        remedy: What to do about a file that is not as it should be, for the message.
+        **options: Passed to :func:`pandas.read_csv`.
+
+    Returns:
+        A table of texts, empty where a row is too short.
+
+    Raises:
+        DataError: The file cannot be read or lacks a column.
+    """
+    defaults = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+    try:
+        table = pd.read_csv(path, **(defaults | options))
+    except (ValueError, OSError) as error:
+        raise _unreadable(path, error, remedy) from None
+    table.columns = [str(column).strip() for column in table.columns]
+    _require_names("column", needs, table, path, remedy)
+    return table.fillna("").apply(lambda column: column.str.strip())
+
+
+def numbers(values: Sequence[object] | np.ndarray | pd.Series) -> np.ndarray:
+    """Turn values to float64; what is no finite number becomes NaN, for the check to report."""
+    parsed = pd.to_numeric(pd.Series(list(values)), errors="coerce").to_numpy(dtype=np.float64)
+    return np.where(np.isfinite(parsed), parsed, np.nan)
+
+
+def rows(
+    root: Path,
+    image: Iterable[str],
+    mos: Sequence[object] | np.ndarray,
+    *,
+    std: Sequence[object] | np.ndarray | None = None,
+    reference: Sequence[str] | None = None,
+    split: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Form the table that every reader returns.
+
+    Args:
+        root: The dataset's folder.
+        image: Image paths relative to it, with ``/``, in any case.
+        mos: Ratings, higher is better; what is no finite number becomes NaN.
+        std: Standard deviations of the ratings, or None where none are published.
+        reference: Name of the content of each image; None gives every image its own.
+        split: ``train``, ``val`` or ``test`` as published, or None.
+
+    Returns:
+        One row an image with the columns :data:`tsniqa.data.task.COLUMNS`. Images are spelled as on
+        disk; one that is not there keeps its name, and is reported when the task is checked.
+        ``split`` is empty where none is published.
+    """
+    spelled = list(_spelled(Path(root), image))
+    table = pd.DataFrame({"image": spelled, "mos": numbers(mos)})
+    table["std"] = np.nan if std is None else numbers(std)
+    table["reference"] = spelled if reference is None else list(reference)
+    table["split"] = "" if split is None else list(split)
+    return table
+
+
+def _spelled(root: Path, images: Iterable[str]) -> Iterator[str]:
+    """Yield image paths as they are spelled on disk, listing every folder once."""
+    folders: dict[str, tuple[Path, dict[str, str]]] = {}
+    for image in images:
+        folder, _, name = image.rpartition("/")
+        if folder not in folders:
+            place = find(root, folder) or root / folder
+            entries = sorted(place.iterdir()) if place.is_dir() else []
+            names = {path.name.lower(): path.name for path in entries}
+            folders[folder] = place.relative_to(root), names
+        place, names = folders[folder]
+        yield (place / names.get(name.lower(), name)).as_posix()
+
+
+def _require_names(
+    kind: str, needs: Sequence[str], held: Iterable[str], path: Path, remedy: str
+) -> None:
+    """Refuse a file that lacks a column or a variable."""
+    lacking = [name for name in needs if name not in held]
+    if lacking:
+        others = ", ".join(str(name) for name in held if not str(name).startswith("__"))
+        raise DataError(
+            f"{path} lacks the {kind} {' and '.join(lacking)} (it has {others}); {remedy}"
+        )
+
+
+def _unreadable(path: Path, error: Exception, remedy: str) -> DataError:
+    return DataError(f"{path} cannot be read ({one_line(error)}); {remedy}")

@@ -1,0 +1,268 @@
+"""What every strategy is: a model that learns one task after another, and hooks into its learning.
+
+A strategy of one's own derives from :class:`Strategy` or from one of its three families:
+:class:`tsniqa.strategies.tsn.TSN` (what a task owns is kept apart from all others),
+:class:`tsniqa.strategies.multihead.MultiHead` (a head a task on one network that goes on learning)
+and :class:`tsniqa.strategies.sequential.Sequential` (one head, one network).
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from tsniqa.data.task import Task
+from tsniqa.model.backbone import Backbone, Features
+from tsniqa.model.gating import KMeansGate
+from tsniqa.model.heads import LinearHead
+from tsniqa.model.normalization import NormalizationBank
+from tsniqa.model.tsniqa import SHARED, TSNIQA
+from tsniqa.scoring.features import image_features
+from tsniqa.training.context import TrainingContext
+from tsniqa.training.schedules import FinetuneSchedule
+from tsniqa.training.trainer import Batch, Epoch, Source, fit, pair_loss
+
+
+class Learned(NamedTuple):
+    """What a strategy says after it has learned a task.
+
+    Attributes:
+        history: The epochs of both steps.
+        offsets: For every head whose scores changed, its mean score over the training images it
+            was fitted to. Heads that are not named keep the scores they had.
+    """
+
+    history: list[Epoch]
+    offsets: dict[str, float]
+
+
+class ParameterCount(BaseModel):
+    """Numbers of parameters.
+
+    Attributes:
+        learnable_per_task: Values trained when one task is learned.
+        stored_per_task: Values that one more task adds to the model (the gate's included).
+    """
+
+    learnable_per_task: int
+    stored_per_task: int
+
+
+class Lesson(NamedTuple):
+    """A task to learn from, or to be judged by, and the head that scores it.
+
+    Attributes:
+        task: The task.
+        head: Its head, or one that tasks share.
+        counted_as: The task by whose name a schedule counts drawn pairs, if it is another one.
+    """
+
+    task: Task
+    head: LinearHead
+    counted_as: str = ""
+
+
+class Strategy:
+    """A way to learn a sequence of tasks; results depend on the seed and on nothing random else.
+
+    Class attributes that a strategy sets:
+        name: The name it is known by.
+        select: What a task, or all tasks together, own of the network; see
+            :data:`tsniqa.model.normalization.SELECTIONS`.
+        gated: True with one head a task and a gate, False with one shared head.
+        all_at_once: True if it is given all tasks together (``learn`` is then called once, with
+            the last task, and all others as seen); it can then have only the last row of S.
+        order_dependent: True if a later task changes what the heads of earlier ones say; what a
+            subset or another order of the tasks would give is then unknown.
+        main_readout: How its source reads its heads: ``gated``, ``half``, ``oracle``, ``single``.
+        default_weight: Its one main weight where the preset gives none; None if it has none.
+
+    Attributes:
+        context: What the run hands over.
+        model: Everything learned that scoring needs, on a network of its own.
+        carried: Tensors that only the learning of later tasks needs, by name.
+    """
+
+    name: ClassVar[str]
+    select: ClassVar[str] = "everything"
+    gated: ClassVar[bool] = True
+    all_at_once: ClassVar[bool] = False
+    order_dependent: ClassVar[bool] = True
+    main_readout: ClassVar[str] = "gated"
+    default_weight: ClassVar[float | None] = None
+
+    def __init__(self, context: TrainingContext) -> None:
+        """Start with nothing learned."""
+        self.context = context
+        gate = KMeansGate(**context.gate.model_dump()) if self.gated else None
+        backbone = self.own_backbone()
+        bank = NormalizationBank(backbone.network, self.select)
+        self.model = TSNIQA(backbone, gate, bank, context.shorter_side)
+        self.carried: dict[str, Tensor] = {}
+
+    def own_backbone(self) -> Backbone:
+        """Return the network that this strategy may change: a copy of the reference."""
+        return copy.deepcopy(self.context.backbone)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The network, as it is now."""
+        return self.model.backbone
+
+    @property
+    def weight(self) -> float:
+        """The strategy's main weight: the preset's, or its own default."""
+        return self.context.weight_or(self.default_weight)
+
+    def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
+        """Learn the next task of the stream; the seen ones came before it."""
+        raise NotImplementedError
+
+    # Hooks: each does nothing, or the usual, until a strategy replaces it.
+
+    def finetune_schedule(self) -> FinetuneSchedule | None:
+        """Return the schedule of step two, or None if there is none."""
+        return self.context.schedule.full
+
+    def trained(self) -> Sequence[nn.Parameter]:
+        """Return the parameters of the network that step two trains."""
+        return self.model.bank.parameters()
+
+    def companions(self) -> Sequence[tuple[nn.Module, float]]:
+        """Return further modules that learn along in both steps, each with its initial rate."""
+        return []
+
+    def before_task(self, task: Task, seen: Sequence[Task]) -> None:
+        """Prepare step two; the task's head has been warmed up."""
+
+    def task_loss(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch in both steps."""
+        return pair_loss(batch)
+
+    def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
+        """Return what is added to the loss of a batch in step two, with gradient, or None."""
+        return None
+
+    def after_step(self) -> None:
+        """Do what has to follow every step of the optimiser in step two."""
+
+    def after_task(self, task: Task, head: LinearHead) -> None:
+        """Remember what later tasks need of this one; the network is as the task has left it."""
+
+    # What the families are made of.
+
+    def start(self) -> None:
+        """Bring the network to where the next task starts: as all tasks left it, or untouched."""
+        self.model.bank.load(self.model.owner(SHARED))
+
+    def new_head(self, name: str) -> LinearHead:
+        """Draw the initial head of a task, or the shared one, by its name."""
+        generator = torch.Generator().manual_seed(self.context.seed_for(name, "head"))
+        return LinearHead(self.context.backbone.head_width, generator)
+
+    def features(self, task: Task, part: str) -> Features:
+        """Compute features of a part of a task on the network as it is; at first, the reference."""
+        if SHARED in self.model.bank.states:
+            return image_features(self.backbone, self.context.images(task, part).images)
+        return self.context.reference_features(task, part)
+
+    def two_steps(
+        self,
+        task: Task,
+        seen: Sequence[Task],
+        train: Sequence[Lesson],
+        validation: Sequence[Lesson],
+        more: Sequence[Lesson] = (),
+    ) -> list[Epoch]:
+        """Warm heads up with the network fixed, then train heads and network.
+
+        Args:
+            task: The task being learned.
+            seen: The tasks before it.
+            train: What both steps learn from.
+            validation: What both steps are judged by.
+            more: What step two learns from, too.
+        """
+        schedule, stored = self.context.schedule.head, self.context.schedule.on_features
+        history = fit(
+            "head", schedule, self.backbone,
+            self.as_sources(train, "train", stored), self.as_sources(validation, "val", stored),
+            self.seed_of("step one", validation), (), self.companions(), self.task_loss,
+        )  # fmt: skip
+        schedule = self.finetune_schedule()
+        if schedule is None or not schedule.epochs:
+            return history
+        self.before_task(task, seen)
+        return history + fit(
+            "images", schedule, self.backbone,
+            self.as_sources([*train, *more], "train"), self.as_sources(validation, "val"),
+            self.seed_of("step two", validation), self.trained(), self.companions(),
+            self._whole_loss, self.after_step,
+        )  # fmt: skip
+
+    def seed_of(self, step: str, validation: Sequence[Lesson]) -> int:
+        """Derive the seed of a step from what it is judged by."""
+        return self.context.seed_for(" ".join(lesson.task.name for lesson in validation), step)
+
+    def _whole_loss(self, batch: Batch) -> Tensor:
+        loss = self.task_loss(batch)
+        extra = self.extra_loss(batch, loss)
+        return loss if extra is None else loss + extra
+
+    def as_sources(
+        self, lessons: Sequence[Lesson], part: str, stored: bool = False
+    ) -> list[Source]:
+        """Return a part of every lesson's task, with features if they are stored."""
+        return [
+            Source(
+                self.context.images(task, part)._replace(task=counted_as or task.name),
+                head,
+                self.features(task, part).head if stored else None,
+            )
+            for task, head, counted_as in lessons
+        ]
+
+    # What the study asks of every strategy.
+
+    @property
+    def head_names(self) -> list[str]:
+        """Names of the present heads, sorted."""
+        return self.model.tasks
+
+    def parameters(self) -> ParameterCount:
+        """Count what a task costs; at least one task has been learned."""
+        name, head = next(iter(self.model.heads.items()))
+        width = sum(value.numel() for value in head.state_dict().values())
+        trained = self.trained() if self.finetune_schedule() else []
+        stored = 0
+        if self.gated:
+            own = self.model.bank.states.get(name, {})
+            gate = max(map(self.model.gate.stored, self.model.tasks))
+            stored = sum(value.numel() for value in own.values()) + width + gate
+        learnable = sum(value.numel() for value in trained) + width
+        return ParameterCount(learnable_per_task=learnable, stored_per_task=stored)
+
+    def filters_fingerprint(self) -> str:
+        """Return the fingerprint of the network's filters as the tasks so far have left them."""
+        self.start()
+        return self.backbone.filters_fingerprint()
+
+    def state(self) -> dict[str, Tensor]:
+        """Return everything that going on after an interruption needs, as CPU tensors."""
+        state = self.model.state() | {f"carried/{k}": value for k, value in self.carried.items()}
+        return {name: value.detach().cpu().contiguous() for name, value in state.items()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Replace everything learned by what :meth:`state` returned."""
+        prefix, device = "carried/", self.backbone.device
+        own = {name: value for name, value in state.items() if name.startswith(prefix)}
+        self.carried = {name.removeprefix(prefix): v.to(device) for name, v in own.items()}
+        self.model.load_state({name: v for name, v in state.items() if name not in own})
+
+    def save(self, folder: Path) -> None:
+        """Write a model that :meth:`tsniqa.model.tsniqa.TSNIQA.load` reads."""
+        self.model.save(folder)
