@@ -48,7 +48,7 @@ def tsniqa(monkeypatch, capsys):
         (["data", "fetch", "live"], "dataset 'live' has no open download; see https://live.ece"),
         (["data", "check", "csiq", "--root", "/nowhere"], "dataset 'csiq' is not under /nowhere"),
         (["data", "check", "--root", "/nowhere"], "there is no dataset under /nowhere"),
-        (["run", "--set", "gate.clusters"], "'gate.clusters' is no change of a preset"),
+        (["run", "--set", "gate.n_clusters"], "'gate.n_clusters' is no change of a preset"),
         (["run", "--preset", "paper", "--data-root", "/nowhere"], "dataset 'live' is not under"),
     ],
 )

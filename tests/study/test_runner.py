@@ -238,9 +238,9 @@ def failing(world, tmp_path, data_root=None, **fields):
         ({"backbone": "mobilenet"}, "unknown backbone 'mobilenet'; did you mean 'mobilenetv2'?"),
         ({"backbone": "nowhere/card.yml"}, "no backbone card at"),
         ({"split": "10"}, "unknown split '10'"),
-        ({"overrides": {"gate.cluster": 3}}, "unknown override 'gate.cluster'; did you mean"),
-        ({"overrides": {"gate.clusters": 0}}, "gate.clusters: Input should be greater than 0"),
-        ({"overrides": {"gate.clusters": "many"}}, "gate.clusters: Input should be a valid"),
+        ({"overrides": {"gate.n_cluster": 3}}, "unknown override 'gate.n_cluster'; did you mean"),
+        ({"overrides": {"gate.n_clusters": 0}}, "gate.n_clusters: Input should be greater than 0"),
+        ({"overrides": {"gate.n_clusters": "many"}}, "gate.n_clusters: Input should be a valid"),
         ({"overrides": {"gate": 3}}, "preset 'smoke': gate: Input should be a valid dictionary"),
     ],
 )
