@@ -105,7 +105,7 @@ class Prepared:
     """A run with everything it needs, before anything is learned."""
 
     resolved: ResolvedRun
-    setting: TrainingContext
+    context: TrainingContext
     strategy: Strategy
 
     @property
@@ -123,8 +123,8 @@ class Prepared:
 
 def prepare_run(config: RunConfig, data_root: Path, device: str = "cpu", cache=None) -> Prepared:
     resolved = resolve_run(config, data_root, device)
-    setting = study.training_context(resolved, cache)
-    return Prepared(resolved, setting, find_strategy(config.strategy)(setting))
+    context = study.training_context(resolved, cache)
+    return Prepared(resolved, context, find_strategy(config.strategy)(context))
 
 
 @dataclass

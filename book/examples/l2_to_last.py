@@ -7,52 +7,27 @@ EWC with every importance 1. Heads are not pulled, running statistics neither.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from torch import Tensor
 
 from tsniqa.data.task import Task
-from tsniqa.model.backbone import Backbone
-from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.multihead import MultiHead
-from tsniqa.training.pairs import PairBatch
-from tsniqa.training.trainer import ExtraLoss
-
-WEIGHT = 1.0
-"""No published value fits this loss; a round number, chosen before any run and not tuned."""
-
-
-class Pull:
-    """weight x the squared distance to the parameters at which the pull was made.
-
-    Attributes:
-        parameters: Those of the network, live.
-        start: Copies of them as they were.
-        weight: What multiplies the squared distance.
-    """
-
-    def __init__(self, backbone: Backbone, weight: float) -> None:
-        self.parameters = list(backbone.network.parameters())
-        self.start = [parameter.detach().clone() for parameter in self.parameters]
-        self.weight = weight
-
-    def __call__(
-        self, batch: PairBatch, inputs: Tensor, features: Tensor, task_loss: Tensor
-    ) -> Tensor:
-        """Return the penalty at the present parameters; the batch does not matter."""
-        pairs = zip(self.parameters, self.start, strict=True)
-        return self.weight * sum(((now - then) ** 2).sum() for now, then in pairs)
-
-    def after_step(self) -> None:
-        """Do nothing."""
+from tsniqa.training.trainer import Batch
 
 
 class L2ToLast(MultiHead):
-    """Multi-head fine-tuning under a :class:`Pull`, from the second task on."""
+    """Multi-head fine-tuning, pulled back from the second task on."""
 
-    name: ClassVar[str] = "l2-to-last"
-    default_weight: ClassVar[float | None] = WEIGHT
+    name = "l2-to-last"
+    default_weight = 1.0  # no published value fits; a round number, chosen before any run
 
-    def extra_loss(self, task: Task, seen: Sequence[Task], head: LinearHead) -> ExtraLoss | None:
-        """Return the pull; the first task has none, for nothing has been learned yet."""
-        return Pull(self.backbone, self.setting.weight_or(WEIGHT)) if self.heads_ else None
+    def before_task(self, task: Task, seen: Sequence[Task]) -> None:
+        """Remember the parameters that the last task left."""
+        self.left = [parameter.detach().clone() for parameter in self.trained()]
+
+    def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
+        """Return the weighted squared distance to them; the first task has nothing to keep."""
+        if not self.model.tasks:
+            return None
+        pairs = zip(self.trained(), self.left, strict=True)
+        return self.weight * sum(((now - then) ** 2).sum() for now, then in pairs)

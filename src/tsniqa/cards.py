@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tsniqa.errors import ConfigError, WeightsError, unknown_name
+from tsniqa.errors import ConfigError, WeightsError, invalid_content, unknown_name
 from tsniqa.paths import resolve, shipped
 
 WEIGHTS_VARIABLE = "TSNIQA_WEIGHTS"
@@ -111,10 +111,31 @@ def load_card(name: str) -> BackboneCard:
     except (yaml.YAMLError, TypeError) as error:
         raise ConfigError(f"{path} is not a YAML mapping; see data/backbones/mini.yml") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {field}: {first['msg']}") from error
+        raise invalid_content(str(path), error) from error
     return card.located(path.parent)
+
+
+def saved_card(fields: dict, folder: Path, allow_download: bool) -> BackboneCard:
+    """Check the card that a saved model holds: nothing in it may run code or reach a hub unasked.
+
+    Args:
+        fields: The card as the model's description has it.
+        folder: The model's folder, where the weight file may lie, too.
+        allow_download: Whether timm's hub may be asked.
+
+    Raises:
+        WeightsError: The card is not valid, or its weights come from the hub.
+    """
+    try:
+        card = BackboneCard.model_validate(fields)
+    except ValidationError as error:
+        raise WeightsError(str(invalid_content(f"{folder}: backbone", error))) from error
+    if card.weights == "hub" and not allow_download:
+        raise WeightsError(
+            f"{folder}: backbone '{card.model}' comes from timm's hub, which a saved model may "
+            "not reach by itself; allow it with allow_download=True (--allow-download)"
+        )
+    return card.located(folder)
 
 
 def find_weights(name: str, folder: Path) -> Path:
@@ -131,7 +152,7 @@ def find_weights(name: str, folder: Path) -> Path:
         An existing file, or else the place under the project root.
     """
     path = Path(name).expanduser()
-    places = [folder / path, resolve(path)]
+    places = [folder / path, resolve(path), folder / path.name]
     if WEIGHTS_VARIABLE in os.environ:
         own = resolve(os.environ[WEIGHTS_VARIABLE])
         places += [own / path, own / path.name]

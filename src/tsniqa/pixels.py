@@ -123,12 +123,15 @@ def shrink(image: torch.Tensor, limit: int | None) -> torch.Tensor:
     return transforms.resize(image, [limit], antialias=True)
 
 
-def checked(image: torch.Tensor) -> torch.Tensor:
-    """Return a tensor whose values can be pixels: uint8, or floating point in [0, 1].
+def checked(image: torch.Tensor, dimensions: int = 3) -> torch.Tensor:
+    """Return a tensor that is an image [3, H, W] or batch [N, 3, H, W]: uint8, or float in [0, 1].
 
     Raises:
-        DataError: The type or a value is another one.
+        DataError: Shape, type or a value is another one.
     """
+    if image.ndim != dimensions or image.shape[-3] != 3 or not image.numel():
+        wanted = "[3, H, W]" if dimensions == 3 else "[N, 3, H, W]"
+        raise DataError(f"pixels have the shape {list(image.shape)}, not {wanted}; reshape them")
     if image.dtype == torch.uint8:
         return image
     if not image.is_floating_point():
@@ -152,20 +155,21 @@ def as_images(images: Image | Iterable[Image]) -> Iterator[torch.Tensor]:
     Raises:
         DataError: A file cannot be decoded, or a shape, type or value is none of an image.
     """
-    one = isinstance(images, str | Path | PILImage.Image) or getattr(images, "ndim", 4) == 3
+    one = isinstance(images, str | Path | PILImage.Image) or getattr(images, "ndim", 4) < 4
     for image in [images] if one else images:
         if isinstance(image, torch.Tensor):
-            tensor = image
-        elif isinstance(image, np.ndarray):
-            tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0)))
+            yield checked(image.contiguous())
+            continue
+        if isinstance(image, str | Path):
+            image = decode(Path(image))
         elif isinstance(image, PILImage.Image):
-            tensor = torch.from_numpy(np.array(_to_rgb(image, "given"))).permute(2, 0, 1)
-        else:
-            tensor = torch.from_numpy(decode(Path(image))).permute(2, 0, 1)
-        if tensor.ndim != 3 or tensor.shape[0] != 3 or not tensor.numel():
-            shape = tuple(tensor.shape)
-            raise DataError(f"an image has the shape {shape}, channels first; give three channels")
-        yield checked(tensor.contiguous())
+            image = np.array(_to_rgb(ImageOps.exif_transpose(image), "given"))
+        if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3:
+            found = getattr(image, "shape", type(image).__name__)
+            raise DataError(
+                f"{found} is no image; give a path, a PIL image, an array [H, W, 3] or a tensor"
+            )
+        yield checked(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).contiguous())
 
 
 def batches(images: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:

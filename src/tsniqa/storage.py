@@ -1,4 +1,4 @@
-"""A folder of safetensors files and one JSON that describes them, with a digest of every file."""
+"""The folder of a saved model: safetensors files, and a JSON with a digest of every one of them."""
 
 import json
 from collections.abc import Mapping
@@ -14,49 +14,50 @@ from torch import Tensor
 from tsniqa.errors import WeightsError
 from tsniqa.paths import file_digest
 
+DESCRIPTION = "model.json"
+"""The JSON file."""
+
+FORMAT = 2
+"""Version of the folder's layout."""
+
 SUFFIX = ".safetensors"
 
 
 def save_tensors(
-    folder: str | Path, about: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str
+    folder: str | Path, about: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> None:
     """Write tensors and their description; the description comes last.
 
     Args:
         folder: Is made if it is not there.
-        about: What goes into the JSON, beside the digests.
+        about: What goes into the JSON, beside format and digests.
         tensors: By ``<file>/<name>``; the part before the first slash chooses the file.
-        name: The JSON file.
     """
-    folder, files = Path(folder), {}
-    for key, value in tensors.items():
-        file, _, rest = key.partition("/")
-        files.setdefault(file + SUFFIX, {})[rest] = value.detach().cpu().contiguous()
+    folder, digests = Path(folder), {}
     folder.mkdir(parents=True, exist_ok=True)
-    for file, own in files.items():
-        save_file(own, folder / file)
-    digests = {file: file_digest(folder / file) for file in sorted(files)}
-    text = json.dumps({**about, "files": digests}, indent=2)
-    (folder / name).write_text(text + "\n", encoding="utf-8")
+    for file, own in sorted(grouped(tensors).items()):
+        path = folder / (file + SUFFIX)
+        save_file({key: value.detach().cpu().contiguous() for key, value in own.items()}, path)
+        digests[path.name] = file_digest(path)
+    text = json.dumps({"format": FORMAT, **about, "files": digests}, indent=2)
+    (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
-def load_tensors(folder: str | Path, name: str, what: str) -> tuple[dict[str, Any], dict]:
+def load_tensors(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read what :func:`save_tensors` wrote.
-
-    Args:
-        folder: The folder.
-        name: The JSON file.
-        what: What the folder should be, for the message.
 
     Returns:
         The description, and tensors by ``<file>/<name>``.
 
     Raises:
-        WeightsError: A file is missing, unreadable, or not the one that was saved.
+        WeightsError: A file is missing, unreadable, of another format, or not the one that was
+            saved.
     """
     folder = Path(folder)
     try:
-        about = json.loads((folder / name).read_text(encoding="utf-8"))
+        about = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise ValueError(f"its format is {about['format']}, not {FORMAT}")
         tensors = {}
         for file, digest in about["files"].items():
             if Path(file).name != file or file_digest(folder / file) != digest:
@@ -65,8 +66,17 @@ def load_tensors(folder: str | Path, name: str, what: str) -> tuple[dict[str, An
                 tensors[f"{file.removesuffix(SUFFIX)}/{key}"] = value
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
-        raise WeightsError(f"no {what} in {folder} ({reason}); restore the folder") from error
+        raise WeightsError(f"no saved model in {folder} ({reason}); restore the folder") from error
     return about, tensors
+
+
+def grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Group entries ``<first>/<rest>`` by the first part of their names."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        first, _, rest = key.partition("/")
+        groups.setdefault(first, {})[rest] = value
+    return groups
 
 
 def packed(mask: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from tsniqa import cli
-from tsniqa.data.images import ImageSet
 from tsniqa.model.tsniqa import TSNIQA
 
 
@@ -41,7 +40,7 @@ def tsniqa(monkeypatch, capsys):
         (["run", "--device", "abacus"], "no device 'abacus' here"),
         (["run", "--backbone", "vgg"], "valid backbones: mini,"),
         (["page", "nothing"], "unknown page 'nothing'"),
-        (["score", "none.jpg", "--model", "none"], "image none.jpg is missing"),
+        (["score", "none.jpg", "--model", "none"], "no saved model in"),
         (["sweep", "none.yml"], "no sweep file at"),
         (["data", "make", "mini-live2"], "did you mean 'mini-live'?"),
         (["data", "fetch", "koniq"], "unknown dataset 'koniq'; did you mean 'koniq-10k'?"),
@@ -132,13 +131,16 @@ def test_a_model_gets_one_task_more_and_keeps_the_others_bitwise(tsniqa, world, 
 
 
 def test_images_are_scored_into_a_table(tsniqa, world, saved):
+    code, out, error = tsniqa("score", "none.jpg", "--model", saved)
+    assert (code, out) == (2, "")
+    assert "none.jpg" in error
     images = world.task("gamma").paths("test")[:2]
     code, out, _ = tsniqa("score", *images, "--model", saved, "--readout", "uniform")
     rows = list(csv.DictReader(out.splitlines()))
     assert code == 0
     assert [row["image"] for row in rows] == [str(path) for path in images]
     assert rows[0].keys() == {"image", "score", "weight alpha", "weight beta"}
-    expected = TSNIQA.load(saved).score(ImageSet(images, None), "uniform")
+    expected = TSNIQA.load(saved).predict(images, "uniform")
     assert [float(row["score"]) for row in rows] == pytest.approx(expected, abs=1e-4)
 
 

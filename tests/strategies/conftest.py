@@ -1,11 +1,88 @@
-"""What tests of strategies share."""
+"""What tests of strategies share: learning a few tiny tasks, and what came of it."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
+import torch
 
-from tsniqa.training.context import Setting
+from tsniqa.strategies import Strategy
+from tsniqa.strategies.base import Learned
 
 
-@pytest.fixture
-def tight(monkeypatch):
-    """A memory of 20 images: of the tests' tasks (16 images each) one fits, two do not."""
-    monkeypatch.setattr(Setting, "memory", property(lambda _: 20, lambda _, value: None))
+@dataclass
+class Lessons:
+    """A strategy, the tasks it has learned, and what it said after each."""
+
+    strategy: Strategy
+    tasks: list
+    results: list[Learned]
+
+    @property
+    def context(self):
+        return self.strategy.context
+
+    @property
+    def model(self):
+        return self.strategy.model
+
+    @property
+    def state(self):
+        return {name: value.clone() for name, value in self.strategy.state().items()}
+
+    def go_on(self, task) -> Learned:
+        """Learn one more task."""
+        self.results.append(self.strategy.learn(task, list(self.tasks)))
+        self.tasks.append(task)
+        return self.results[-1]
+
+    def scores(self, part="test", names=None) -> np.ndarray:
+        """Heads' scores of a part of the first task."""
+        images = self.context.images(self.tasks[0], part).images
+        return self.model.read(images, names, gate=False)[0]
+
+    def distances(self) -> np.ndarray | None:
+        """The gate's distances of test images of the first task."""
+        return self.model.read(self.context.images(self.tasks[0], "test").images)[1]
+
+
+@pytest.fixture(scope="session")
+def learn(world):
+    """Learn tasks in an order.
+
+    A strategy is a name or a class. ``to_the_end`` keeps the last epoch whatever its validation,
+    so that there is something to compare; further keywords are fields of the training context, and
+    ``overrides`` and ``seed`` of the run.
+    """
+
+    def run(strategy, order=("alpha", "beta"), *, overrides=None, seed=0, to_the_end=False, **own):
+        name = strategy if isinstance(strategy, str) else "tsn"
+        plan = world.plan(name, order or ("alpha",), seed=seed, overrides=overrides or {})
+        for field, value in own.items():
+            setattr(plan.context, field, value)
+        if to_the_end:
+            steps = dict(plan.context.schedule)
+            last = {name: step.model_copy(update={"keep": "last"}) for name, step in steps.items()}
+            plan.context.schedule = plan.context.schedule.model_copy(update=last)
+        made = plan.strategy if isinstance(strategy, str) else strategy(plan.context)
+        lessons = Lessons(made, [], [])
+        if made.all_at_once and order:
+            lessons.tasks = plan.tasks
+            lessons.results = [made.learn(plan.tasks[-1], plan.tasks[:-1])]
+        else:
+            for task in plan.tasks[: len(order)]:
+                lessons.go_on(task)
+        return lessons
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def equal():
+    """Whether two states are the same bit for bit, but for names with some prefixes."""
+
+    def compare(first, second, but=()):
+        names = [{name for name in one if not name.startswith(but)} for one in (first, second)]
+        return names[0] == names[1] and all(torch.equal(first[n], second[n]) for n in names[0])
+
+    return compare

@@ -1,67 +1,126 @@
-"""Sequential fine-tuning: one network and one head, and filters that move."""
+"""One head on one network: alone, on all tasks at once, with a memory, on a memory alone."""
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+
+from tsniqa.metrics import srcc
+from tsniqa.strategies.joint import Joint
+from tsniqa.strategies.memory import remembered
+from tsniqa.strategies.replay_shared import ReplayShared
+from tsniqa.strategies.sequential import Sequential
+
+NO_STEP_TWO = {"schedule.full.epochs": 0}
+CROPS = {
+    "epochs": 2, "batch": 8, "learning_rate": 0.1, "head_learning_rate": 0.1, "decay_every": 20,
+    "crop": 24, "statistics": "kept",
+}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def steps(world):
-    """The plan, and the state after each task."""
-    plan = world.plan("sequential", ("alpha", "beta"))
-    states = []
-    for step, task in enumerate(plan.tasks):
-        plan.strategy.learn(task, plan.tasks[:step])
-        states.append({k: v.clone() for k, v in plan.strategy.state().items()})
-    return plan, states
+def head(lessons):
+    return lessons.model.heads["shared"].weight.detach()
 
 
-def test_filters_move_and_the_head_goes_on(steps):
-    plan, (first, second) = steps
-    assert plan.strategy.filters_fingerprint() != plan.fingerprints["filters before"]
-    assert not torch.equal(first["head"], second["head"])
+def test_with_no_step_two_the_network_stays_and_the_head_goes_on_from_task_to_task(learn, world):
+    lessons = learn("sequential", overrides=NO_STEP_TWO)
+    assert {epoch.step for one in lessons.results for epoch in one.history} == {"head"}
+    assert lessons.strategy.filters_fingerprint() == world.backbone().filters_fingerprint()
+    again, first = learn("sequential", (), overrides=NO_STEP_TWO), learn(
+        "sequential", ("alpha",), overrides=NO_STEP_TWO
+    )  # fmt: skip
+    again.model.heads = first.model.heads
+    again.go_on(world.task("beta"))
+    assert torch.equal(head(again), head(lessons))
 
 
-def test_the_reference_network_that_strategies_share_stays_as_it_was(steps):
-    plan, _ = steps
-    assert plan.setting.backbone.filters_fingerprint() == plan.fingerprints["filters before"]
+class TestJoint:
+    def test_it_differs_from_separate_in_the_seed_of_the_initial_head_alone(
+        self, learn, world, dataset
+    ):
+        """Both fine-tune the whole network with the same schedule, batches and crops.
+
+        The shared head's seed comes from the name ``shared``; on a task of that very name the two
+        are bitwise the same model.
+        """
+        if not (world.data_root / "shared").exists():
+            dataset(world.data_root / "shared", "noise", seed=8)
+        joint, separate = (learn(name, ("shared",)).state for name in ("joint", "separate"))
+        assert all(torch.equal(joint[k], v) for k, v in separate.items() if k in joint)
+        assert {k for k in separate if k.startswith("bank-")} < joint.keys()
+        other, apart = (learn(name, ("alpha",)).state for name in ("joint", "separate"))
+        assert not torch.equal(other["heads/shared/weight"], apart["heads/alpha/weight"])
+
+    @pytest.mark.parametrize("name", ["joint", "unique"])
+    def test_validation_is_the_mean_over_all_tasks(self, name, learn):
+        lessons = learn(name, ("alpha", "beta", "gamma"))
+        history = lessons.results[0].history
+        best = max(epoch.validation_srcc for epoch in history if epoch.step == "images")
+        values = []
+        for task in lessons.tasks:
+            part = lessons.context.images(task, "val")
+            values.append(srcc(lessons.model.read(part.images)[0][:, 0], part.mos.numpy()))
+        assert np.mean(values) == pytest.approx(best, abs=1e-12)
 
 
-def test_the_order_matters(world, steps):
-    _, states = steps
-    other = world.plan("sequential", ("beta", "alpha"))
-    for step, task in enumerate(other.tasks):
-        other.strategy.learn(task, other.tasks[:step])
-    assert not torch.equal(other.strategy.state()["head"], states[-1]["head"])
+class TestReplay:
+    @pytest.mark.parametrize("strategy", ["replay-shared", "replay-multihead"])
+    def test_step_two_learns_from_each_memory_as_a_source_of_its_own(
+        self, strategy, learn, world, monkeypatch
+    ):
+        lessons, given = learn(strategy, ("beta", "alpha"), memory=20), {}
+        as_sources = type(lessons.strategy).as_sources
+
+        def watch(self, told, part, stored=False):
+            given[part, stored] = told
+            return as_sources(self, told, part, stored)
+
+        monkeypatch.setattr(type(lessons.strategy), "as_sources", watch)
+        lessons.go_on(world.task("gamma"))
+        train, validation = given["train", False], given["val", False]
+        assert [one.task.name for one in train] == ["gamma", "alpha", "beta"]
+        assert [len(one.task.part("train")) for one in train] == [16, 10, 10]
+        assert {one.counted_as or one.task.name for one in train} == {"gamma"}
+        assert [one.task.name for one in validation] == ["gamma"]
+        heads = lessons.model.heads
+        assert all(one.head is heads.get(one.task.name, heads.get("shared")) for one in train)
+
+    @pytest.mark.parametrize("shown", ["features", "crops"])
+    def test_step_one_replays_too_with_a_shared_head(self, learn, shown):
+        own = {"overrides": NO_STEP_TWO | ({"schedule.head": CROPS} if shown == "crops" else {})}
+        plain, lessons = (learn(one, to_the_end=True, **own) for one in (Sequential, ReplayShared))
+        assert not torch.equal(head(lessons), head(plain))
+        assert lessons.strategy.filters_fingerprint() == plain.strategy.filters_fingerprint()
+
+    def test_the_old_task_stays_learned_better_than_without(self, learn):
+        longer = {"schedule.full.epochs": 6, "schedule.full.learning_rate": 0.01}
+        found = {}
+        for name in ("multihead", "replay-multihead"):
+            lessons = learn(name, overrides=longer, to_the_end=True)
+            scores = lessons.scores("train", ["alpha"])[:, 0]
+            found[name] = srcc(scores, lessons.tasks[0].mos("train"))
+        assert found["replay-multihead"] > found["multihead"]
 
 
-def test_every_trained_value_is_counted_and_none_is_added_by_a_task(steps):
-    plan, _ = steps
-    network = sum(p.numel() for p in plan.setting.backbone.network.parameters())
-    count = plan.strategy.parameters()
-    assert (count.learnable_per_task, count.stored_per_task) == (network + 32, 0)
+class TestGDumb:
+    def joint(self, context, tasks):
+        strategy = Joint(context)
+        strategy.learn(tasks[-1], tasks[:-1])
+        return strategy.state()
 
+    @pytest.mark.parametrize("memory", [20, 1000])
+    def test_it_is_joint_learning_on_the_memory(self, learn, equal, memory):
+        lessons = learn("gdumb", ("gamma", "alpha"), memory=memory, to_the_end=True)
+        kept = remembered(lessons.context, lessons.tasks)
+        assert equal(lessons.state, self.joint(lessons.context, kept))
+        whole = self.joint(lessons.context, lessons.tasks)
+        assert equal(lessons.state, whole) == (memory == 1000)
 
-def test_its_file_holds_the_network_and_the_head(steps, tmp_path):
-    plan, states = steps
-    plan.strategy.save(tmp_path)
-    stored = load_file(tmp_path / "sequential.safetensors")
-    assert stored.keys() == states[-1].keys()
-    assert all(torch.equal(stored[name], value) for name, value in states[-1].items())
-
-
-def test_with_no_step_two_the_network_stays_and_the_head_goes_on_from_task_to_task(world):
-    plan = world.plan("sequential", ("alpha", "beta"), overrides={"schedule.full.epochs": 0})
-    first = plan.strategy.learn(plan.tasks[0], [])
-    weight = plan.strategy.head.weight.detach().clone()
-    second = plan.strategy.learn(plan.tasks[1], plan.tasks[:1])
-    assert {epoch.step for epoch in first.history + second.history} == {"head"}
-    assert plan.strategy.filters_fingerprint() == plan.fingerprints["filters before"]
-    again = world.plan("sequential", ("beta",), overrides={"schedule.full.epochs": 0})
-    with torch.no_grad():
-        again.strategy.head.weight.copy_(weight)
-    again.strategy.learn(again.tasks[0], [])
-    assert np.array_equal(
-        again.strategy.state()["head"].numpy(), plan.strategy.state()["head"].numpy()
-    )
+    def test_what_it_learned_before_does_not_matter(self, learn, equal, world):
+        first, spoiled = (learn("gdumb", ("alpha", "beta"), memory=20) for _ in range(2))
+        with torch.no_grad():
+            spoiled.model.heads["shared"].weight.zero_()
+            for value in spoiled.model.bank.states["shared"].values():
+                value.fill_(0.01)
+        for one in (first, spoiled):
+            one.go_on(world.task("gamma"))
+        assert equal(first.state, spoiled.state)

@@ -80,7 +80,10 @@ def test_an_override_of_the_default_is_the_default():
         ({"schedule.nothing.epochs": 3}, "unknown override 'schedule.nothing.epochs'"),
         ({"threads.count": 3}, "unknown override 'threads.count'"),
         ({"": 3}, "unknown override ''"),
-        ({"gate.n_clusters": -1}, "preset 'smoke': gate.n_clusters: Input should be greater than 0"),
+        (
+            {"gate.n_clusters": -1},
+            "preset 'smoke': gate.n_clusters: Input should be greater than 0",
+        ),
         ({"schedule.head.epochs": 1.5}, "schedule.head.epochs: Input should be a valid integer"),
         (
             {"schedule.normalization.statistics": "mine"},

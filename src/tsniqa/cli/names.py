@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tsniqa.cli.options import DATA_ROOT, DataRoot, located
+from tsniqa.cli.options import DATA_ROOT, DataRoot
 
 
 def list_names(data_root: DataRoot = DATA_ROOT) -> None:
@@ -21,5 +21,5 @@ def list_names(data_root: DataRoot = DATA_ROOT) -> None:
     for name, strategy in STRATEGIES.items():
         typer.echo(f"  {name}: {sys.modules[strategy.__module__].__doc__.splitlines()[0]}")
     backbones = sorted(card.stem for card in shipped("backbones").glob("*.yml"))
-    typer.echo(f"tasks\n  {', '.join(task_names(located(data_root)))}")
+    typer.echo(f"tasks\n  {', '.join(task_names(data_root))}")
     typer.echo(f"backbones\n  {', '.join(backbones)}")

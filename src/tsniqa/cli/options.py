@@ -37,12 +37,10 @@ DataRoot = Annotated[
     ),
 ]
 PresetOption = Annotated[str, typer.Option(help="Name of a preset (see: tsniqa list).")]
-ResultsDir = Annotated[Path, typer.Option(help="Folder that receives run records.")]
+ResultsDir = Annotated[
+    Path, typer.Option(callback=from_here, help="Folder that receives run records.")
+]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")]
-ModelFolder = Annotated[Path, typer.Option(help="Folder of a saved model: <record>/model.")]
-
-
-def located(path: Path) -> Path:
-    """Resolve a path: the options' defaults count from the checkout, others from here."""
-    default = path in (DATA_ROOT, RECORDS, PUBLISHED)
-    return resolve(path) if default else Path.cwd() / path.expanduser()
+ModelFolder = Annotated[
+    Path, typer.Option(callback=from_here, help="Folder of a saved model: <record>/model.")
+]

@@ -13,7 +13,7 @@ from tsniqa.cli.options import (
     PresetOption,
     ResultsDir,
     SeedOption,
-    located,
+    from_here,
 )
 from tsniqa.paths import resolve
 
@@ -33,7 +33,11 @@ def run(
     data_root: DataRoot = DATA_ROOT,
     results_dir: ResultsDir = RECORDS,
     splits_from: Annotated[
-        Path | None, typer.Option(help="Folder of published split files to use instead of --split.")
+        Path | None,
+        typer.Option(
+            callback=from_here,
+            help="Folder of published split files to use instead of --split.",
+        ),
     ] = None,
     change: Annotated[
         list[str] | None,
@@ -57,15 +61,15 @@ def run(
         split=split,
         backbone=backbone,
         overrides=parse_overrides(change or []),
-        splits_from=None if splits_from is None else str(located(splits_from)),
+        splits_from=None if splits_from is None else str(splits_from),
     )
-    record = runner.run(config, located(data_root), located(results_dir), device)
+    record = runner.run(config, data_root, results_dir, device)
     typer.echo(f"record: {record.folder}")
     if page:
         parameters = config.model_dump(mode="json") | {"device": device}
         parameters |= {name: parameters[name] or "" for name in ("backbone", "splits_from")}
         folders = {"data_root": data_root, "results_dir": results_dir}
-        parameters |= {name: str(located(path)) for name, path in folders.items()}
+        parameters |= {name: str(path) for name, path in folders.items()}
         name = f"own-{record.description.run_id}"
         path = execute(Page(name=name, notebook="03_continual_run", parameters=parameters))
         typer.echo(f"page: {path} (make book adds it under 'Your own runs')")
@@ -93,17 +97,21 @@ def page(
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(help="A sweep file, such as data/searches/mini.yml.")],
+    file: Annotated[
+        Path,
+        typer.Argument(callback=from_here, help="A sweep file, such as data/searches/mini.yml."),
+    ],
     data_root: DataRoot = DATA_ROOT,
     record: Annotated[
-        Path | None, typer.Option(help="Sweep record; default results/searches/<name>.json.")
+        Path | None,
+        typer.Option(callback=from_here, help="Default: results/searches/<name>.json."),
     ] = None,
 ) -> None:
     """Try the candidates of a sweep file on validation images; finished trials are kept."""
     from tsniqa.study.sweep import load_sweep, run_sweep
 
     default = resolve("results/searches") / f"{file.stem}.json"
-    path = default if record is None else located(record)
+    path = default if record is None else record
     features = resolve(RECORDS) / "features"
-    run_sweep(load_sweep(located(file)), located(data_root), path, features)
+    run_sweep(load_sweep(file), data_root, path, features)
     typer.echo(f"sweep record: {path}")

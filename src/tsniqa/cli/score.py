@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli.options import DATA_ROOT, DataRoot, Device, ModelFolder, SeedOption, located
+from tsniqa.cli.options import DATA_ROOT, DataRoot, Device, ModelFolder, SeedOption, from_here
 from tsniqa.errors import ConfigError
 
 AllowDownload = Annotated[
@@ -28,7 +28,7 @@ def score(
     from tsniqa.model.tsniqa import TSNIQA
     from tsniqa.runtime import find_device
 
-    loaded = TSNIQA.load(located(model), find_device(device), allow_download)
+    loaded = TSNIQA.load(model, find_device(device), allow_download)
     table = loaded.explain(images, readout)  # whole before any row is printed
     weights = [name for name in table if name.startswith("weight ")]
     rows = csv.writer(sys.stdout)
@@ -40,7 +40,10 @@ def score(
 def add(
     task: Annotated[str, typer.Argument(help="Name of the task, its folder under --data-root.")],
     model: ModelFolder,
-    out: Annotated[Path, typer.Option(help="Folder for the extended model; must not exist.")],
+    out: Annotated[
+        Path,
+        typer.Option(callback=from_here, help="Folder for the extended model; must not exist."),
+    ],
     preset: Annotated[str, typer.Option(help="Preset that gives the schedule.")] = "open",
     seed: SeedOption = 0,
     data_root: DataRoot = DATA_ROOT,
@@ -58,20 +61,18 @@ def add(
     from tsniqa.study.config import load_preset
     from tsniqa.training.context import GateOptions, TrainingContext
 
-    if located(out).exists():
-        raise ConfigError(f"{located(out)} exists already; give --out a new folder")
+    if out.exists():
+        raise ConfigError(f"{out} exists already; give --out a new folder")
     chosen = load_preset(preset)
-    loaded = TSNIQA.load(located(model), find_device(device), allow_download)
+    loaded = TSNIQA.load(model, find_device(device), allow_download)
     if loaded.bank.select != TSN.select:
         raise ConfigError(
-            f"the model in {located(model)} was not learned by '{TSN.name}', so a task cannot be "
+            f"the model in {model} was not learned by '{TSN.name}', so a task cannot be "
             "added to it; name one that was"
         )
     if task in loaded.tasks:
-        raise ConfigError(
-            f"the model in {located(model)} knows a task '{task}' already; rename yours"
-        )
-    rated = load_task(task, located(data_root), seed)
+        raise ConfigError(f"the model in {model} knows a task '{task}' already; rename yours")
+    rated = load_task(task, data_root, seed)
     check_task(rated)
     gate = GateOptions(**loaded.gate.get_params())
     decoded = DecodedCache(cache_folder("decoded"), loaded.shorter_side)
@@ -83,6 +84,6 @@ def add(
     strategy.load_state(loaded.state())
     with reproducible(chosen.threads):
         history = strategy.learn(rated, []).history
-    strategy.save(located(out))
+    strategy.save(out)
     best = max(epoch.validation_srcc for epoch in history)
-    typer.echo(f"model: {located(out)} (validation SRCC on {task}: {best:.3f})")
+    typer.echo(f"model: {out} (validation SRCC on {task}: {best:.3f})")

@@ -1,11 +1,7 @@
-"""The frozen backbone: any timm convolutional network, described by a YAML card.
-
-The filters of the network never change while tasks are learned; a fingerprint over every parameter
-outside the normalization layers proves it.
-"""
+"""The frozen backbone: any timm convolutional network, described by a YAML card."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -39,26 +35,27 @@ class Features(NamedTuple):
         """Return them on the CPU."""
         return Features((self.gate[0].cpu(), self.gate[1].cpu()), self.head.cpu())
 
-    @classmethod
-    def joined(cls, parts: Sequence["Features"]) -> "Features":
-        """Put the features of several batches one after another."""
-        gate = [torch.cat([part.gate[i] for part in parts]) for i in range(2)]
-        return cls((gate[0], gate[1]), torch.cat([part.head for part in parts]))
-
 
 class Backbone(nn.Module):
-    """A pretrained network whose parameters are all frozen and which stays in evaluation mode."""
+    """A pretrained network in evaluation mode, all of whose parameters are frozen.
+
+    Its filters never change while tasks are learned; :meth:`filters_fingerprint` proves it.
+    """
 
     def __init__(self, card: BackboneCard, network: nn.Module) -> None:
         super().__init__()
         self.card = card
         self.network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
+    def train(self, mode: bool = True) -> "Backbone":
+        """Stay in evaluation mode; training uses :func:`use_batch_statistics` where it has to."""
+        return super().train(False)
+
     def preprocess(self, images: Tensor) -> Tensor:
-        """Bring images [N, 3, H, W], uint8 or floating point in [0, 1], to the network's input.
+        """Standardise images [N, 3, H, W], uint8 or floating point in [0, 1], by the card.
 
         Returns:
-            Float32 [N, 3, H, W] on the device, in channels-last memory: less the mean, by the std.
+            Float32 [N, 3, H, W] on the network's device, in channels-last memory.
         """
         pixels = images.to(self.device)
         if pixels.is_floating_point():
@@ -73,17 +70,12 @@ class Backbone(nn.Module):
     def forward(self, inputs: Tensor) -> Features:
         """Compute the pooled features of a batch from :meth:`preprocess`."""
         final, maps = self.network.forward_intermediates(inputs)
-        pooled = [normalize(maps[i].float().mean((2, 3)), dim=1) for i in self.card.stages]
         head = final if self.card.head_feature == "final" else maps[self.card.stages[-1]]
+        pooled = [normalize(maps[i].float().mean((2, 3)), dim=1) for i in self.card.stages]
         return Features((pooled[0], pooled[1]), normalize(head.float().mean((2, 3)), dim=1))
 
     def forward_with(self, state: Mapping[str, Tensor], inputs: Tensor) -> Features:
-        """Compute features with some tensors of the network replaced; the network stays as it is.
-
-        Args:
-            state: Replacements by their names in the network, as a bank gives them.
-            inputs: A batch from :meth:`preprocess`.
-        """
+        """Compute features of a batch with a bank's tensors in place of the network's own."""
         replaced = {f"network.{name}": value for name, value in state.items()}
         return functional_call(self, replaced, (inputs,), tie_weights=False)
 
@@ -121,18 +113,11 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
 
 
 def load_backbone(card: BackboneCard | str, device: str = "cpu") -> Backbone:
-    """Build the network of a card with its weights.
-
-    Args:
-        card: From :func:`load_card`, or its name.
-        device: A torch device name.
-
-    Returns:
-        The frozen backbone, in evaluation mode, on the device.
+    """Build the network of a card, or of the card of that name, with its weights.
 
     Raises:
-        ConfigError: timm does not know the architecture or its arguments, or the network has no
-            such stages.
+        ConfigError: There is no such card, timm does not know the architecture or its arguments, or
+            the network has no such stages.
         WeightsError: The weights are missing, fail their checksum, or do not fit.
     """
     card = load_card(card) if isinstance(card, str) else card
@@ -142,7 +127,7 @@ def load_backbone(card: BackboneCard | str, device: str = "cpu") -> Backbone:
     except (AttributeError, IndexError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"backbone '{card.name}': '{card.model}' yields no features at stages "
-            f"{card.stages} ({reason}); correct 'stages', or choose a convolutional network"
+            f"backbone '{card.name}': '{card.model}' yields no features at stages {card.stages} "
+            f"({reason}); correct 'stages', or choose a convolutional network"
         ) from error
     return backbone

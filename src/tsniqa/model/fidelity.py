@@ -1,9 +1,8 @@
 """Learning from pairs: Thurstone's model of a comparison and the fidelity loss.
 
-Two images of one task are compared (Zhang et al., TIP 2024). The model's probability that the first
-is better follows Thurstone's case V with unit variances; the fidelity loss (Tsai et al., SIGIR
-2007) holds it against the human judgement. Only differences of scores enter, so tasks with
-different rating scales need no common one.
+The model's probability that one image of a task is better than another follows Thurstone's case V
+with unit variances; the fidelity loss (Tsai et al., SIGIR 2007) holds it against the human
+judgement. Only differences of scores enter, so tasks need no common rating scale.
 """
 
 import torch
@@ -16,11 +15,8 @@ def thurstone(first: Tensor, second: Tensor) -> Tensor:
     Args:
         first: Scores, any shape, floating point.
         second: Scores of the same or a broadcastable shape.
-
-    Returns:
-        Probabilities in [0, 1]. Written with erfc, which keeps small probabilities exact.
     """
-    # Phi(z) = erfc(-z / sqrt 2) / 2, and z itself carries another 1 / sqrt 2.
+    # Phi(z) = erfc(-z / sqrt 2) / 2, and z has another 1 / sqrt 2; erfc is exact where it is small.
     return 0.5 * torch.erfc((second - first) / 2)
 
 
@@ -30,8 +26,8 @@ def fidelity_loss(probability: Tensor, target: Tensor, epsilon: float = 1e-8) ->
     Args:
         probability: The model's probabilities p_hat in [0, 1], any shape.
         target: The judgements p in [0, 1], same shape.
-        epsilon: Added under both roots, whose slope is infinite at 0. It makes the loss of a
-            perfect prediction about -sqrt(epsilon) instead of 0.
+        epsilon: Added under both roots, whose slope is infinite at 0; a perfect prediction costs
+            about -sqrt(epsilon) instead of 0.
 
     Returns:
         Losses of the same shape, from about 0 to 1.

@@ -56,12 +56,9 @@ class KMeansGate(BaseEstimator):
     def partial_fit(
         self, features: Sequence[np.ndarray], task: str, random_state: int = 0
     ) -> "KMeansGate":
-        """Learn the centroids of one task's training images; other tasks' stay as they are.
+        """Learn the centroids of one task's training images; an earlier entry is replaced.
 
-        Args:
-            features: Of the task's training images.
-            task: The task's name; an existing entry is replaced.
-            random_state: Seed of K-means.
+        What is learned depends on nothing else that the gate knows.
 
         Raises:
             DataError: There are no features, or some are not finite.
@@ -85,25 +82,18 @@ class KMeansGate(BaseEstimator):
         return sorted(self.centroids_)
 
     def transform(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Measure how far images are from every task.
-
-        Returns:
-            Float32 array [N, T, stages]: smallest Euclidean distance of each image to the centroids
-            of each task.
+        """Return the Euclidean distance to the nearest centroid of every task, float32 [N, T, 2].
 
         Raises:
             ConfigError: No task has been fitted.
         """
         if not self.centroids_:
             raise ConfigError("the gate knows no task yet; fit it on at least one task first")
-        columns = [
-            [
-                cdist(stage, centroids).min(axis=1)
-                for stage, centroids in zip(features, self.centroids_[task], strict=True)
-            ]
-            for task in self.tasks_
+        distances = [
+            [cdist(x, centroids).min(axis=1) for x, centroids in zip(features, own, strict=True)]
+            for own in (self.centroids_[task] for task in self.tasks_)
         ]
-        return np.asarray(columns, dtype=np.float32).transpose(2, 0, 1)
+        return np.asarray(distances, dtype=np.float32).transpose(2, 0, 1)
 
     def predict_proba(self, features: Sequence[np.ndarray]) -> np.ndarray:
         """Return the weights [N, T] of the heads, float64, each row summing to 1."""

@@ -20,12 +20,7 @@ class LinearHead(nn.Module):
     """
 
     def __init__(self, width: int, generator: torch.Generator | None = None) -> None:
-        """Draw the initial weight.
-
-        Args:
-            width: Number of channels C of the feature.
-            generator: A CPU generator; without one the weight is drawn from torch's own stream.
-        """
+        """Draw the initial weight of C = ``width`` values, by default from torch's own stream."""
         super().__init__()
         self.weight = nn.Parameter(torch.randn(width, generator=generator) / width**0.5)
 
@@ -34,8 +29,8 @@ class LinearHead(nn.Module):
         return features @ self.weight
 
     def score(self, features: Tensor) -> Tensor:
-        """Return the quality [N] in [-1, 1] of L2-normalised features [N, C]."""
-        return features @ normalize(self.weight, dim=0).to(features.device)
+        """Return the quality [N] in [-1, 1] of L2-normalised features [N, C]; w is a constant."""
+        return features @ normalize(self.weight.detach(), dim=0).to(features.device)
 
     def read(self, features: Features) -> Tensor:
         """Return :meth:`score` of the feature that this kind of head reads."""
@@ -43,9 +38,7 @@ class LinearHead(nn.Module):
 
 
 class RidgeHead(nn.Module):
-    """An affine map of the features of several stages, found by ridge regression.
-
-    It regresses opinions mapped to [-1, 1], and predictions are clipped to that range.
+    """An affine map of the features of several stages to opinions in [-1, 1], clipped to them.
 
     Attributes:
         weight: Float64 vector [D].
@@ -72,8 +65,6 @@ Head = LinearHead | RidgeHead
 
 def make_head(state: Mapping[str, Tensor]) -> Head:
     """Make the head whose ``state_dict`` is given."""
-    if "bias" in state:
-        return RidgeHead(state["weight"], state["bias"])
-    head = LinearHead(len(state["weight"]))
+    head = RidgeHead(**state) if "bias" in state else LinearHead(len(state["weight"]))
     head.load_state_dict(state)
     return head

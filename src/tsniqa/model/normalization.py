@@ -1,9 +1,8 @@
 """The normalization bank: what every task owns of one shared network.
 
-In TSN-IQA (Zhang et al., TIP 2024) a task owns phi_t = {gamma, beta, running mean and variance} of
-every normalization layer, and all convolution filters are shared and frozen. What a task owns is a
-choice, so that controls and rivals are uses of the same bank: nothing (heads alone), statistics,
-gamma and beta, binary masks over the filters (Piggyback), or everything (separate models).
+In TSN-IQA (Zhang et al., TIP 2024) a task owns gamma, beta, running mean and variance of every
+normalization layer; the filters are shared and frozen. Controls and rivals use the same bank for
+nothing (heads alone), statistics, gamma and beta, masks over filters (Piggyback), or everything.
 """
 
 from collections.abc import Callable
@@ -34,42 +33,33 @@ def use_batch_statistics(network: nn.Module, enabled: bool) -> None:
         layer.train(enabled)
 
 
-def affine(network: nn.Module) -> State:
-    """Return gamma and beta of every normalization layer, live."""
-    return {
-        f"{layer_name}.{name}": value
-        for layer_name, layer in normalization_layers(network).items()
-        for name, value in layer.named_parameters(recurse=False)
-    }
-
-
-def statistics(network: nn.Module) -> State:
-    """Return running means and variances, live; nothing reads the batch counters beside them."""
-    return {
-        f"{layer_name}.{name}": value
-        for layer_name, layer in normalization_layers(network).items()
-        for name, value in layer.named_buffers(recurse=False)
-        if name != "num_batches_tracked"
-    }
-
-
-def everything(network: nn.Module) -> State:
-    """Return all parameters and buffers but batch counters, live."""
-    state = network.state_dict(keep_vars=True)
-    return {k: value for k, value in state.items() if not k.endswith("num_batches_tracked")}
-
-
 def masked_layers(network: nn.Module) -> dict[str, nn.Module]:
     """Return all convolutions and linear layers by name: those whose weights can be masked."""
     kinds = (nn.Conv2d, nn.Linear)
     return {name: layer for name, layer in network.named_modules() if isinstance(layer, kinds)}
 
 
+def everything(network: nn.Module) -> State:
+    """Return all parameters and buffers, live, but batch counters, which nothing reads."""
+    state = network.state_dict(keep_vars=True)
+    return {k: value for k, value in state.items() if not k.endswith("num_batches_tracked")}
+
+
+def _normalization(network: nn.Module) -> State:
+    layers = normalization_layers(network)
+    return {k: v for k, v in everything(network).items() if k.rpartition(".")[0] in layers}
+
+
+def _learnable(state: State, wanted: bool = True) -> State:
+    """Return those tensors that learning by gradients changes, or all the others."""
+    return {k: v for k, v in state.items() if isinstance(v, nn.Parameter) is wanted}
+
+
 SELECTIONS: dict[str, Callable[[nn.Module], State]] = {
     "nothing": lambda network: {},
-    "statistics": statistics,
-    "affine": affine,
-    "normalization": lambda network: affine(network) | statistics(network),
+    "statistics": lambda network: _learnable(_normalization(network), False),
+    "affine": lambda network: _learnable(_normalization(network)),
+    "normalization": _normalization,
     "masks": lambda net: {f"{k}.weight": v.weight for k, v in masked_layers(net).items()},
     "everything": everything,
 }
@@ -79,8 +69,7 @@ SELECTIONS: dict[str, Callable[[nn.Module], State]] = {
 class NormalizationBank:
     """One state per task of what is selected of a network.
 
-    States are held on the network's device and in its memory format: swapping copies nothing
-    through the CPU.
+    States are on the network's device, in its memory format: swapping makes no detour.
 
     Attributes:
         network: The shared network, live.
@@ -108,17 +97,15 @@ class NormalizationBank:
         return SELECTIONS[self.select](self.network)
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return the selected tensors that learning by gradients changes, in network order."""
-        return [value for value in self.live().values() if isinstance(value, nn.Parameter)]
+        """Return what of the selection learning by gradients changes, in network order."""
+        return list(_learnable(self.live()).values())
 
     def store(self, task: str) -> None:
         """Keep a copy of what the network holds now as the task's; of nothing, no entry."""
         live = self.live()
-        if not live:
-            return
         if self.select == "masks":
             self.states[task] = {k: packed(live[k] == self.initial[k]) for k in live}
-        else:
+        elif live:
             self.states[task] = _copy(live)
 
     def state(self, task: str | None) -> State:
@@ -132,12 +119,10 @@ class NormalizationBank:
         if task not in self.states:
             raise unknown_name("task", task, self.states)
         own = self.states[task]
-        if self.select == "masks":
-            return {
-                k: torch.mul(w, unpacked(own[k], w.shape).to(w), out=torch.empty_like(w))
-                for k, w in self.initial.items()
-            }
-        return own
+        if self.select != "masks":
+            return own
+        kept = {k: unpacked(own[k], w.shape).to(w) for k, w in self.initial.items()}
+        return {k: torch.mul(w, kept[k], out=torch.empty_like(w)) for k, w in self.initial.items()}
 
     def load(self, task: str | None) -> None:
         """Bring a task's tensors, or with None the initial ones, into the network, in place."""
@@ -152,18 +137,21 @@ class NormalizationBank:
         Raises:
             WeightsError: Names or shapes are not those of the network; nothing is changed then.
         """
-        bits = self.select == "masks"
-        wanted = {
-            k: (-(-w.numel() // 8),) if bits else (*w.shape,) for k, w in self.initial.items()
-        }
-        given = {k: (*value.shape,) for k, value in state.items()}
-        if differing := sorted(k for k, _ in wanted.items() ^ given.items()):
+        bits, like = self.select == "masks", self.initial
+        wanted = {k: (-(-w.numel() // 8),) if bits else tuple(w.shape) for k, w in like.items()}
+        given = {k: tuple(value.shape) for k, value in state.items()}
+        if differing := sorted({k for k, _ in wanted.items() ^ given.items()}):
             raise WeightsError(
                 f"the stored parameters of '{task}' do not fit this network: {len(differing)} names"
                 f" or shapes differ, first '{differing[0]}'; use the backbone they were learned on"
             )
-        like = state if bits else self.initial
+        like = state if bits else like
         self.states[task] = {k: torch.empty_like(like[k]).copy_(v) for k, v in state.items()}
+
+    def apply(self, change: Callable[[Tensor], Tensor]) -> None:
+        """Change every state but packed bits, for instance to the device the network is on now."""
+        for state in [self.initial, *(self.states.values() if self.select != "masks" else [])]:
+            state |= {name: change(value) for name, value in state.items()}
 
 
 def _copy(live: State) -> State:

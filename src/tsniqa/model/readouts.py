@@ -25,13 +25,12 @@ def mix(
 
     Args:
         heads: Float array [N, T], each head's score, tasks in name order.
-        distances: Float array [N, T, stages] of the gate, tasks in the same order; not needed for
-            ``uniform``.
+        distances: The gate's, float array [N, T, stages]; ``uniform`` needs none.
         readout: ``gated`` (sum of gate weights times scores: the paper's method), ``hard`` (the
             head with the largest weight), ``uniform`` (the plain mean), or ``centred`` (gated,
             after every head's mean score over its own training images is subtracted).
-        offsets: Float array [T], those means; needed for ``centred`` alone.
-        temperature: Factor on the distances, see :func:`tsniqa.model.gating.softmin_weights`.
+        offsets: Float array [T], those means; ``centred`` alone needs them.
+        temperature: See :func:`tsniqa.model.gating.softmin_weights`.
 
     Returns:
         Float64 array [N].
@@ -50,13 +49,11 @@ def mix(
     weights = softmin_weights(distances, temperature)
     if readout == "hard":
         return heads[np.arange(len(heads)), weights.argmax(axis=1)]
-    if readout == "centred":
-        heads = heads - offsets
-    return (weights * heads).sum(axis=1)
+    return (weights * (heads - offsets if readout == "centred" else heads)).sum(axis=1)
 
 
 class Skipped(NamedTuple):
-    """What is left when light heads are skipped; float64 arrays [N].
+    """What is left when light heads are skipped; arrays [N].
 
     Attributes:
         scores: Renormalised scores from the heads that were evaluated.
@@ -74,8 +71,8 @@ class Skipped(NamedTuple):
 def skip_heads(heads: np.ndarray, weights: np.ndarray, tolerance: float) -> Skipped:
     """Mix only the heads that matter; the gate's weights are known before any head is evaluated.
 
-    For each image the lightest heads are skipped as long as their total weight stays at or below
-    the tolerance; the heaviest head is always evaluated.
+    For each image the lightest heads are skipped while their total weight is within the tolerance;
+    the heaviest head is always evaluated.
 
     Args:
         heads: Scores [N, T] in [-1, 1].

@@ -1,15 +1,10 @@
 """TSN-IQA as a model: frozen backbone, normalization bank, heads, and the gate that mixes them.
 
-    >>> from tsniqa import TSNIQA
-    >>> model = TSNIQA.load("model")
-    >>> model.predict(["beach.jpg", "forest.png"])  # one score each, higher is better
-    >>> model.explain(["beach.jpg"])  # each head's score, the gate's weights and distances
-
 Models of other strategies are the same object: with one head for all tasks and no gate, or with
 heads on one network that tasks have changed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +12,18 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from tsniqa.cards import saved_card
 from tsniqa.errors import ConfigError, WeightsError, unknown_name
-from tsniqa.model.backbone import Backbone, BackboneCard, Features, fingerprint, load_backbone
+from tsniqa.model.backbone import Backbone, Features, fingerprint, load_backbone
 from tsniqa.model.gating import KMeansGate, softmin_weights
 from tsniqa.model.heads import Head, make_head
 from tsniqa.model.normalization import NormalizationBank, everything
 from tsniqa.model.readouts import MIXTURES, mix
 from tsniqa.pixels import Image, as_images, batches, checked, shrink
-from tsniqa.storage import load_tensors, save_tensors
+from tsniqa.storage import grouped, load_tensors, save_tensors
 
 SHARED = "shared"
 """Name of a head, or of a state of the bank, that all tasks have in common."""
-
-FORMAT = 2
-"""Version of the layout of a saved model."""
 
 BATCH = 16
 """Images a forward pass. Part of a result's last bits, so it is a constant and not an option."""
@@ -67,6 +60,11 @@ class TSNIQA(nn.Module):
         self.heads: dict[str, Head] = {}
         self.offsets: dict[str, float] = {}
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TSNIQA":
+        super()._apply(fn, recurse)
+        self.bank.apply(fn)  # states are no buffers, but go where the network goes
+        return self
+
     @property
     def tasks(self) -> list[str]:
         """Names of the heads, sorted: the order of columns everywhere."""
@@ -80,7 +78,7 @@ class TSNIQA(nn.Module):
 
         Args:
             name: The task's name.
-            head: Its learned head.
+            head: Its head.
             features: Of its n training images under that state, on the CPU.
             gate_features: [n, C3] and [n, C4] of the same images on the untouched network.
             random_state: Seed of the gate's K-means.
@@ -93,54 +91,57 @@ class TSNIQA(nn.Module):
     def keep_head(self, name: str, head: Head, features: Features) -> None:
         """Keep a head, and its mean score over the images of some features, on the CPU."""
         self.heads[name] = head
-        with torch.inference_mode():
-            self.offsets[name] = float(head.read(features).double().mean())
+        self.offsets[name] = float(head.read(features).double().mean())
 
     def owner(self, task: str) -> str | None:
         """Name the state that a task's head is read under; None is the untouched network."""
         return next((name for name in (task, SHARED) if name in self.bank.states), None)
 
-    @property
-    def gated(self) -> bool:
-        """True with one head a task and a gate, False with one shared head."""
-        return self.gate is not None
+    def features(
+        self, images: Tensor, tasks: Iterable[str], gate: bool = True
+    ) -> dict[str | None, Features]:
+        """Pass a batch, shrunk already, through every state that some heads and the gate need.
 
-    def owners(self, tasks: Iterable[str], gate: bool = True) -> list[str | None]:
-        """Name every state that some heads, and the gate if it is wanted, are read under."""
-        return list(dict.fromkeys([*map(self.owner, tasks), *([None] * (gate and self.gated))]))
+        Returns:
+            Features by the state's name; None is the untouched network, which the gate reads.
 
-    def features(self, images: Tensor, owners: Iterable[str | None]) -> dict[str | None, Features]:
-        """Pass a batch [N, 3, H, W] through the network once for every state; by its name."""
-        inputs = self.backbone.preprocess(images)
-        return {o: self.backbone.forward_with(self.bank.state(o), inputs) for o in owners}
+        Raises:
+            ConfigError: No task has been learned.
+        """
+        if not self.heads:
+            raise ConfigError("the model has learned no task yet; add one before scoring")
+        owners = dict.fromkeys([*map(self.owner, tasks), *([None] if gate and self.gate else [])])
+        inputs, forward = self.backbone.preprocess(images), self.backbone.forward_with
+        return {owner: forward(self.bank.state(owner), inputs) for owner in owners}
+
+    def distances(self, features: Features) -> np.ndarray:
+        """Return the gate's distances [N, T, 2] for features on the untouched network."""
+        return self.gate.transform([stage.detach().cpu().numpy() for stage in features.gate])
 
     def forward(self, images: Tensor) -> Tensor:
         """Score a batch: gated (the paper), or by the shared head.
 
-        Gradients reach the images, with the gate's weights as constants.
+        Gradients reach the images; the gate's weights are constants. Where images are shrunk, those
+        in uint8 are rounded once more.
 
         Args:
             images: [N, 3, H, W], uint8 or floating point in [0, 1].
 
         Returns:
-            Float32 [N], in [-1, 1], higher is better.
+            Float32 [N], in [-1, 1], higher is better, on the network's device.
 
         Raises:
-            ConfigError: No task has been learned, or values are out of range.
+            ConfigError: No task has been learned.
+            DataError: Shape, type or values are not those of a batch of images.
         """
-        self._refuse_untaught()
-        images = shrink(checked(images), self.shorter_side)
-        features = self.features(images, self.owners(self.tasks))
-        scores = [self.heads[t].read(features[self.owner(t)]) for t in self.tasks]
+        images = shrink(checked(images, 4), self.shorter_side)
+        features = self.features(images, self.tasks)
+        scores = [self.heads[task].read(features[self.owner(task)]) for task in self.tasks]
         heads = torch.stack(scores, dim=1)
-        if not self.gated:
+        if self.gate is None:
             return heads[:, 0]
         weights = softmin_weights(self.distances(features[None]), self.gate.temperature)
         return (heads * torch.as_tensor(weights).to(heads)).sum(1)
-
-    def distances(self, features: Features) -> np.ndarray:
-        """Return the gate's distances [N, T, 2] for features on the untouched network."""
-        return self.gate.transform([stage.detach().cpu().numpy() for stage in features.gate])
 
     def read(
         self, images: Iterable[Tensor], tasks: Sequence[str] | None = None, gate: bool = True
@@ -148,28 +149,26 @@ class TSNIQA(nn.Module):
         """Read heads and gate: batches of images outside, tasks inside.
 
         Args:
-            images: Each [3, H, W], uint8 or floating point in [0, 1], shrunk already; N in all.
+            images: N tensors [3, H, W], uint8 or floating point in [0, 1], shrunk already; a
+                generator is read one batch at a time.
             tasks: Names of heads, default all; none if only the gate is asked.
             gate: Whether distances are wanted.
 
         Returns:
             Float32 scores [N, H] in [-1, 1], and the gate's distances [N, T, 2] or None.
-
-        Raises:
-            ConfigError: No task has been learned.
         """
-        self._refuse_untaught()
-        tasks = self.tasks if tasks is None else tasks
-        parts: dict = {owner: [] for owner in self.owners(tasks, gate)}
+        tasks, gate = self.tasks if tasks is None else tasks, gate and self.gate is not None
+        heads = [np.empty((0, len(tasks)), dtype=np.float32)]
+        distances = [np.empty((0, len(self.tasks), 2), dtype=np.float32)]
         with torch.inference_mode():
             for batch in batches(images, BATCH):
-                for owner, found in self.features(batch, parts).items():
-                    parts[owner].append(found.cpu())
-            whole = {owner: Features.joined(found) for owner, found in parts.items()}
-            columns = [self.heads[t].read(whole[self.owner(t)]).numpy() for t in tasks]
-        wanted = gate and self.gated
-        heads = np.array(columns, dtype=np.float32).T
-        return heads, self.distances(whole[None]) if wanted else None
+                found = {k: part.cpu() for k, part in self.features(batch, tasks, gate).items()}
+                heads.append(np.empty((len(batch), len(tasks)), dtype=np.float32))
+                for column, task in enumerate(tasks):
+                    heads[-1][:, column] = self.heads[task].read(found[self.owner(task)])
+                if gate:
+                    distances.append(self.distances(found[None]))
+        return np.concatenate(heads), np.concatenate(distances) if gate else None
 
     def explain(self, images: Image | Iterable[Image], readout: str = "gated") -> pd.DataFrame:
         """Score images, and say where each score comes from.
@@ -180,7 +179,7 @@ class TSNIQA(nn.Module):
             readout: One of :data:`tsniqa.model.readouts.MIXTURES`; a shared head needs none.
 
         Returns:
-            One row per image. Columns: ``score``; with a gate also ``head <task>``,
+            One row per image with its ``score``; with a gate also ``head <task>``,
             ``weight <task>`` and ``distance <task>`` (mean of both stages).
 
         Raises:
@@ -189,34 +188,26 @@ class TSNIQA(nn.Module):
         """
         if readout not in MIXTURES:
             raise unknown_name("readout", readout, MIXTURES)
-        shrunk = (shrink(image, self.shorter_side) for image in as_images(images))
-        heads, distances = self.read(shrunk)
-        if not self.gated:
+        heads, distances = self.read(
+            shrink(image, self.shorter_side) for image in as_images(images)
+        )
+        if self.gate is None:
             return pd.DataFrame({"score": heads[:, 0].astype(np.float64)})
-        offsets = np.array([self.offsets[task] for task in self.tasks])
-        temperature = self.gate.temperature
-        score = mix(heads, distances, readout, offsets, temperature)
+        offsets, temperature = [self.offsets[task] for task in self.tasks], self.gate.temperature
+        table = {"score": mix(heads, distances, readout, np.array(offsets), temperature)}
         weights, far = softmin_weights(distances, temperature), distances.mean(axis=2)
-        parts = {"head": heads, "weight": weights, "distance": far}
-        named = {
-            f"{part} {task}": values[:, i]
-            for part, values in parts.items()
-            for i, task in enumerate(self.tasks)
-        }
-        return pd.DataFrame({"score": score} | named)
+        for part, values in {"head": heads, "weight": weights, "distance": far}.items():
+            table |= {f"{part} {task}": values[:, i] for i, task in enumerate(self.tasks)}
+        return pd.DataFrame(table)
 
     def predict(self, images: Image | Iterable[Image], readout: str = "gated") -> np.ndarray:
         """Return the score of every image, float64 [N]; see :meth:`explain`."""
         return self.explain(images, readout)["score"].to_numpy()
 
-    def _refuse_untaught(self) -> None:
-        if not self.heads:
-            raise ConfigError("the model has learned no task yet; add one before scoring")
-
     def state(self) -> dict[str, Tensor]:
         """Return everything learned as one flat dictionary of tensors."""
         tensors: dict[str, Tensor] = {}
-        for task, stages in self.gate.centroids_.items() if self.gated else ():
+        for task, stages in self.gate.centroids_.items() if self.gate else ():
             tensors |= {f"gate/{task}/{i}": torch.from_numpy(c) for i, c in enumerate(stages)}
         for task, head in self.heads.items():
             tensors |= {f"heads/{task}/{name}": value for name, value in head.state_dict().items()}
@@ -232,32 +223,31 @@ class TSNIQA(nn.Module):
             WeightsError: A state does not fit the network.
         """
         self.bank.states, self.heads, self.offsets = {}, {}, {}
-        files = _grouped(state)
-        for task, own in _grouped(files.pop("heads", {})).items():
+        files = grouped(state)
+        for task, own in grouped(files.pop("heads", {})).items():
             self.offsets[task] = float(own.pop("offset"))
             self.heads[task] = make_head(own)
-        for task, own in _grouped(files.pop("gate", {})).items():
-            self.gate.centroids_[task] = [own[stage].numpy() for stage in sorted(own)]
+        centroids = grouped(files.pop("gate", {})).items()
+        if self.gate is not None:
+            self.gate.centroids_ = {k: [c[i].numpy() for i in sorted(c)] for k, c in centroids}
         for name, own in files.items():
             self.bank.put(name.removeprefix("bank-"), own)
-
-    def save(self, folder: str | Path) -> None:
-        """Write the model into a folder: model.json, and one safetensors file a state."""
-        card = self.backbone.card
-        about = {
-            "format": FORMAT,
-            "tasks": self.tasks,
-            "backbone": card.model_dump(mode="json") | {"weights": Path(card.weights).name},
-            "network": self.fingerprint(),
-            "select": self.bank.select,
-            "gate": self.gate.get_params() if self.gated else None,
-            "shorter_side": self.shorter_side,
-        }
-        save_tensors(folder, about, self.state(), "model.json")
 
     def fingerprint(self) -> str:
         """Hash the bits of the untouched network, normalization included."""
         return fingerprint(everything(self.backbone.network) | self.bank.state(None))
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model into a folder: model.json, and one safetensors file a state."""
+        about = {
+            "tasks": {task: self.owner(task) for task in self.tasks},
+            "backbone": self.backbone.card.model_dump(mode="json"),
+            "network": self.fingerprint(),
+            "select": self.bank.select,
+            "gate": self.gate.get_params() if self.gate else None,
+            "shorter_side": self.shorter_side,
+        }
+        save_tensors(folder, about, self.state())
 
     @classmethod
     def load(
@@ -272,35 +262,26 @@ class TSNIQA(nn.Module):
 
         Raises:
             WeightsError: The folder is no such model, a file was changed, or the backbone's weights
-                are not those the model was learned on.
+                are missing, or not those the model was learned on.
         """
-        about, state = load_tensors(folder, "model.json", "saved model")
+        about, state = load_tensors(folder)
         try:
-            card = BackboneCard.model_validate(about["backbone"]).located(Path(folder))
+            card = saved_card(about["backbone"], Path(folder), allow_download)
+            backbone = load_backbone(card, device)
+            bank = NormalizationBank(backbone.network, about["select"])
             gate = None if about["gate"] is None else KMeansGate(**about["gate"])
-            select, limit, network = (about[k] for k in ("select", "shorter_side", "network"))
+            model = cls(backbone, gate, bank, about["shorter_side"])
+            if model.fingerprint() != about["network"]:
+                raise WeightsError(
+                    f"{folder}: the weights of backbone '{card.name}' are not those the model "
+                    "was learned on; restore the original weight file"
+                )
+            model.load_state(state)
+            owners = {task: model.owner(task) for task in model.tasks}
+            if owners != about["tasks"] or (gate and gate.tasks_ != model.tasks):
+                raise ValueError("it lists other tasks than its files hold")
         except (ValueError, KeyError, TypeError) as error:
-            raise WeightsError(f"{folder}/model.json is not of this format; learn anew") from error
-        if card.weights == "hub" and not allow_download:
             raise WeightsError(
-                f"{folder}: backbone '{card.model}' comes from timm's hub, which a saved model may "
-                "not reach by itself; allow it with allow_download=True (--allow-download)"
-            )
-        backbone = load_backbone(card, device)
-        model = cls(backbone, gate, NormalizationBank(backbone.network, select), limit)
-        if model.fingerprint() != network:
-            raise WeightsError(
-                f"{folder}: the weights of backbone '{card.name}' are not those the model "
-                "was learned on; restore the original weight file"
-            )
-        model.load_state(state)
+                f"{folder}: model.json is not valid ({error}); learn anew"
+            ) from error
         return model
-
-
-def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Group entries ``<first>/<rest>`` by the first part of their names."""
-    groups: dict[str, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        first, _, rest = key.partition("/")
-        groups.setdefault(first, {})[rest] = value
-    return groups

@@ -20,4 +20,6 @@ def image_features(backbone: Backbone, images: ImageSet) -> Features:
     """
     with torch.inference_mode():
         parts = [backbone(backbone.preprocess(batch)).cpu() for batch in batches(images, BATCH)]
-    return Features.joined(parts)
+    columns = zip(*((*part.gate, part.head) for part in parts), strict=True)
+    third, fourth, head = (torch.cat(stage) for stage in columns)
+    return Features((third, fourth), head)

@@ -5,8 +5,6 @@ own images. With a preset whose schedule keeps the statistics anyway, it scores 
 for bit, and only stores less.
 """
 
-from typing import ClassVar
-
 from tsniqa.strategies.tsn import TSN
 from tsniqa.training.schedules import FinetuneSchedule
 
@@ -14,8 +12,8 @@ from tsniqa.training.schedules import FinetuneSchedule
 class AffineOnly(TSN):
     """Learn gamma, beta and a head for every task."""
 
-    name: ClassVar[str] = "affine-only"
-    select: ClassVar[str] = "affine"
+    name = "affine-only"
+    select = "affine"
 
     def finetune_schedule(self) -> FinetuneSchedule:
         """Return TSN's schedule, but with the running statistics kept."""

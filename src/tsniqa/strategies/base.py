@@ -7,7 +7,7 @@ and :class:`tsniqa.strategies.sequential.Sequential` (one head, one network).
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -116,7 +116,8 @@ class Strategy:
     @property
     def weight(self) -> float:
         """The strategy's main weight: the preset's, or its own default."""
-        return self.context.weight_or(self.default_weight)
+        own = self.context.weight
+        return self.default_weight if own is None else own
 
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
         """Learn the next task of the stream; the seen ones came before it."""
@@ -187,22 +188,33 @@ class Strategy:
             validation: What both steps are judged by.
             more: What step two learns from, too.
         """
-        schedule, stored = self.context.schedule.head, self.context.schedule.on_features
+        stored = self.context.schedule.on_features
         history = fit(
-            "head", schedule, self.backbone,
-            self.as_sources(train, "train", stored), self.as_sources(validation, "val", stored),
-            self.seed_of("step one", validation), (), self.companions(), self.task_loss,
-        )  # fmt: skip
+            "head",
+            self.context.schedule.head,
+            self.backbone,
+            train=self.as_sources(train, "train", stored),
+            validation=self.as_sources(validation, "val", stored),
+            seed=self.seed_of("step one", validation),
+            companions=self.companions(),
+            loss=self.task_loss,
+        )
         schedule = self.finetune_schedule()
         if schedule is None or not schedule.epochs:
             return history
         self.before_task(task, seen)
         return history + fit(
-            "images", schedule, self.backbone,
-            self.as_sources([*train, *more], "train"), self.as_sources(validation, "val"),
-            self.seed_of("step two", validation), self.trained(), self.companions(),
-            self._whole_loss, self.after_step,
-        )  # fmt: skip
+            "images",
+            schedule,
+            self.backbone,
+            train=self.as_sources([*train, *more], "train"),
+            validation=self.as_sources(validation, "val"),
+            seed=self.seed_of("step two", validation),
+            parameters=self.trained(),
+            companions=self.companions(),
+            loss=self._whole_loss,
+            after_step=self.after_step,
+        )
 
     def seed_of(self, step: str, validation: Sequence[Lesson]) -> int:
         """Derive the seed of a step from what it is judged by."""
@@ -235,16 +247,14 @@ class Strategy:
 
     def parameters(self) -> ParameterCount:
         """Count what a task costs; at least one task has been learned."""
-        name, head = next(iter(self.model.heads.items()))
-        width = sum(value.numel() for value in head.state_dict().values())
-        trained = self.trained() if self.finetune_schedule() else []
+        model, name = self.model, self.model.tasks[0]
+        head = _numbers(model.heads[name].state_dict().values())
+        trained = _numbers(self.trained()) if self.finetune_schedule() else 0
         stored = 0
         if self.gated:
-            own = self.model.bank.states.get(name, {})
-            gate = max(map(self.model.gate.stored, self.model.tasks))
-            stored = sum(value.numel() for value in own.values()) + width + gate
-        learnable = sum(value.numel() for value in trained) + width
-        return ParameterCount(learnable_per_task=learnable, stored_per_task=stored)
+            own = _numbers(model.bank.states.get(name, {}).values())
+            stored = own + head + max(map(model.gate.stored, model.tasks))
+        return ParameterCount(learnable_per_task=trained + head, stored_per_task=stored)
 
     def filters_fingerprint(self) -> str:
         """Return the fingerprint of the network's filters as the tasks so far have left them."""
@@ -253,16 +263,26 @@ class Strategy:
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that going on after an interruption needs, as CPU tensors."""
-        state = self.model.state() | {f"carried/{k}": value for k, value in self.carried.items()}
+        carried = {f"carried/{name}": value for name, value in self.carried.items()}
+        state = self.model.state() | carried
         return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Replace everything learned by what :meth:`state` returned."""
-        prefix, device = "carried/", self.backbone.device
-        own = {name: value for name, value in state.items() if name.startswith(prefix)}
-        self.carried = {name.removeprefix(prefix): v.to(device) for name, v in own.items()}
-        self.model.load_state({name: v for name, v in state.items() if name not in own})
+        learned, self.carried = {}, {}
+        for name, value in state.items():
+            kind, _, rest = name.partition("/")
+            if kind == "carried":
+                self.carried[rest] = value.to(self.backbone.device, copy=True)
+            else:
+                learned[name] = value
+        self.model.load_state(learned)
 
     def save(self, folder: Path) -> None:
         """Write a model that :meth:`tsniqa.model.tsniqa.TSNIQA.load` reads."""
         self.model.save(folder)
+
+
+def _numbers(tensors: Iterable[Tensor]) -> int:
+    """Count the numbers in some tensors."""
+    return sum(tensor.numel() for tensor in tensors)

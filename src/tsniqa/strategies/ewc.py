@@ -8,8 +8,6 @@ this package knows only the judgement 0 or 1 (which the released code trains on,
 pairs of one epoch stand for its list of all training pairs.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.special import log_ndtr
@@ -17,10 +15,7 @@ from torch.special import log_ndtr
 from tsniqa.data.task import Task
 from tsniqa.model.fidelity import fidelity_loss, thurstone
 from tsniqa.model.heads import LinearHead
-from tsniqa.strategies.importance import Regularized, mean_of, pair_gradients
-
-WEIGHT = 10_000.0
-"""Published for the importance "released"; lambda / 2 in the terms of Kirkpatrick et al."""
+from tsniqa.strategies.importance import Regularized, mean_of
 
 
 class EWC(Regularized):
@@ -33,20 +28,14 @@ class EWC(Regularized):
     pairs where the posterior has a sum.
     """
 
-    name: ClassVar[str] = "ewc"
-    default_weight: ClassVar[float | None] = WEIGHT
+    name = "ewc"
+    default_weight = 10_000.0
+    """Published for the importance "released"; lambda / 2 in the terms of Kirkpatrick et al."""
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the mean over pairs of the squared gradient [P]."""
-        derived = self.context.importance == "derived"
-        gradients = pair_gradients(
-            self.backbone,
-            head,
-            self.context.images(task, "train"),
-            self.finetune_schedule(),
-            self.context.seed_for(task.name, "importance"),
-            log_likelihood if derived else fidelity,
-        )
+        function = {"derived": log_likelihood, "released": fidelity}[self.context.importance]
+        gradients = self.pair_gradients(task, head, function)
         return mean_of((gradient**2 for gradient in gradients), self.importance)
 
 

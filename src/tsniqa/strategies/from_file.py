@@ -6,8 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tsniqa.errors import ConfigError
-from tsniqa.strategies import STRATEGIES
-from tsniqa.strategies.protocol import Strategy, members
+from tsniqa.strategies import STRATEGIES, Strategy
 
 
 def load_strategy(path: Path) -> type[Strategy]:
@@ -22,27 +21,23 @@ def load_strategy(path: Path) -> type[Strategy]:
         path: The file. It is executed, so it must be one you trust.
 
     Raises:
-        ConfigError: The file is missing or cannot be executed, defines no strategy or several,
-            lacks a member of :class:`tsniqa.strategies.Strategy`, or takes the name of another
-            strategy, whose records would then be taken for its own.
+        ConfigError: The file is missing or cannot be executed, defines no strategy or several, its
+            class derives from no :class:`Strategy`, or takes the name of another strategy, whose
+            records would then be taken for its own.
     """
     module = _execute(path)
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and value.__module__ == module.__name__ and "name" in vars(value)
-    ]
-    if len(found) != 1:
-        names = ", ".join(one.__name__ for one in found) or "none"
+    own = [value for value in vars(module).values() if isinstance(value, type)]
+    own = [one for one in own if one.__module__ == module.__name__ and "name" in vars(one)]
+    if len(own) != 1:
+        names = ", ".join(one.__name__ for one in own) or "none"
         raise ConfigError(
             f"{path} must define one class with a 'name' of its own, and defines {names}"
         )
-    (strategy,) = found
-    missing = [name for name in members() if not hasattr(strategy, name)]
-    if missing:
+    (strategy,) = own
+    if not issubclass(strategy, Strategy):
         raise ConfigError(
-            f"{path}: strategy '{strategy.name}' lacks {', '.join(missing)}; add what is missing, "
-            "or derive from a strategy that has it"
+            f"{path}: '{strategy.name}' is no strategy; derive it from "
+            "tsniqa.strategies.Strategy, or from a strategy such as MultiHead"
         )
     known = STRATEGIES.get(strategy.name)
     if known is not None and known.__module__ != module.__name__:

@@ -10,23 +10,20 @@ budget.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tsniqa.data.task import Task
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.base import Learned, Lesson
 from tsniqa.strategies.memory import remembered
-from tsniqa.strategies.sequential import Sequential
+from tsniqa.strategies.sequential import Sequential, TrainVal
 
 
 class GDumb(Sequential):
     """Fit the initial network and one head to the memory, after every task."""
 
-    name: ClassVar[str] = "gdumb"
+    name = "gdumb"
 
-    def lessons(
-        self, task: Task, seen: Sequence[Task], head: LinearHead
-    ) -> tuple[list[Lesson], list[Lesson]]:
+    def lessons(self, task: Task, seen: Sequence[Task], head: LinearHead) -> TrainVal:
         """Return the memory of all tasks so far."""
         every = [Lesson(one, head) for one in remembered(self.context, [*seen, task])]
         return every, every

@@ -3,16 +3,14 @@
 The control that shows what task-specific normalization adds.
 """
 
-from typing import ClassVar
-
 from tsniqa.strategies.tsn import TSN
 
 
 class HeadOnly(TSN):
     """Learn a head for every task on the unchanged network."""
 
-    name: ClassVar[str] = "head-only"
-    select: ClassVar[str] = "nothing"
+    name = "head-only"
+    select = "nothing"
 
     def finetune_schedule(self) -> None:
         """Return None: there is no step two."""

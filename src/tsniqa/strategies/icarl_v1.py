@@ -15,7 +15,6 @@ not, and differs from its copy from the start.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -32,8 +31,8 @@ from tsniqa.training.trainer import Batch
 class ICaRLv1(LwF):
     """Multi-head fine-tuning that distils every old head on the memory of its task."""
 
-    name: ClassVar[str] = "icarl-v1"
-    default_weight: ClassVar[float | None] = 10.0  # the released code's, on the sum over old tasks
+    name = "icarl-v1"
+    default_weight = 10.0  # the released code's, on the sum over old tasks
 
     def before_task(self, task: Task, seen: Sequence[Task]) -> None:
         """Copy network and old heads, and open the memory of the seen tasks."""

@@ -14,8 +14,6 @@ batch passes the network by itself, so batch statistics are those of one task, w
 those of all batches joined.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
@@ -26,8 +24,8 @@ from tsniqa.training.trainer import Batch, quality_loss
 class ICaRLv2(ICaRLv1):
     """The first variant whose new head learns from all memories, too."""
 
-    name: ClassVar[str] = "icarl-v2"
-    main_readout: ClassVar[str] = "half"
+    name = "icarl-v2"
+    main_readout = "half"
 
     def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
         """Return the distillation, and what turns the batch's own loss into that of the whole."""

@@ -21,44 +21,103 @@ from torch import Tensor
 
 from tsniqa.data.images import random_crop
 from tsniqa.data.task import Task
-from tsniqa.model.backbone import Backbone
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.multihead import MultiHead
-from tsniqa.training.context import LabelledImages
 from tsniqa.training.pairs import epoch_of_pairs
-from tsniqa.training.schedules import FinetuneSchedule
 from tsniqa.training.trainer import Batch
 
 
 class Regularized(MultiHead):
     """Multi-head fine-tuning held back by an importance of parameters."""
 
-    @property
-    def importance(self) -> Tensor:
-        """Omega [P], zeros before the first task."""
-        zeros = torch.zeros_like(flat(self.backbone.network.parameters()))
-        return self.carried.get("importance", zeros)
-
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the importance [P] of every parameter for a task that has just been learned."""
         raise NotImplementedError
 
+    @property
+    def theta(self) -> Tensor:
+        """The network's parameters [P] as they are now; gradients pass."""
+        return flat(self.backbone.network.parameters())
+
+    @property
+    def importance(self) -> Tensor:
+        """Omega [P], zeros before the first task."""
+        known = self.carried.get("importance")
+        return torch.zeros_like(self.theta) if known is None else known
+
     def before_task(self, task: Task, seen: Sequence[Task]) -> None:
         """Note where the penalty starts: theta* [P], the parameters that the last task left."""
-        self.start_at = flat(self.backbone.network.parameters()).detach()
+        self.start_at = self.theta.detach()
 
     def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
-        """Return the penalty at the present parameters; the first task has none."""
-        return self.penalty() if self.model.tasks else None
-
-    def penalty(self) -> Tensor:
-        """Return weight x sum of Omega (theta - theta*)^2; zero, gradient too, at the start."""
-        moved = flat(self.backbone.network.parameters()) - self.start_at
-        return self.weight * (self.carried["importance"] * moved**2).sum()
+        """Return weight x sum of Omega (theta - theta*)^2; the first task has no penalty."""
+        if not self.model.tasks:
+            return None
+        return self.weight * (self.importance * (self.theta - self.start_at) ** 2).sum()
 
     def after_task(self, task: Task, head: LinearHead) -> None:
         """Add the task's importance to that of the tasks before it."""
         self.carried["importance"] = self.importance + self.importance_of(task, head)
+
+    def image_gradients(
+        self, task: Task, head: LinearHead, indices: Iterable[int], generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Differentiate the quality of single images with respect to the network's parameters.
+
+        Args:
+            task: Gives the training images.
+            head: The head that scores, by its raw weight as in learning.
+            indices: Which of the images to visit, in this order.
+            generator: A CPU generator for the random crops, which are what step two sees.
+
+        Yields:
+            For each image its quality (a scalar) and the gradient of it [P].
+        """
+        backbone, crop = self.backbone, self.finetune_schedule().crop
+        images = self.context.images(task, "train").images
+        weight = head.weight.detach().to(backbone.device)
+        parameters = list(backbone.network.parameters())
+        for index in indices:
+            inputs = backbone.preprocess(random_crop(images[index], crop, generator)[None])
+            backbone.requires_grad_(True)
+            try:
+                quality = backbone(inputs).head[0] @ weight
+                own = torch.autograd.grad(
+                    quality, parameters, allow_unused=True, materialize_grads=True
+                )
+            finally:
+                backbone.requires_grad_(False)
+            yield quality.detach(), flat(own)
+
+    def pair_gradients(
+        self, task: Task, head: LinearHead, function: Callable[[Tensor, Tensor], Tensor]
+    ) -> Iterator[Tensor]:
+        """Differentiate a function of single pairs with respect to the network's parameters.
+
+        The pairs are those of one epoch of step two. A pair (i, j) enters by its difference of
+        quality d = q_i - q_j, so that its gradient is f'(d) (grad q_i - grad q_j), and each image
+        of a batch is differentiated only once.
+
+        Args:
+            task: Gives the training images and their opinion scores.
+            head: The head that scores.
+            function: Takes differences [n] and targets [n], returns values [n].
+
+        Yields:
+            The gradient [P] of every pair.
+        """
+        seed = self.context.seed_for(task.name, "importance")
+        order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
+        train = [self.context.images(task, "train")]
+        for pairs in epoch_of_pairs(train, self.finetune_schedule(), order):
+            visited = self.image_gradients(task, head, pairs.indices.tolist(), crops)
+            qualities, gradients = zip(*visited, strict=True)
+            quality = torch.stack(qualities)
+            difference = (quality[pairs.first] - quality[pairs.second]).requires_grad_()
+            value = function(difference, pairs.target.to(quality.device)).sum()
+            (slopes,) = torch.autograd.grad(value, difference)
+            both = zip(slopes, pairs.first.tolist(), pairs.second.tolist(), strict=True)
+            yield from (slope * (gradients[i] - gradients[j]) for slope, i, j in both)
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:
@@ -73,77 +132,3 @@ def mean_of(vectors: Iterable[Tensor], like: Tensor) -> Tensor:
         total += vector
         count += 1
     return (total / max(count, 1)).to(like.dtype)
-
-
-def image_gradients(
-    backbone: Backbone,
-    head: LinearHead,
-    train: LabelledImages,
-    indices: Iterable[int],
-    crop: int,
-    generator: torch.Generator,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Differentiate the quality of single images with respect to the network's parameters.
-
-    Args:
-        backbone: Frozen and in evaluation mode; it comes back so.
-        head: The head that scores, by its raw weight as in learning.
-        train: The images.
-        indices: Which of them to visit, in this order.
-        crop: Side of the random crops, which are what step two sees of an image.
-        generator: A CPU generator; the crops come from it alone.
-
-    Yields:
-        For each image its quality (a scalar) and the gradient of it [P].
-    """
-    weight = head.weight.detach().to(backbone.device)
-    parameters = list(backbone.network.parameters())
-    for index in indices:
-        inputs = backbone.preprocess(random_crop(train.images[index], crop, generator)[None])
-        backbone.requires_grad_(True)
-        try:
-            quality = backbone(inputs).head[0] @ weight
-            own = torch.autograd.grad(
-                quality, parameters, allow_unused=True, materialize_grads=True
-            )
-        finally:
-            backbone.requires_grad_(False)
-        yield quality.detach(), flat(own)
-
-
-def pair_gradients(
-    backbone: Backbone,
-    head: LinearHead,
-    train: LabelledImages,
-    schedule: FinetuneSchedule,
-    seed: int,
-    function: Callable[[Tensor, Tensor], Tensor],
-) -> Iterator[Tensor]:
-    """Differentiate a function of single pairs with respect to the network's parameters.
-
-    A pair (i, j) enters by its difference of quality d = q_i - q_j, so that its gradient is
-    f'(d) (grad q_i - grad q_j), and each image of a batch is differentiated only once.
-
-    Args:
-        backbone: Frozen and in evaluation mode; it comes back so.
-        head: The head that scores.
-        train: The images and their opinion scores.
-        schedule: That of step two; the pairs are those of one of its epochs.
-        seed: Everything random comes from it.
-        function: Takes differences [n] and targets [n], returns values [n].
-
-    Yields:
-        The gradient [P] of every pair.
-    """
-    order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
-    for pairs in epoch_of_pairs([train], schedule, order):
-        visited = image_gradients(
-            backbone, head, train, pairs.indices.tolist(), schedule.crop, crops
-        )
-        qualities, gradients = zip(*visited, strict=True)
-        quality = torch.stack(qualities)
-        difference = (quality[pairs.first] - quality[pairs.second]).requires_grad_()
-        value = function(difference, pairs.target.to(quality.device)).sum()
-        (slopes,) = torch.autograd.grad(value, difference)
-        for slope, i, j in zip(slopes, pairs.first.tolist(), pairs.second.tolist(), strict=True):
-            yield slope * (gradients[i] - gradients[j])

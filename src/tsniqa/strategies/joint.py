@@ -4,23 +4,20 @@ Pairs still come from one task at a time, since opinion scores of two datasets d
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tsniqa.data.task import Task
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.base import Lesson
-from tsniqa.strategies.sequential import Sequential
+from tsniqa.strategies.sequential import Sequential, TrainVal
 
 
 class Joint(Sequential):
     """Fit one network and head to all tasks together."""
 
-    name: ClassVar[str] = "joint"
-    all_at_once: ClassVar[bool] = True
+    name = "joint"
+    all_at_once = True
 
-    def lessons(
-        self, task: Task, seen: Sequence[Task], head: LinearHead
-    ) -> tuple[list[Lesson], list[Lesson]]:
+    def lessons(self, task: Task, seen: Sequence[Task], head: LinearHead) -> TrainVal:
         """Return all tasks, in name order so that no order matters."""
         every = [Lesson(one, head) for one in sorted([*seen, task], key=lambda one: one.name)]
         return every, every

@@ -17,7 +17,6 @@ not, and differs from its copy from the start.
 
 import copy
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +32,8 @@ from tsniqa.training.trainer import Batch
 class LwF(MultiHead):
     """Multi-head fine-tuning that distils the old heads on the new task's images."""
 
-    name: ClassVar[str] = "lwf"
-    default_weight: ClassVar[float | None] = 10.0  # the released code's
+    name = "lwf"
+    default_weight = 10.0  # the released code's
 
     def old_heads(self) -> list[LinearHead]:
         """Return the old heads in name order, since a stored state may not keep theirs."""

@@ -6,18 +6,13 @@ weight follow (the pairs of one epoch stand for its list of all training pairs).
 enters either importance.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from tsniqa.data.task import Task
 from tsniqa.model.fidelity import thurstone
 from tsniqa.model.heads import LinearHead
-from tsniqa.strategies.importance import Regularized, image_gradients, mean_of, pair_gradients
-
-WEIGHT = 10.0
-"""Published for the importance "released"."""
+from tsniqa.strategies.importance import Regularized, mean_of
 
 
 class MAS(Regularized):
@@ -28,33 +23,19 @@ class MAS(Regularized):
     first image of a pair is better, squared.
     """
 
-    name: ClassVar[str] = "mas"
-    default_weight: ClassVar[float | None] = WEIGHT
+    name = "mas"
+    default_weight = 10.0  # published for the importance "released"
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the mean over images, or over pairs, of the gradient's magnitude [P]."""
-        kinds = {"derived": self._derived, "released": self._released}
-        return kinds[self.context.importance](task, head)
-
-    def _derived(self, task: Task, head: LinearHead) -> Tensor:
-        """Visit every training image once; the gradient of q^2 is 2 q grad q."""
-        train = self.context.images(task, "train")
+        if self.context.importance == "released":
+            gradients = self.pair_gradients(task, head, squared_probability)
+            return mean_of((gradient.abs() for gradient in gradients), self.importance)
         crops = torch.Generator().manual_seed(self.context.seed_for(task.name, "importance"))
-        crop, everyone = self.finetune_schedule().crop, range(len(train.images))
-        visited = image_gradients(self.backbone, head, train, everyone, crop, crops)
+        everyone = range(len(self.context.images(task, "train").images))
+        visited = self.image_gradients(task, head, everyone, crops)
+        # The gradient of q^2 is 2 q grad q.
         return mean_of((2 * (q * gradient).abs() for q, gradient in visited), self.importance)
-
-    def _released(self, task: Task, head: LinearHead) -> Tensor:
-        """Visit the pairs of one epoch."""
-        gradients = pair_gradients(
-            self.backbone,
-            head,
-            self.context.images(task, "train"),
-            self.finetune_schedule(),
-            self.context.seed_for(task.name, "importance"),
-            squared_probability,
-        )
-        return mean_of((gradient.abs() for gradient in gradients), self.importance)
 
 
 def squared_probability(difference: Tensor, target: Tensor) -> Tensor:

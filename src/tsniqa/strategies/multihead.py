@@ -7,7 +7,6 @@ The heads are mixed by the same K-means gate as TSN's, on features of the untouc
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tsniqa.data.task import Task
 from tsniqa.model.tsniqa import SHARED
@@ -18,7 +17,7 @@ from tsniqa.strategies.base import Learned, Lesson, Strategy
 class MultiHead(Strategy):
     """Continue training one network, with a new head for every task."""
 
-    name: ClassVar[str] = "multihead"
+    name = "multihead"
 
     def replayed(self, task: Task, seen: Sequence[Task]) -> list[Lesson]:
         """Return what step two learns from beside the task, each with the head that scores it."""

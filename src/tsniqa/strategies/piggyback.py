@@ -9,7 +9,7 @@ K-means gate as TSN's, on features of the unmasked network.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,9 +62,9 @@ class Masked(nn.Module):
 class Piggyback(TSN):
     """Learn a mask over the frozen filters, and a head, for every task."""
 
-    name: ClassVar[str] = "piggyback"
-    select: ClassVar[str] = "masks"
-    default_weight: ClassVar[float | None] = 1e-4
+    name = "piggyback"
+    select = "masks"
+    default_weight = 1e-4
     """Adam's initial rate for the real-valued masks (the released training script)."""
 
     def finetune_schedule(self) -> FinetuneSchedule:
@@ -94,9 +94,9 @@ class Piggyback(TSN):
 
     def parameters(self) -> ParameterCount:
         """Count real-valued masks as trained; of what is stored, 32 bits of a mask as one value."""
-        model, task = self.model, self.model.tasks[0]
+        model = self.model
         masks = sum(weight.numel() for weight in model.bank.initial.values())
-        head, gate = model.heads[task].weight.numel(), max(map(model.gate.stored, model.tasks))
+        head, gate = self.backbone.head_width, max(map(model.gate.stored, model.tasks))
         return ParameterCount(
             learnable_per_task=masks + head, stored_per_task=-(-masks // 32) + head + gate
         )

@@ -9,7 +9,6 @@ best epoch is the new task's, in both.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tsniqa.data.task import Task
 from tsniqa.strategies.base import Lesson
@@ -20,7 +19,7 @@ from tsniqa.strategies.multihead import MultiHead
 class ReplayMultiHead(MultiHead):
     """Multi-head fine-tuning with a memory for every old head."""
 
-    name: ClassVar[str] = "replay-multihead"
+    name = "replay-multihead"
 
     def replayed(self, task: Task, seen: Sequence[Task]) -> list[Lesson]:
         """Return the memory of every seen task with the task's own head."""

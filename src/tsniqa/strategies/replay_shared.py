@@ -12,23 +12,20 @@ in both: validation images of old tasks would be a second memory.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tsniqa.data.task import Task
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.base import Lesson
 from tsniqa.strategies.memory import remembered
-from tsniqa.strategies.sequential import Sequential
+from tsniqa.strategies.sequential import Sequential, TrainVal
 
 
 class ReplayShared(Sequential):
     """Fit one head and network to the new task together with the memory of the old ones."""
 
-    name: ClassVar[str] = "replay-shared"
+    name = "replay-shared"
 
-    def lessons(
-        self, task: Task, seen: Sequence[Task], head: LinearHead
-    ) -> tuple[list[Lesson], list[Lesson]]:
+    def lessons(self, task: Task, seen: Sequence[Task], head: LinearHead) -> TrainVal:
         """Return the new task and all memories to learn from, the new task to be judged by."""
         own = [Lesson(task, head)]
         memory = remembered(self.context, seen)

@@ -13,7 +13,6 @@ rating scale become ties.
 
 import time
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from sklearn.linear_model import RidgeCV
@@ -41,9 +40,9 @@ class Ridge(Strategy):
     Nothing but the gate's centroids depends on the seed.
     """
 
-    name: ClassVar[str] = "ridge"
-    select: ClassVar[str] = "nothing"
-    order_dependent: ClassVar[bool] = False
+    name = "ridge"
+    select = "nothing"
+    order_dependent = False
 
     def finetune_schedule(self) -> None:
         """Return None: nothing is learned on crops."""

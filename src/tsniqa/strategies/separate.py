@@ -3,8 +3,6 @@
 Memory grows by a whole network a task. The heads are mixed by the same gate as TSN's.
 """
 
-from typing import ClassVar
-
 from tsniqa.strategies.tsn import TSN
 from tsniqa.training.schedules import FinetuneSchedule
 
@@ -12,9 +10,9 @@ from tsniqa.training.schedules import FinetuneSchedule
 class Separate(TSN):
     """Fine-tune the whole network for every task, from the initial one."""
 
-    name: ClassVar[str] = "separate"
-    select: ClassVar[str] = "everything"
-    main_readout: ClassVar[str] = "oracle"
+    name = "separate"
+    select = "everything"
+    main_readout = "oracle"
 
     def finetune_schedule(self) -> FinetuneSchedule:
         """Return the schedule of the whole network."""

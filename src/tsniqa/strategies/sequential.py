@@ -5,25 +5,25 @@ Learning for Blind Image Quality Assessment*, IEEE TPAMI 2023, arXiv 2102.09717)
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tsniqa.data.task import Task
 from tsniqa.model.heads import LinearHead
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.strategies.base import Learned, Lesson, Strategy
 
+TrainVal = tuple[list[Lesson], list[Lesson]]
+"""What to learn from, and what to be judged by."""
+
 
 class Sequential(Strategy):
     """Continue training the same network and head on every new task."""
 
-    name: ClassVar[str] = "sequential"
-    gated: ClassVar[bool] = False
-    main_readout: ClassVar[str] = "single"
+    name = "sequential"
+    gated = False
+    main_readout = "single"
 
-    def lessons(
-        self, task: Task, seen: Sequence[Task], head: LinearHead
-    ) -> tuple[list[Lesson], list[Lesson]]:
-        """Return what to learn from and what to be judged by: the new task alone."""
+    def lessons(self, task: Task, seen: Sequence[Task], head: LinearHead) -> TrainVal:
+        """Return what both steps learn from and are judged by: the new task alone."""
         own = [Lesson(task, head)]
         return own, own
 

@@ -18,7 +18,6 @@ state is that before the first epoch, both are zero.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,8 +47,8 @@ class SI(Regularized):
     authors do in their code; ``"released"`` the penalty included and the sum as it comes.
     """
 
-    name: ClassVar[str] = "si"
-    default_weight: ClassVar[float | None] = 1_000.0  # published for the importance "released"
+    name = "si"
+    default_weight = 1_000.0  # published for the importance "released"
     path: PathIntegral | None = None
 
     def companions(self) -> Sequence[tuple[nn.Module, float]]:
@@ -63,25 +62,23 @@ class SI(Regularized):
 
     def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
         """Return the penalty, and remember from where the step starts."""
-        self.step_from = flat(self.backbone.network.parameters()).detach()
+        self.step_from = self.theta.detach()
         return super().extra_loss(batch, task_loss)
 
     def after_step(self) -> None:
         """Add the step's contribution to the integral."""
-        parameters = list(self.backbone.network.parameters())
-        gradient = flat(parameter.grad for parameter in parameters)
+        gradient = flat(parameter.grad for parameter in self.backbone.network.parameters())
         if self.context.importance == "derived":  # the task's alone: the penalty's is taken off
-            gradient = gradient - 2 * self.weight * self.importance * (
-                self.step_from - self.start_at
-            )
-        self.path.omega.sub_(gradient * (flat(parameters).detach() - self.step_from))
+            moved = self.step_from - self.start_at
+            gradient = gradient - 2 * self.weight * self.importance * moved
+        self.path.omega.sub_(gradient * (self.theta.detach() - self.step_from))
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return omega / (D^2 + DAMPING) at the restored state [P]; zeros without step two."""
         path, self.path = self.path, None
         if path is None:
             return torch.zeros_like(self.importance)
-        moved = flat(self.backbone.network.parameters()).detach() - self.start_at
+        moved = self.theta.detach() - self.start_at
         return path.omega.to(moved.device) / (moved**2 + DAMPING)
 
     def after_task(self, task: Task, head: LinearHead) -> None:

@@ -4,7 +4,6 @@ Source: Zhang, Ma, Zhai and Yang, IEEE TIP 33, 2024 (arXiv 2107.13429).
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tsniqa.data.task import Task
 from tsniqa.scoring.features import image_features
@@ -20,9 +19,9 @@ class TSN(Strategy):
     network is ``select``: controls and rivals that isolate tasks differ from TSN by little more.
     """
 
-    name: ClassVar[str] = "tsn"
-    select: ClassVar[str] = "normalization"
-    order_dependent: ClassVar[bool] = False
+    name = "tsn"
+    select = "normalization"
+    order_dependent = False
 
     def finetune_schedule(self) -> FinetuneSchedule | None:
         """Return the schedule of normalization."""
@@ -30,8 +29,8 @@ class TSN(Strategy):
 
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
         """Learn a head on the initial network, then head and normalization; put both away."""
-        bank, head = self.model.bank, self.new_head(task.name)
-        bank.load(None)
+        self.model.bank.load(None)
+        head = self.new_head(task.name)
         own = [Lesson(task, head)]
         history = self.two_steps(task, seen, own, own)
         self.after_task(task, head)
@@ -40,5 +39,5 @@ class TSN(Strategy):
             features = image_features(self.backbone, self.context.images(task, "train").images)
         seed = self.context.seed_for(task.name, "gate")
         self.model.add_task(task.name, head, features, reference.gate, seed)
-        bank.load(None)
+        self.model.bank.load(None)
         return Learned(history, {task.name: self.model.offsets[task.name]})

@@ -10,7 +10,7 @@ batches compare all images.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,12 +23,10 @@ from tsniqa.model.heads import LinearHead
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.strategies.base import Lesson, ParameterCount
 from tsniqa.strategies.joint import Joint
+from tsniqa.strategies.sequential import TrainVal
 from tsniqa.training.context import TrainingContext
 from tsniqa.training.pairs import PairBatch
 from tsniqa.training.trainer import Batch
-
-WEIGHT = 1.0
-"""Factor of the hinge loss on uncertainties (the released code adds both losses as they are)."""
 
 MARGIN = 0.025
 """By how much two predicted standard deviations shall differ where the human ones do."""
@@ -77,8 +75,9 @@ class Unique(Joint):
         uncertainty: Used while learning; scores are the predicted means alone.
     """
 
-    name: ClassVar[str] = "unique"
-    default_weight: ClassVar[float | None] = WEIGHT
+    name = "unique"
+    default_weight = 1.0
+    """Factor of the hinge loss (the released code adds both losses as they are)."""
 
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
@@ -89,9 +88,7 @@ class Unique(Joint):
         """Let the uncertainty learn along at its own rate."""
         return [(self.uncertainty, RATE)]
 
-    def lessons(
-        self, task: Task, seen: Sequence[Task], head: LinearHead
-    ) -> tuple[list[Lesson], list[Lesson]]:
+    def lessons(self, task: Task, seen: Sequence[Task], head: LinearHead) -> TrainVal:
         """Return all tasks, whose opinions the loss needs whole."""
         every, _ = super().lessons(task, seen, head)
         self.opinions = [opinions_of(lesson.task) for lesson in every]
@@ -111,8 +108,8 @@ class Unique(Joint):
     def parameters(self) -> ParameterCount:
         """Count trained values, the uncertainty's among them; no task adds any to the model."""
         own = sum(parameter.numel() for parameter in self.uncertainty.parameters())
-        count = super().parameters()
-        return count.model_copy(update={"learnable_per_task": count.learnable_per_task + own})
+        joint = super().parameters().learnable_per_task
+        return ParameterCount(learnable_per_task=joint + own, stored_per_task=0)
 
 
 def opinions_of(task: Task) -> Opinions:
@@ -137,7 +134,7 @@ def preference(difference: Tensor, first: Tensor, second: Tensor, epsilon: float
 
 
 def unique_loss(
-    mean: Tensor, std: Tensor, opinions: Opinions, batch: PairBatch, weight: float = WEIGHT
+    mean: Tensor, std: Tensor, opinions: Opinions, batch: PairBatch, weight: float = 1.0
 ) -> Tensor:
     """Return the mean loss of a batch's pairs: fidelity, and a hinge on the uncertainties.
 

@@ -77,10 +77,6 @@ class TrainingContext:
         """Derive the seed of one purpose from the run's seed (never from a position)."""
         return derive_seed(self.seed, *names)
 
-    def weight_or(self, default: float) -> float:
-        """Return the strategy's main weight, or its default where none is given."""
-        return default if self.weight is None else self.weight
-
     def images(self, task: Task, part: str) -> LabelledImages:
         """Return a part (train, val or test) of a task."""
         key = (task.fingerprint(), part)
