@@ -104,9 +104,7 @@ def sweep(
     data_root: DataRoot = DATA_ROOT,
     record: Annotated[
         Path | None,
-        typer.Option(
-            callback=from_here, help="Default: results/searches/<name>.json."
-        ),
+        typer.Option(callback=from_here, help="Default: results/searches/<name>.json."),
     ] = None,
 ) -> None:
     """Try the candidates of a sweep file on validation images; finished trials are kept."""
