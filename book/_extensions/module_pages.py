@@ -1,9 +1,11 @@
 """A Sphinx extension: writes one page a module of the package, before the book is read."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
-from sphinx.config import Config
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
 
 PAGE = """\
 {title}
@@ -19,15 +21,14 @@ PARTS = """
 """
 
 
-def write_pages(app: Sphinx, config: Config) -> None:
+def write_pages(app: "Sphinx", config: "Config") -> None:
     """Write ``book/api/<module>.rst`` for every module; unchanged pages keep their time."""
     source = Path(app.srcdir) / "src"
     folder = Path(app.srcdir) / "book" / "api"
     folder.mkdir(exist_ok=True)
-    paths = source.rglob("*.py")
     names = sorted(
         ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
-        for path in paths
+        for path in source.rglob("*.py")
     )
     pages = {folder / f"{name}.rst": _page(name, names) for name in names}
     for path in folder.glob("*.rst"):
@@ -44,7 +45,7 @@ def _page(name: str, names: list[str]) -> str:
     return text + (PARTS + "".join(f"   {part}\n" for part in parts) if parts else "")
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """Register the extension; the table of contents is read at the same event, later."""
     app.connect("config-inited", write_pages, priority=1)
     return {"parallel_read_safe": True}
