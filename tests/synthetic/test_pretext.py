@@ -134,7 +134,7 @@ def test_a_pretraining_leaves_a_backbone_a_classifier_and_a_log(trained):
     inputs = backbone.preprocess(images.images[:2])
     with torch.inference_mode():
         expected = unit(network.forward_features(inputs).mean((2, 3)), dim=1)
-        torch.testing.assert_close(backbone.features(inputs).head, expected)
+        torch.testing.assert_close(backbone(inputs).head, expected)
 
 
 def test_a_missing_or_damaged_pretraining_says_what_to_do(tmp_path):

@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tsniqa.book.sections import without_empty
 from tsniqa.errors import ConfigError, TsniqaError, unknown_name
 from tsniqa.paths import project_root
 
@@ -174,6 +175,7 @@ def execute(page: Page) -> Path:
 def _finish(notebook: nbformat.NotebookNode, title: str | None) -> None:
     """Set the page's title and strip what changes from one execution to the next."""
     notebook.metadata.pop("papermill", None)
+    notebook.cells = without_empty(notebook.cells)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)

@@ -3,7 +3,16 @@
 import matplotlib.pyplot as plt
 import pytest
 
-from tsniqa.book.figures.style import STRATEGY_COLOURS, shown_once, task_colours, use_style
+from tsniqa.book.style import (
+    READOUT_STYLES,
+    STRATEGY_COLOURS,
+    panels,
+    shown_once,
+    strategy_colours,
+    task_colours,
+    use_style,
+)
+from tsniqa.model.readouts import READOUTS
 from tsniqa.strategies import STRATEGIES
 from tsniqa.synthetic.benchmark import MINI_TASKS
 
@@ -26,9 +35,27 @@ def test_more_tasks_than_colours_repeat_them():
     assert len(task_colours([f"task {i}" for i in range(25)])) == 25
 
 
-def test_every_strategy_has_its_own_colour():
+def test_every_strategy_has_its_own_colour_and_new_ones_get_free_ones():
     assert set(STRATEGIES) <= set(STRATEGY_COLOURS)
     assert len(set(STRATEGY_COLOURS.values())) == len(STRATEGY_COLOURS)
+    colours = strategy_colours(["tsn", "zeta", "eta"])
+    assert colours["tsn"] == STRATEGY_COLOURS["tsn"]
+    assert len(set(colours.values())) == 3
+
+
+def test_every_readout_has_a_style_of_its_own():
+    assert set(READOUT_STYLES) == {*READOUTS, "half", "single"}
+    shown = [style for readout, style in READOUT_STYLES.items() if readout != "single"]
+    assert len(set(shown)) == len(shown)
+
+
+def test_panels_fill_rows_and_those_at_the_bottom_of_a_column_have_labels():
+    figure, used = panels(5, 3, (2, 1), sharex=True)
+    plt.close(figure)
+    assert figure.axes == used
+    assert figure.get_size_inches().tolist() == [6, 2]
+    labelled = [axes.xaxis.get_tick_params()["labelbottom"] for axes in used]
+    assert labelled == [False, False, True, True, True]
 
 
 def test_a_finished_figure_is_no_longer_held_by_pyplot():

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from tsniqa.book.figures.style import GREY, PALETTE, SEQUENTIAL, WIDTH, shown_once
+from tsniqa.book.style import GREY, PALETTE, SEQUENTIAL, WIDTH, shown_once
 from tsniqa.synthetic.pretext import CLASSES, LEVELS, TYPES, PretextEpoch
 
 

@@ -1,9 +1,10 @@
 """What all figures share: theme, colours that a colour-blind reader can tell apart, one display."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 Colour = tuple[float, float, float]
@@ -20,7 +21,7 @@ SEQUENTIAL = "viridis"
 WIDTH = 7.5
 """Width in inches that fills the text column of the book."""
 
-_KNOWN_TASKS = (
+_STREAMS = (
     ("live-challenge", "live", "csiq", "bid", "koniq-10k", "kadid-10k"),
     ("mini-live", "mini-csiq", "mini-bid", "mini-clive", "mini-koniq", "mini-kadid"),
     (
@@ -32,6 +33,7 @@ _KNOWN_TASKS = (
         "avt-ai",
     ),
 )
+"""Streams of the presets; a task's place in its stream is the number of its colour."""
 
 _DARK: list[Colour] = [tuple(colour) for colour in sns.color_palette("dark", 10)]
 
@@ -58,6 +60,19 @@ STRATEGY_COLOURS: dict[str, Colour] = {
     "gdumb": _DARK[1],
 }
 """One colour a strategy, the same on every page; dark shades where ten hues do not suffice."""
+
+
+READOUT_STYLES: dict[str, tuple[Colour, str, str]] = {
+    "oracle": (PALETTE[2], "s", "--"),
+    "gated": (PALETTE[0], "o", "-"),
+    "centred": (PALETTE[9], "D", "-"),
+    "hard": (PALETTE[1], "^", "-."),
+    "uniform": (PALETTE[4], "v", ":"),
+    "latest": (PALETTE[3], "X", "--"),
+    "half": (PALETTE[5], "P", "-."),
+    "single": (PALETTE[0], "o", "-"),
+}
+"""Colour, marker and line style of every readout: told apart without colour, too."""
 
 
 def use_style() -> None:
@@ -89,16 +104,49 @@ def task_colours(names: Sequence[str]) -> dict[str, Colour]:
         other tasks are shown; others take the unused colours in name order (beyond ten tasks,
         colours repeat).
     """
-    fixed = {
-        name: PALETTE[position]
-        for family in _KNOWN_TASKS
-        for position, name in enumerate(family)
-        if name in names
-    }
+    known = {name: PALETTE[i] for order in _STREAMS for i, name in enumerate(order)}
+    return _coloured(names, known)
+
+
+def strategy_colours(names: Sequence[str]) -> dict[str, Colour]:
+    """Give every strategy its colour; unknown ones take, in name order, what those shown leave."""
+    return _coloured(names, STRATEGY_COLOURS)
+
+
+def _coloured(names: Sequence[str], known: Mapping[str, Colour]) -> dict[str, Colour]:
+    fixed = {name: known[name] for name in names if name in known}
     free = [colour for colour in PALETTE if colour not in fixed.values()] or PALETTE
     others = sorted(set(names) - set(fixed))
     given = {name: free[position % len(free)] for position, name in enumerate(others)}
     return {name: (fixed | given)[name] for name in names}
+
+
+def panels(
+    count: int, most_columns: int, size: tuple[float, float], **shared: bool
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure of panels in rows, without empty ones at its end.
+
+    Args:
+        count: Number of panels, at least 1.
+        most_columns: How many fit into a row.
+        size: Width and height of a panel, in inches.
+        **shared: ``sharex`` and ``sharey``, as matplotlib takes them.
+
+    Returns:
+        The figure, and its panels row by row.
+    """
+    columns = min(count, most_columns)
+    rows = -(-count // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(columns * size[0], rows * size[1]), squeeze=False,
+        layout="constrained", **shared,
+    )  # fmt: skip
+    for axes in grid.flat[count:]:
+        axes.remove()
+    used = list(grid.flat[:count])
+    for axes in used[max(0, count - columns) :]:
+        axes.tick_params(labelbottom=True)  # also above a panel that is not there
+    return figure, used
 
 
 def shown_once(figure: Figure) -> Figure:

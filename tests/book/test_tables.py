@@ -3,14 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tsniqa.book.figures.layout import (
-    ROLE_BACKGROUNDS,
-    as_link,
-    role_note,
-    shown_comparison,
-    shown_table,
-)
-from tsniqa.study.ways import ROLES, UPPER, comparison_table
+from tsniqa.book.tables import as_link, shown_table
 
 
 def test_numbers_have_three_decimals_and_missing_ones_are_dashes():
@@ -26,32 +19,6 @@ def test_numbers_have_three_decimals_and_missing_ones_are_dashes():
 
 def test_an_empty_table_can_be_shown():
     assert "SRCC" in shown_table(pd.DataFrame(columns=["SRCC"]), {"SRCC": "{:.1f}"}).to_html()
-
-
-def test_bounds_are_tinted_and_the_best_of_the_others_stands_out(finished):
-    table = comparison_table({name: [finished(name)] for name in ("tsn", "joint", "sequential")})
-    styler = shown_comparison(table, ["alpha", "beta", "gamma"])
-    styler._compute()
-    column = table.columns.get_loc("mean SRCC")
-    emphasised = [
-        table.index[row]
-        for (row, place), styles in styler.ctx.items()
-        if place == column and ("font-weight", "bold") in styles
-    ]
-    others = table[table["role"].isin(("compared", "lower bound"))]["mean SRCC"]
-    assert emphasised == others.index[others == others.max()].tolist()
-    underlined = [
-        table.index[row]
-        for (row, place), styles in styler.ctx.items()
-        if place == column and ("text-decoration", "underline") in styles
-    ]
-    assert len(underlined) > len(emphasised), "the second best is underlined, too"
-    joint = table.index.get_loc("joint")
-    assert ("background-color", ROLE_BACKGROUNDS[UPPER]) in styler.ctx[joint, column]
-
-
-def test_every_role_is_explained():
-    assert all(f"**{role}**: " in role_note() for role in ROLES)
 
 
 def test_texts_are_shown_as_they_are():

@@ -1,0 +1,34 @@
+"""Test images in rows, with what there is to say of each."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tsniqa.book.style import panels, shown_once, task_colours, use_style
+from tsniqa.pixels import decode
+
+
+def image_rows(rows: Mapping[str, pd.DataFrame]) -> Figure:
+    """Show images, one row a task.
+
+    Args:
+        rows: By task, a table with one row an image, as many as every other task's: ``path``,
+            ``what`` (why it is shown: the title of its column) and ``text`` (written below it).
+    """
+    use_style()
+    columns = len(next(iter(rows.values())))
+    figure, used = panels(len(rows) * columns, columns, (7.5 / columns, 7.5 / columns + 0.35))
+    images = [(task, row) for task, table in rows.items() for row in table.itertuples()]
+    colours = task_colours(list(rows))
+    for position, (axes, (task, row)) in enumerate(zip(used, images, strict=True)):
+        axes.imshow(decode(row.path), interpolation="lanczos")
+        axes.set_xlabel(row.text, size="small")
+        axes.set(xticks=[], yticks=[])
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        if position < columns:
+            axes.set_title(row.what)
+        if position % columns == 0:
+            axes.set_ylabel(task, fontweight="bold", color=colours[task])
+    return shown_once(figure)
