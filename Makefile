@@ -31,13 +31,14 @@ test: $(INSTALLED) ## Install and run the tests
 bench: $(INSTALLED) ## Measure scoring speed against the plain published way
 	$(BIN)/python benchmarks/speed.py
 
-lint: $(INSTALLED) ## Check style, and that notebooks are stored without outputs
+lint: $(INSTALLED) ## Check style, that imports point down, that notebooks have no outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/nbstripout --verify --extra-keys "metadata.papermill cell.metadata.papermill metadata.language_info.version" notebooks/*.ipynb
 
 clean: ## Remove the built book; keep .venv and the local run records in .runs
-	rm -rf _build book/runs .snakemake build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build book/runs book/api .snakemake build dist .pytest_cache .ruff_cache .hypothesis
 	@echo "Kept: $(VENV) (the environment) and .runs (local records); delete them by hand if you mean to."
 
 help: ## List the targets

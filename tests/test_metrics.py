@@ -279,3 +279,31 @@ def test_paired_interval_leaves_out_undefined_draws():
 def test_paired_interval_refuses_draws_that_do_not_pair(first, level):
     with pytest.raises(ValueError, match="must pair"):
         metrics.paired_interval(first, [0.1], level)
+
+
+RISING = np.array(
+    [
+        [0.8, np.nan, np.nan],
+        [0.9, 0.7, np.nan],
+        [0.5, 0.75, 0.6],
+    ]
+)
+"""An S of three tasks: the first gets better once and is then forgotten, the second gets better."""
+
+
+def test_backward_transfer_is_what_later_tasks_add_to_earlier_ones():
+    assert metrics.backward_transfer(RISING) == pytest.approx(((0.5 - 0.8) + (0.75 - 0.7)) / 2)
+
+
+def test_forgetting_counts_from_the_best_state_before_the_last():
+    assert metrics.forgetting(RISING) == pytest.approx(((0.9 - 0.5) + (0.7 - 0.75)) / 2)
+
+
+@pytest.mark.parametrize("measure", [metrics.backward_transfer, metrics.forgetting])
+def test_without_an_earlier_task_or_its_state_nothing_is_forgotten_or_transferred(measure):
+    assert np.isnan(measure(np.array([[0.8]])))
+    joint = np.full((3, 3), np.nan)
+    joint[-1] = 0.5
+    assert np.isnan(measure(joint))
+    kept = np.tril(np.full((3, 3), 0.5))
+    assert measure(kept) == 0

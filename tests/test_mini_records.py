@@ -6,6 +6,7 @@ import pytest
 from tsniqa.paths import resolve
 from tsniqa.strategies import STRATEGIES
 from tsniqa.study.comparison import family
+from tsniqa.study.config import identity, load_preset
 from tsniqa.study.evaluation import predictions, summary
 from tsniqa.study.results import find_experiment
 
@@ -52,6 +53,17 @@ def test_a_memory_that_holds_every_image_makes_gdumb_joint_learning(runs):
     for gdumb, joint in zip(runs["gdumb"], runs["joint"], strict=True):
         final = [predictions(record, "single", record.order) for record in (gdumb, joint)]
         assert all((final[0][task] == final[1][task]).all() for task in final[0])
+
+
+def test_a_published_record_has_the_name_that_its_run_has_now(runs):
+    for record in (record for records in runs.values() for record in records):
+        facts = record.description
+        fingerprints = {task.name: task.fingerprint for task in facts.tasks}
+        preset = load_preset("mini", record.config.overrides)
+        card = facts.backbone
+        digest = identity(record.config, preset, card, card.sha256, fingerprints)
+        assert record.folder.name == facts.run_id
+        assert facts.run_id.endswith(f"-seed{record.config.seed}-{digest[:10]}")
 
 
 def test_published_results_are_small():

@@ -18,7 +18,7 @@ from tsniqa.study.results import find_experiment
 PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
 
 REDUCED = {
-    "gate.clusters": 4,
+    "gate.n_clusters": 4,
     "gate.n_init": 2,
     "schedule.head.epochs": 1,
     "schedule.head.batch": 8,

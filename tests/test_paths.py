@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tsniqa import paths as locations
-from tsniqa.paths import file_digest, project_root, resolve, shipped
+from tsniqa.paths import project_root, remembered_digest, resolve, shipped
 
 
 def test_paths_count_from_the_checkout_wherever_one_stands(tmp_path, monkeypatch):
@@ -57,29 +57,29 @@ def forget(monkeypatch):
 
 
 def test_a_file_is_read_once_for_all_processes(old_file, monkeypatch):
-    digest = file_digest(old_file)
+    digest = remembered_digest(old_file)
     assert digest == hashlib.sha256(b"pixels").hexdigest()
     forget(monkeypatch)
-    assert file_digest(old_file) == digest
+    assert remembered_digest(old_file) == digest
 
 
 @pytest.mark.parametrize("age", [50, 60], ids=["another time", "another size"])
 def test_a_changed_file_has_another_digest(old_file, age):
-    before, content = file_digest(old_file), b"pixel5" if age == 50 else b"pixels, more"
+    before, content = remembered_digest(old_file), b"pixel5" if age == 50 else b"pixels, more"
     changed = old_file.stat().st_mtime_ns + (60 - age) * 10**9
     old_file.write_bytes(content)
     os.utime(old_file, ns=(0, changed))
-    assert file_digest(old_file) == hashlib.sha256(content).hexdigest() != before
+    assert remembered_digest(old_file) == hashlib.sha256(content).hexdigest() != before
 
 
 def test_a_file_that_was_just_written_is_not_remembered(old_file, monkeypatch):
     old_file.write_bytes(b"others")
-    file_digest(old_file)
+    remembered_digest(old_file)
     forget(monkeypatch)
     with pytest.raises(pytest.fail.Exception, match="was read again"):
-        file_digest(old_file)
+        remembered_digest(old_file)
 
 
 def test_without_a_place_to_remember_files_are_read(old_file, tmp_path):
     (tmp_path / "cache").write_text("in the way")
-    assert file_digest(old_file) == hashlib.sha256(b"pixels").hexdigest()
+    assert remembered_digest(old_file) == hashlib.sha256(b"pixels").hexdigest()

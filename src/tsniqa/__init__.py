@@ -5,7 +5,8 @@ Image Quality Models*, IEEE Transactions on Image Processing 33, 2024 (arXiv 210
 
     >>> from tsniqa import TSNIQA
     >>> model = TSNIQA.load("model")
-    >>> model.predict(["beach.jpg", "forest.png"])
+    >>> scores = model.predict(["beach.jpg", "forest.png"])  # float64 [2], higher is better
+    >>> table = model.explain("beach.jpg")  # each head's score, the gate's weights and distances
 """
 
 import warnings

@@ -1,7 +1,7 @@
 """The one exception family: every message says what was wrong, where, and what to do.
 
-The command line prints the message alone, on one line, and exits with code 2; under plain
-papermill it is the last line of the output.
+The command line prints the message alone, on one line, and exits with code 2; a notebook shows
+that line in place of a traceback.
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 class TsniqaError(Exception):
     """Any foreseen failure; its text is one complete line for the user."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows of this failure: one line in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class ConfigError(TsniqaError):

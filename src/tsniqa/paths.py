@@ -64,33 +64,43 @@ def shipped(folder: str) -> Path:
 
 
 def file_digest(path: Path) -> str:
-    """Return the sha256 (hex) of a file's bytes.
-
-    It is remembered in the cache folder under the file's path, size and time of change, as git
-    does, so that a dataset is read once and not for every run. A file that was changed in the last
-    two seconds is not: a further change might leave its time as it is.
+    """Return the sha256 (hex) of a file's bytes; a process reads an unchanged file once.
 
     Raises:
         OSError: The file is missing or unreadable.
     """
     status = path.stat()
-    return _digest(path.resolve(), status.st_size, status.st_mtime_ns)
+    return _digest(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=100_000)
 def _digest(path: Path, size: int, modified: int) -> str:
-    key = (str(path), size, modified)
-    known = _remembered("SELECT digest FROM digests WHERE (path, size, modified) = (?, ?, ?)", key)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remembered_digest(path: Path) -> str:
+    """Return a file's :func:`file_digest`, reading an unchanged file once for all processes.
+
+    As git does, the cache folder remembers it under the file's path, size and time of change. A
+    file that was changed in the last two seconds is not remembered: a further change might leave
+    its time as it is.
+
+    Raises:
+        OSError: The file is missing or unreadable.
+    """
+    status = path.stat()
+    key = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    known = _ask("SELECT digest FROM digests WHERE (path, size, modified) = (?, ?, ?)", key)
     if known:
         return known[0][0]
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if time.time_ns() - modified > 2 * 10**9:
-        _remembered("REPLACE INTO digests VALUES (?, ?, ?, ?)", (*key, digest))
+    digest = file_digest(path)
+    if time.time_ns() - status.st_mtime_ns > 2 * 10**9:
+        _ask("REPLACE INTO digests VALUES (?, ?, ?, ?)", (*key, digest))
     return digest
 
 
-def _remembered(command: str, values: tuple[str | int, ...]) -> list[tuple[str]]:
+def _ask(command: str, values: tuple[str | int, ...]) -> list[tuple[str]]:
     """Ask the store of digests; one that cannot be read or written is as good as empty."""
     try:
         with _turn:

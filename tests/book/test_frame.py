@@ -1,7 +1,9 @@
 """The parts of the book that are written by hand fit each other and the package."""
 
+import importlib.util
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -34,19 +36,27 @@ def test_equations_need_no_network():
     assert list((script.parent / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))
 
 
-def test_the_package_page_lists_every_module():
-    listed = set(re.findall(r"automodule:: (\S+)", (BOOK / "api.md").read_text()))
-    package = ROOT / "src" / "tsniqa"
-    modules = {
-        ".".join(path.relative_to(package.parent).with_suffix("").parts)
-        for path in package.rglob("*.py")
-        if not path.name.startswith("_")
-    }
-    modules |= {
-        ".".join(path.parent.relative_to(package.parent).parts)
-        for path in package.rglob("*/__init__.py")
-    }
-    assert modules - listed == set(), "add an automodule entry to book/api.md"
+def test_every_module_of_the_package_gets_a_page_and_no_other(tmp_path):
+    path = BOOK / "_extensions" / "module_pages.py"
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    extension = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(extension)
+    for name in ("src/tsniqa/__init__.py", "src/tsniqa/cli/__init__.py", "src/tsniqa/cli/run.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    pages = tmp_path / "book" / "api"
+    pages.mkdir(parents=True)
+    (pages / "tsniqa.gone.rst").touch()
+    extension.write_pages(SimpleNamespace(srcdir=tmp_path), None)
+    written = {path.stem: path.read_text() for path in pages.iterdir()}
+    assert written.keys() == {"tsniqa", "tsniqa.cli", "tsniqa.cli.run"}
+    assert ".. automodule:: tsniqa.cli.run\n" in written["tsniqa.cli.run"]
+    assert written["tsniqa.cli"].endswith(".. autosummary::\n\n   run\n")
+
+
+def test_the_page_about_the_package_tells_every_floor():
+    told = set(re.findall(r"^\| .*?\{py:mod\}`tsniqa\.(\w+)`", (BOOK / "api.md").read_text(), re.M))
+    assert told == {path.parent.name for path in (ROOT / "src" / "tsniqa").glob("*/__init__.py")}
 
 
 @pytest.mark.parametrize("path", sorted(BOOK.glob("*.md")), ids=lambda path: path.name)

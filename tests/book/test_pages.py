@@ -3,8 +3,8 @@
 import nbformat
 import pytest
 
-from tsniqa.book import pages
-from tsniqa.book.pages import Page, execute, load_pages, notebook_parameters
+from tsniqa.book import pages, parameters
+from tsniqa.book.pages import Page, execute, load_pages
 from tsniqa.errors import ConfigError, TsniqaError
 from tsniqa.paths import project_root
 
@@ -25,64 +25,69 @@ def parameters_cell(source):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    monkeypatch.setattr(pages, "project_root", lambda: tmp_path)
+    for module in (pages, parameters):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     write_notebook(
         tmp_path / "notebooks" / "one.ipynb",
         nbformat.v4.new_markdown_cell("# A title\n\nWords."),
-        parameters_cell('preset: str = "mini"  # which\nseed: int = 0  # draw'),
+        parameters_cell(
+            'preset: str = "mini"  # which\nseed: int = 0  # draw\n'
+            'strategy: str = "tsn"  # how\ntask_order: list = None  # what'
+        ),
         nbformat.v4.new_code_cell("print(preset, seed)\nassert seed < 5, 'too large'"),
     )
     return tmp_path
 
 
-def test_the_parameters_of_a_notebook_are_the_annotated_names_of_its_tagged_cell(project):
-    found = notebook_parameters(project / "notebooks" / "one.ipynb")
-    assert found == {"preset": "mini", "seed": 0}
+def write_list(project, text):
+    (project / "runs.yml").write_text(text)
+    return project / "runs.yml"
 
 
-def test_it_is_told_which_pages_compute_and_which_read_published_results(project):
+def test_a_page_reads_the_published_files_that_its_parameters_name(project):
     write_notebook(
         project / "notebooks" / "two.ipynb",
-        parameters_cell('results_dir: str = "results/records"  # read'),
+        parameters_cell('preset: str = "mini"  # which\nfolder: str = "results/records"  # read'),
     )
-    table = pages.origins(
-        {
-            "a": Page(name="a", notebook="one", parameters={"strategy": "tsn"}),
-            "b": Page(name="b", notebook="two"),
-            "c": Page(name="c", notebook="two", parameters={"results_dir": ".runs/records"}),
-        }
-    )
-    assert table["page"].tolist() == ["a", "b", "c"]
-    assert table["runs computed here"].tolist() == [1, 0, 0]
-    assert table["published results"].tolist() == ["–", "read", "–"]
+    for name in ("mini-tsn/record.json", "open-tsn/record.json"):
+        (project / "results" / "records" / name).parent.mkdir(parents=True)
+        (project / "results" / "records" / name).touch()
+    mini = [project / "results" / "records" / "mini-tsn" / "record.json"]
+    assert Page(name="p", notebook="two").reads() == mini
+    assert Page(name="p", notebook="two", parameters={"folder": ".runs/records"}).reads() == []
+    file = "results/records/open-tsn/record.json"
+    assert Page(name="p", notebook="two", parameters={"folder": file}).reads() == [project / file]
 
 
 def test_an_entry_without_a_preset_takes_the_books(project):
-    (project / "runs.yml").write_text(
-        "a: {notebook: one}\nb: {notebook: one, parameters: {preset: open}}\n"
-    )
-    loaded = load_pages(project / "runs.yml", "smoke")
+    path = write_list(project, "a: {notebook: one}\nb: {notebook: one, parameters: {preset: open}}")
+    loaded = load_pages(path, "smoke")
     assert loaded["a"].parameters == {"preset": "smoke"}
     assert loaded["b"].parameters == {"preset": "open"}
 
 
-def test_a_misspelt_parameter_of_an_entry_names_the_valid_ones(project):
-    (project / "runs.yml").write_text("a: {notebook: one, parameters: {sede: 1}}\n")
-    with pytest.raises(ConfigError, match=r"'sede'; did you mean 'seed'.*preset, seed"):
-        load_pages(project / "runs.yml")
-
-
-def test_an_unknown_notebook_names_the_valid_ones(project):
-    (project / "runs.yml").write_text("a: {notebook: two}\n")
-    with pytest.raises(ConfigError, match=r"unknown notebook 'two'.*one"):
-        load_pages(project / "runs.yml")
-
-
-@pytest.mark.parametrize("text", ["a: {notebok: one}", "[1, 2]", "a: {notebook: one"])
-def test_an_invalid_list_of_pages_is_one_line(project, text):
-    (project / "runs.yml").write_text(text)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: {notebok: one}", "page 'a': the entry has no notebook; add one"),
+        ("a: {notebook: one, titel: x}", "page 'a': unknown field 'titel'; did you mean 'title'?"),
+        ("a: {notebook: two}", "page 'a': unknown notebook 'two'; valid notebooks: one"),
+        ("a: {notebook: one, after: [b]}", "page 'a': unknown page 'b'; valid pages: a"),
+        ("a: {notebook: one, parameters: {sede: 1}}", "'sede'; did you mean 'seed'?"),
+        ("a: {notebook: one, parameters: {seed: x}}", "page 'a': parameter: seed: Input should"),
+        ("a: {notebook: one, parameters: {preset: minni}}", "did you mean 'mini'?"),
+        ("a: {notebook: one, parameters: {strategy: tns}}", "did you mean 'tsn'?"),
+        ("a: {notebook: one, parameters: {strategy: tsn, seed: -1}}", "parameters: seed: Input"),
+        ("a: {notebook: one, parameters: {task_order: [mini-liv]}}", "did you mean 'mini-live'?"),
+        ("a: {notebook: one, parameters: {task_order: []}}", "page 'a': the task order is empty"),
+        ("[1, 2]", "is not a valid list of pages: write one entry a page"),
+        ("a: {notebook: one", "is not a valid list of pages: while parsing"),
+    ],
+)
+def test_a_mistake_in_the_list_of_pages_is_named_in_one_line(project, text, message):
     with pytest.raises(ConfigError) as caught:
-        load_pages(project / "runs.yml")
+        load_pages(write_list(project, text))
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

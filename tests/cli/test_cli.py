@@ -40,14 +40,14 @@ def tsniqa(monkeypatch, capsys):
         (["run", "--device", "abacus"], "no device 'abacus' here"),
         (["run", "--backbone", "vgg"], "valid backbones: mini,"),
         (["page", "nothing"], "unknown page 'nothing'"),
-        (["score", "none.jpg", "--model", "none"], "image none.jpg is missing"),
+        (["score", "none.jpg", "--model", "none"], "no saved model in"),
         (["sweep", "none.yml"], "no sweep file at"),
         (["data", "make", "mini-live2"], "did you mean 'mini-live'?"),
         (["data", "fetch", "koniq"], "unknown dataset 'koniq'; did you mean 'koniq-10k'?"),
         (["data", "fetch", "live"], "dataset 'live' has no open download; see https://live.ece"),
         (["data", "check", "csiq", "--root", "/nowhere"], "dataset 'csiq' is not under /nowhere"),
         (["data", "check", "--root", "/nowhere"], "there is no dataset under /nowhere"),
-        (["run", "--set", "gate.clusters"], "'gate.clusters' is no change of a preset"),
+        (["run", "--set", "gate.n_clusters"], "'gate.n_clusters' is no change of a preset"),
         (["run", "--preset", "paper", "--data-root", "/nowhere"], "dataset 'live' is not under"),
     ],
 )
@@ -131,6 +131,9 @@ def test_a_model_gets_one_task_more_and_keeps_the_others_bitwise(tsniqa, world, 
 
 
 def test_images_are_scored_into_a_table(tsniqa, world, saved):
+    code, out, error = tsniqa("score", "none.jpg", "--model", saved)
+    assert (code, out) == (2, "")
+    assert "none.jpg" in error
     images = world.task("gamma").paths("test")[:2]
     code, out, _ = tsniqa("score", *images, "--model", saved, "--readout", "uniform")
     rows = list(csv.DictReader(out.splitlines()))

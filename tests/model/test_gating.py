@@ -1,5 +1,6 @@
 """The K-means gate against brute force."""
 
+import copy
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.base import clone
 
 from tsniqa.errors import ConfigError, DataError
 from tsniqa.model.gating import KMeansGate, softmin_weights
@@ -22,9 +24,9 @@ def stages(count, seed):
 
 
 def fitted(clusters=4, counts=(30, 3, 11)):
-    gate = KMeansGate(clusters=clusters, n_init=3)
+    gate = KMeansGate(n_clusters=clusters, n_init=3)
     for seed, (task, count) in enumerate(zip(("zebra", "ant", "mole"), counts, strict=True)):
-        gate.fit(stages(count, seed), task, random_state=seed)
+        gate.partial_fit(stages(count, seed), task, random_state=seed)
     return gate
 
 
@@ -59,26 +61,26 @@ def slow_weights(distances, temperature):
 
 def test_distances_and_weights_equal_brute_force():
     gate, probes = fitted(), stages(13, 77)
-    distances = gate.distances(probes)
+    distances = gate.transform(probes)
     assert distances.shape == (13, 3, 2)
     assert distances.dtype == np.float32
     np.testing.assert_allclose(distances, slow_distances(gate, probes), rtol=1e-6)
     np.testing.assert_allclose(
-        gate.weights(probes), slow_weights(distances, gate.temperature), rtol=1e-12
+        gate.predict_proba(probes), slow_weights(distances, gate.temperature), rtol=1e-12
     )
 
 
 def test_columns_are_in_name_order_whatever_the_order_of_fitting():
-    gate, other = fitted(), KMeansGate(clusters=4, n_init=3)
+    gate, other = fitted(), KMeansGate(n_clusters=4, n_init=3)
     assert gate.tasks_ == ["ant", "mole", "zebra"]
     for seed, task, count in ((1, "ant", 3), (2, "mole", 11), (0, "zebra", 30)):
-        other.fit(stages(count, seed), task, random_state=seed)
-    assert np.array_equal(gate.distances(stages(5, 8)), other.distances(stages(5, 8)))
+        other.partial_fit(stages(count, seed), task, random_state=seed)
+    assert np.array_equal(gate.transform(stages(5, 8)), other.transform(stages(5, 8)))
 
 
 def test_centroids_are_a_fixed_point_of_lloyds_algorithm():
     features = stages(60, 5)
-    gate = KMeansGate(clusters=7, n_init=5).fit(features, "a", random_state=1)
+    gate = KMeansGate(n_clusters=7, n_init=5).partial_fit(features, "a", random_state=1)
     for values, centroids in zip(features, gate.centroids_["a"], strict=True):
         assert centroids.shape == (7, values.shape[1])
         nearest = ((values[:, None] - centroids) ** 2).sum(2).argmin(1)
@@ -89,53 +91,53 @@ def test_centroids_are_a_fixed_point_of_lloyds_algorithm():
 @pytest.mark.parametrize("count", [1, 3, 4])
 def test_with_few_images_each_is_its_own_centroid(count):
     features = stages(count, 3)
-    gate = KMeansGate(clusters=4).fit(features, "a")
+    gate = KMeansGate(n_clusters=4).partial_fit(features, "a")
     for values, centroids in zip(features, gate.centroids_["a"], strict=True):
         assert {tuple(row) for row in values} == {tuple(row) for row in centroids}
-    assert np.array_equal(gate.distances(features), np.zeros((count, 1, 2)))
-
-
-def test_repeated_images_do_not_ask_for_more_clusters_than_there_are():
-    features = [np.repeat(stage, 5, axis=0) for stage in stages(3, 4)]
-    gate = KMeansGate(clusters=4).fit(features, "a")
-    assert [len(stage) for stage in gate.centroids_["a"]] == [3, 3]
+    assert np.array_equal(gate.transform(features), np.zeros((count, 1, 2)))
+    gate.partial_fit([np.repeat(stage, 5, axis=0) for stage in features], "a")
+    assert [len(stage) for stage in gate.centroids_["a"]] == [count, count]
 
 
 def test_the_default_is_the_papers_and_stores_98304_numbers_with_resnet18():
     gate = KMeansGate(n_init=1)
-    assert (KMeansGate().clusters, KMeansGate().n_init, KMeansGate().temperature) == (128, 20, 32.0)
-    gate.fit([unit(140, 256, 0), unit(140, 512, 1)], "a")
-    assert sum(stage.size for stage in gate.centroids_["a"]) == 98_304
+    assert (KMeansGate().n_clusters, KMeansGate().n_init, KMeansGate().temperature) == (
+        128,
+        20,
+        32.0,
+    )
+    gate.partial_fit([unit(140, 256, 0), unit(140, 512, 1)], "a")
+    assert gate.stored("a") == 98_304
 
 
 def test_one_more_task_leaves_the_others_alone():
     gate, probes = fitted(), stages(5, 9)
-    before, distances = gate.state(), gate.distances(probes)
-    gate.fit(stages(20, 50), "newt", random_state=4)
-    assert all(np.array_equal(gate.state()[key], value) for key, value in before.items())
-    assert np.array_equal(gate.distances(probes)[:, [0, 1, 3]], distances)
+    before, distances = copy.deepcopy(gate.centroids_), gate.transform(probes)
+    gate.partial_fit(stages(20, 50), "newt", random_state=4)
+    for task, own in before.items():
+        assert all(map(np.array_equal, gate.centroids_[task], own))
+    assert np.array_equal(gate.transform(probes)[:, [0, 1, 3]], distances)
+    assert gate.stored("ant") == 3 * (6 + 9)
 
 
-def test_state_brings_every_bit_back():
-    gate, probes = fitted(clusters=12, counts=(15, 15, 15)), stages(6, 2)
-    other = KMeansGate(clusters=12, n_init=3)
-    other.load_state(gate.state())
-    assert other.tasks_ == gate.tasks_
-    assert np.array_equal(other.distances(probes), gate.distances(probes))
-
-
-def test_the_same_random_state_gives_the_same_bits():
-    first, second = (KMeansGate(4, 2).fit(stages(40, 6), "a", 3).centroids_["a"] for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+def test_it_is_an_estimator_of_scikit_learn():
+    gate = fitted()
+    options = {"n_clusters": 4, "n_init": 3, "temperature": 32.0}
+    assert gate.get_params() == options
+    fresh = clone(gate)
+    assert fresh.get_params() == options
+    assert fresh.tasks_ == []
+    assert fresh.set_params(temperature=2.0).temperature == 2.0
+    assert gate.tasks_ == ["ant", "mole", "zebra"]
 
 
 def test_an_empty_gate_and_unusable_features_are_refused():
     with pytest.raises(ConfigError, match="the gate knows no task yet"):
-        KMeansGate().distances(stages(2, 0))
+        KMeansGate().transform(stages(2, 0))
     with pytest.raises(DataError, match="task 'a': the gate needs finite features"):
-        KMeansGate().fit([np.empty((0, 4), np.float32)] * 2, "a")
+        KMeansGate().partial_fit([np.empty((0, 4), np.float32)] * 2, "a")
     with pytest.raises(DataError, match="task 'a': the gate needs finite features"):
-        KMeansGate().fit([np.full((3, 4), np.nan, np.float32)] * 2, "a")
+        KMeansGate().partial_fit([np.full((3, 4), np.nan, np.float32)] * 2, "a")
 
 
 some_distances = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 3)).flatmap(

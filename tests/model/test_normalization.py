@@ -5,19 +5,12 @@ import copy
 import pytest
 import timm
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from safetensors.torch import load_file
 from torch import nn
 
+from handmade import disturb
+from tsniqa import NormalizationBank
 from tsniqa.errors import ConfigError, WeightsError
-from tsniqa.model.normalization import (
-    NormalizationBank,
-    affine_parameters,
-    normalization_layers,
-    use_batch_statistics,
-    write,
-)
+from tsniqa.model.normalization import SELECTIONS, use_batch_statistics
 
 
 class ChannelLast(nn.Module):
@@ -62,16 +55,6 @@ def network(request):
     return NETWORKS[request.param]().eval()
 
 
-def disturb(network, seed):
-    """Change what a task changes: affine parameters and running statistics."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for layer in normalization_layers(network).values():
-            for name, value in [*layer.named_parameters(), *layer.named_buffers()]:
-                if name != "num_batches_tracked":
-                    value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
-
-
 def slow_normalization_names(network):
     """Names found by class name alone, independently of the bank."""
     kinds = ("BatchNorm", "GroupNorm", "LayerNorm", "InstanceNorm")
@@ -84,140 +67,125 @@ def slow_normalization_names(network):
     return names
 
 
-def test_the_bank_holds_every_affine_parameter_and_statistic_and_nothing_else(network):
-    bank = NormalizationBank(network)
-    assert bank.initial.keys() == slow_normalization_names(network)
-    assert bank.initial
-    affine = {id(parameter) for parameter in affine_parameters(network)}
-    named = {n: p for n, p in network.named_parameters() if id(p) in affine}
-    assert named.keys() == {
-        n for n in slow_normalization_names(network) if n.endswith(("weight", "bias"))
-    }
+def slow_selection(network, select):
+    """Names of what is selected, found by class names alone, independently of the bank."""
+    every = {n for n in network.state_dict() if not n.endswith("num_batches_tracked")}
+    norms = slow_normalization_names(network)
+    affine = {n for n in norms if n.endswith(("weight", "bias"))}
+    kinds = ("Conv2d", "Linear")
+    modules = network.named_modules()
+    filters = {f"{n}.weight" for n, m in modules if kinds_of(m) & set(kinds)}
+    return {
+        "nothing": set(), "statistics": norms - affine, "affine": affine, "normalization": norms,
+        "masks": filters, "everything": every,
+    }[select]  # fmt: skip
 
 
-def test_a_loaded_task_computes_what_the_network_computed_when_it_was_stored(network):
-    images = torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(1))
-    bank, outputs = NormalizationBank(network), {}
-    with torch.inference_mode():
-        outputs[None] = network(images)
-        for seed, task in enumerate(("b", "a"), start=1):
-            disturb(network, seed)
-            bank.store(task)
-            outputs[task] = network(images)
-        assert not torch.equal(outputs["a"], outputs["b"])
-        for task in ("b", None, "a", "b"):
-            bank.load(task)
-            assert torch.equal(network(images), outputs[task])
+def kinds_of(module):
+    return {base.__name__ for base in type(module).__mro__}
 
 
-def test_swapping_leaves_everything_else_untouched(network):
-    bank = NormalizationBank(network)
-    disturb(network, 1)
-    bank.store("a")
-    before = copy.deepcopy(network.state_dict())
-    bank.load(None)
-    after = network.state_dict()
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed == slow_normalization_names(network)
+@pytest.mark.parametrize("select", SELECTIONS)
+def test_a_bank_holds_what_is_selected_and_nothing_else(network, select):
+    bank = NormalizationBank(network, select)
+    names = slow_selection(network, select)
+    assert bank.live().keys() == bank.initial.keys() == names
+    learnable = [p for n, p in network.named_parameters() if n in names]
+    assert list(map(id, bank.parameters())) == list(map(id, learnable))
 
 
-def test_a_swap_ends_with_the_block_even_if_it_fails(network):
-    bank = NormalizationBank(network)
-    bank.store("a")
-    disturb(network, 2)
-    present = copy.deepcopy(network.state_dict())
-    with pytest.raises(RuntimeError, match="inside"), bank.swapped("a") as swapped:
-        assert swapped is network
-        live = bank.live()
-        assert all(torch.equal(live[name], value) for name, value in bank.states["a"].items())
-        raise RuntimeError("inside")
-    assert all(torch.equal(present[name], v) for name, v in network.state_dict().items())
-
-
-def test_stored_states_do_not_change_with_the_network(network):
-    bank = NormalizationBank(network)
-    bank.store("a")
-    kept = copy.deepcopy(bank.states["a"])
-    disturb(network, 3)
-    for name, value in kept.items():
-        assert torch.equal(bank.states["a"][name], value)
-        assert torch.equal(bank.initial[name], value)
-
-
-def test_files_bring_every_bit_back(network, tmp_path):
-    bank = NormalizationBank(network)
-    for seed, task in enumerate(("first", "second")):
-        disturb(network, seed)
+@pytest.mark.parametrize("select", SELECTIONS)
+def test_states_come_and_go_bit_for_bit_and_touch_nothing_else(network, select):
+    network = network.to(memory_format=torch.channels_last)
+    bank, held = NormalizationBank(network, select), {}
+    untouched = copy.deepcopy(network.state_dict())
+    for seed, task in enumerate(("b", "a"), start=1):
+        disturb(network, select, seed)
         bank.store(task)
-    bank.save(tmp_path / "bank")
-    assert {path.name for path in (tmp_path / "bank").iterdir()} == {
-        "first.safetensors",
-        "second.safetensors",
-    }
-    other = NormalizationBank(copy.deepcopy(network))
-    other.restore(tmp_path / "bank")
-    assert other.states.keys() == bank.states.keys()
-    for task, state in bank.states.items():
-        stored = load_file(tmp_path / "bank" / f"{task}.safetensors")
-        for name, value in state.items():
-            assert torch.equal(other.states[task][name], value)
-            assert torch.equal(stored[name], value)
+        held[task] = copy.deepcopy(network.state_dict())
+        bank.load(None)
+        assert same(network.state_dict(), untouched)
+    if not bank.initial:
+        assert bank.states == {}
+        return
+    other = NormalizationBank(copy.deepcopy(network), select)
+    for task in ("b", "a", "b"):
+        other.put(task, {name: value.clone() for name, value in bank.states[task].items()})
+        for each in (bank, other):
+            each.load(task)
+            assert same(each.network.state_dict(), held[task])
+            state = each.state(task)
+            assert same(state, {name: held[task][name] for name in state})
+    assert same(bank.initial, {name: untouched[name] for name in bank.initial})
+    assert same(bank.state(None), bank.initial)
+    changed = {name for name, value in held["a"].items() if not torch.equal(value, untouched[name])}
+    assert changed <= slow_selection(network, select)
+    assert changed
 
 
-@given(seed=st.integers(0, 2**16), swaps=st.lists(st.sampled_from(["a", "b", None]), max_size=6))
-def test_nested_swaps_unwind_in_order(seed, swaps):
+def same(first, second):
+    return first.keys() == second.keys() and all(
+        torch.equal(value, second[name]) for name, value in first.items()
+    )
+
+
+@pytest.mark.parametrize("select", ["everything", "masks"])
+def test_states_keep_device_type_and_memory_format(select):
+    network = convolutions(nn.BatchNorm2d).to(memory_format=torch.channels_last)
+    bank = NormalizationBank(network, select)
+    bank.store("a")
+    bank.put("b", {name: value.contiguous() for name, value in bank.states["a"].items()})
+    for state in (bank.initial, bank.state("a"), bank.state("b")):
+        for name, value in bank.live().items():
+            assert state[name].stride() == value.stride()
+            assert (state[name].dtype, state[name].device) == (value.dtype, value.device)
+
+
+def test_a_mask_is_one_bit_a_weight_and_zeroes_exactly_the_others():
     network = convolutions(nn.BatchNorm2d)
-    bank = NormalizationBank(network)
-    for offset, task in enumerate(("a", "b")):
-        disturb(network, seed + offset)
-        bank.store(task)
-    bank.load(None)
-
-    def descend(rest):
-        before = {name: value.clone() for name, value in bank.live().items()}
-        if rest:
-            with bank.swapped(rest[0]):
-                descend(rest[1:])
-        assert all(torch.equal(before[name], value) for name, value in bank.live().items())
-
-    descend(swaps)
+    bank = NormalizationBank(network, "masks")
+    disturb(network, "masks", 1)
+    bank.store("a")
+    weight = bank.initial["0.weight"]
+    assert bank.states["a"]["0.weight"].dtype == torch.uint8
+    assert bank.states["a"]["0.weight"].shape == (-(-weight.numel() // 8),)
+    kept = network[0].weight != 0
+    assert 0 < kept.sum() < kept.numel()
+    assert torch.equal(bank.state("a")["0.weight"], weight * kept)
 
 
-def test_a_task_that_is_not_there_is_named_with_those_that_are():
+def test_states_follow_a_change_of_the_network_and_packed_bits_stay():
+    for select, dtype in (("normalization", torch.float64), ("masks", torch.uint8)):
+        network = convolutions(nn.BatchNorm2d)
+        bank = NormalizationBank(network, select)
+        bank.store("a")
+        network.double()
+        bank.apply(lambda value: value.double())
+        assert {value.dtype for value in bank.initial.values()} == {torch.float64}
+        assert {value.dtype for value in bank.states["a"].values()} == {dtype}
+
+
+def test_unknown_tasks_and_selections_are_named_with_those_that_are():
     bank = NormalizationBank(convolutions(nn.BatchNorm2d))
     bank.store("alpha")
     with pytest.raises(ConfigError, match=r"unknown task 'alpa'; did you mean 'alpha'\?"):
         bank.load("alpa")
-    with pytest.raises(ConfigError, match="valid tasks: alpha"), bank.swapped("beta"):
-        pass
+    with pytest.raises(ConfigError, match=r"unknown selection 'mask'; did you mean 'masks'\?"):
+        NormalizationBank(bank.network, "mask")
 
 
 @pytest.mark.parametrize("change", ["missing", "surplus", "shape"])
-def test_a_state_of_another_network_is_refused_before_anything_is_written(change):
-    network = convolutions(nn.BatchNorm2d)
-    bank = NormalizationBank(network)
-    state = {name: torch.full_like(value, 9.0) for name, value in bank.initial.items()}
-    if change == "missing":
-        del state["4.bias"]
-    elif change == "surplus":
-        state["9.weight"] = torch.zeros(4)
-    else:
-        state["4.bias"] = torch.zeros(5)
-    before = copy.deepcopy(network.state_dict())
-    with pytest.raises(WeightsError, match="do not fit this network: 1 names or shapes differ"):
-        write(bank.live(), state)
-    assert all(torch.equal(before[name], v) for name, v in network.state_dict().items())
-
-
-def test_files_of_another_network_and_broken_files_are_refused(tmp_path):
+def test_a_state_of_another_network_is_refused_before_anything_changes(change):
     bank = NormalizationBank(convolutions(nn.BatchNorm2d))
     bank.store("a")
-    bank.save(tmp_path)
-    with pytest.raises(WeightsError, match="use the backbone they were learned on"):
-        NormalizationBank(convolutions(lambda c: nn.GroupNorm(2, c))).restore(tmp_path)
-    (tmp_path / "a.safetensors").write_bytes(b"nothing of the kind")
-    with pytest.raises(WeightsError, match=r"a\.safetensors is not a readable safetensors file"):
-        bank.restore(tmp_path)
+    state, before = dict(bank.states["a"]), copy.deepcopy(bank.states)
+    if change == "missing":
+        del state["4.bias"]
+    else:
+        state |= {"4.bias": torch.zeros(5)} if change == "shape" else {"9.bias": torch.zeros(4)}
+    with pytest.raises(WeightsError, match="of 'a' do not fit this network: 1 names or shapes"):
+        bank.put("a", state)
+    assert same(bank.states["a"], before["a"])
 
 
 def test_batch_statistics_put_normalization_layers_alone_in_training_mode():
@@ -229,6 +197,6 @@ def test_batch_statistics_put_normalization_layers_alone_in_training_mode():
 
 
 def test_resnet18_has_the_papers_number_of_normalization_parameters():
-    network = timm.create_model("resnet18", num_classes=0)
-    assert sum(parameter.numel() for parameter in affine_parameters(network)) == 9_600
-    assert sum(value.numel() for value in NormalizationBank(network).initial.values()) == 19_200
+    bank = NormalizationBank(timm.create_model("resnet18", num_classes=0))
+    assert sum(parameter.numel() for parameter in bank.parameters()) == 9_600
+    assert sum(value.numel() for value in bank.initial.values()) == 19_200

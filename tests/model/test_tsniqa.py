@@ -1,75 +1,217 @@
-"""TSN-IQA as a model: add tasks, score, save, load."""
+"""TSN-IQA as a model: score, explain, save, load."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from PIL import Image
 
-from tsniqa.data.images import ImageSet
-from tsniqa.errors import ConfigError, WeightsError
-from tsniqa.model.backbone import WEIGHTS_VARIABLE
-from tsniqa.model.gating import KMeansGate, softmin_weights
-from tsniqa.model.normalization import NormalizationBank
+import tsniqa
+from handmade import make_model, pictures
+from tsniqa import TSNIQA, KMeansGate
+from tsniqa.cards import WEIGHTS_VARIABLE
+from tsniqa.errors import ConfigError, DataError, WeightsError
+from tsniqa.model.gating import softmin_weights
 from tsniqa.model.readouts import MIXTURES, mix
-from tsniqa.model.tsniqa import TSNIQA
+from tsniqa.model.tsniqa import BATCH, SHARED
+from tsniqa.paths import project_root
 from tsniqa.scoring.features import image_features
 
-
-@pytest.fixture(scope="module")
-def model(world):
-    """Two tasks, learned in an order that is not the names'."""
-    plan = world.plan("tsn", ("beta", "alpha"))
-    for step, task in enumerate(plan.tasks):
-        plan.strategy.learn(task, plan.tasks[:step])
-    return plan.strategy.model
-
-
-@pytest.fixture(scope="module")
-def images(world):
-    return ImageSet(world.task("gamma").paths("test"), None)
+KINDS = {
+    "tsn": {},
+    "heads alone": {"select": "nothing"},
+    "masks": {"select": "masks"},
+    "separate": {"select": "everything", "ridge": True},
+    "one network": {"select": "everything", "shared": True},
+}
 
 
-def test_scores_equal_the_published_way_of_scoring_one_task_after_another(model, images):
-    """Load a task's normalization, run, read its head; once more for the gate; then mix."""
-    columns = []
+def single(backbone):
+    """Make a model with one head for all tasks and no gate."""
+    model = make_model(backbone, "everything", (SHARED,))
+    model.gate = None
+    return model
+
+
+def make(world, kind):
+    return single(world.backbone()) if kind == "single" else make_model(
+        world.backbone(), **KINDS[kind]
+    )  # fmt: skip
+
+
+IMAGES = pictures(3) + pictures(2, (24, 48), seed=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_equal_the_published_way_of_scoring_one_task_after_another(world, kind):
+    """Load a task's state, run, read its head; once more for the gate; then mix."""
+    model, columns = make(world, kind), []
     for task in ("alpha", "beta"):
-        model.bank.load(task)
-        columns.append(model.heads[task].score(image_features(model.backbone, images).head))
+        model.bank.load(
+            SHARED if kind == "one network" else None if kind == "heads alone" else task
+        )
+        columns.append(model.heads[task].read(image_features(model.backbone, IMAGES)))
     model.bank.load(None)
-    gate = [stage.numpy() for stage in image_features(model.backbone, images).gate]
-    heads = torch.stack(columns, 1).detach().numpy()
-    distances = model.gate.distances(gate)
-    assert np.array_equal(model.head_scores(images), heads)
-    assert np.array_equal(model.distances(images), distances)
+    reference = image_features(model.backbone, IMAGES)
+    heads, distances = model.read(IMAGES)
+    assert np.array_equal(heads, torch.stack(columns, 1).numpy())
+    assert np.array_equal(distances, model.gate.transform([s.numpy() for s in reference.gate]))
     offsets = np.array([model.offsets["alpha"], model.offsets["beta"]])
-    for use in MIXTURES:
-        assert np.array_equal(model.score(images, use), mix(heads, distances, use, offsets))
-    score, weights = model.score_with_weights(images)
-    assert np.array_equal(score, model.score(images, "gated"))
-    assert np.array_equal(weights, softmin_weights(distances))
+    for readout in MIXTURES:
+        expected = mix(heads, distances, readout, offsets, model.gate.temperature)
+        assert np.array_equal(model.predict(IMAGES, readout), expected)
 
 
-def test_scoring_leaves_the_network_as_it_was(model, images):
+def test_an_explanation_holds_all_parts_of_the_score(model):
+    table = model.explain(IMAGES)
+    heads, distances = model.read(IMAGES)
+    weights = softmin_weights(distances, model.gate.temperature)
+    assert list(table) == ["score"] + [
+        f"{part} {task}" for part in ("head", "weight", "distance") for task in ("alpha", "beta")
+    ]
+    assert np.array_equal(table[["head alpha", "head beta"]], heads)
+    assert np.array_equal(table[["weight alpha", "weight beta"]], weights)
+    assert np.array_equal(table[["distance alpha", "distance beta"]], distances.mean(2))
+    np.testing.assert_allclose(table["score"], (weights * heads).sum(1), atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "single"])
+def test_forward_predict_and_explain_agree_for_uint8_and_floating_point(world, kind):
+    model = make(world, kind)
+    assert model.lower_better is False
+    batch = torch.stack(IMAGES[:3])
+    expected = model.predict(batch)
+    assert np.array_equal(expected, model.explain(batch)["score"])
+    assert np.ptp(expected) > 1e-4
+    for images in (batch, batch / 255, batch.double() / 255):
+        scores = model(images)
+        assert (scores.shape, scores.dtype, scores.requires_grad) == ((3,), torch.float32, False)
+        np.testing.assert_allclose(scores, expected, atol=1e-6)
+        np.testing.assert_allclose(model.predict(images), expected, atol=1e-6)
+
+
+def test_gradients_reach_the_image_and_point_uphill(model):
+    image = (torch.stack(IMAGES[:2]) / 255).mul_(0.9).requires_grad_()
+    score = model(image)
+    score.sum().backward()
+    assert image.grad.isfinite().all()
+    assert (image.grad.flatten(1).norm(dim=1) > 0).all()
+    step = 1e-3 / image.grad.flatten(1).norm(dim=1).view(2, 1, 1, 1)
+    uphill = (image + step * image.grad).clamp(0, 1).detach()
+    heads_up, heads = model.read(uphill)[0], model.read(image.detach())[0]
+    weights = model.explain(image.detach())[["weight alpha", "weight beta"]].to_numpy()
+    assert ((weights * (heads_up - heads)).sum(1) > 0).all()
+
+
+def test_the_models_limit_of_the_shorter_side_is_applied_everywhere(world):
+    model, plain = make_model(world.backbone(), shorter_side=24), make_model(world.backbone())
+    large = torch.stack(pictures(2, (48, 60)))
+    halved = torch.nn.functional.interpolate(
+        large / 255, (24, 30), mode="bilinear", antialias=True, align_corners=False
+    )
+    np.testing.assert_allclose(model(large / 255), plain(halved), atol=1e-5)
+    np.testing.assert_allclose(model(large), model.predict(large), atol=1e-6)
+    assert not np.allclose(model.predict(large), plain.predict(large), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (torch.full((1, 3, 8, 8), 1.5), "pixels run from 1.5 to 1.5; divide by"),
+        (torch.full((1, 3, 8, 8), float("nan")), "pixels run from nan"),
+        (torch.ones((1, 3, 8, 8), dtype=torch.int64), "pixels are torch.int64; give uint8"),
+        (torch.ones(3, 8, 8), r"not \[N, 3, H, W\]"),
+    ],
+)
+def test_a_batch_that_cannot_be_pixels_is_refused(model, batch, message):
+    with pytest.raises(DataError, match=message):
+        model(batch)
+
+
+def test_images_are_read_lazily_and_their_company_changes_nothing(model):
+    taken = []
+    many = pictures(3 * BATCH)
+    lazily = (taken.append(i) or image for i, image in enumerate(many))
+    inside = model.features
+    held = []
+    model.features = lambda batch, *rest: held.append(len(taken)) or inside(batch, *rest)
+    try:
+        together = model.predict(lazily)
+    finally:
+        del model.features
+    assert held == [BATCH + 1, 2 * BATCH + 1, 3 * BATCH]
+    alone = np.concatenate([model.predict(image) for image in many])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    with pytest.raises(DataError, match="there is no image to score"):
+        model.predict([])
+
+
+def test_scoring_leaves_the_network_as_it_was_even_in_training_mode(model):
     before = {n: v.clone() for n, v in model.backbone.network.state_dict().items()}
-    model.score(images)
+    expected = model.predict(IMAGES)
+    model.train()
+    assert np.array_equal(model.predict(IMAGES), expected)
     after = model.backbone.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_quality_lies_between_minus_one_and_one(model, images):
-    for use in ("gated", "hard", "uniform"):
-        assert np.abs(model.score(images, use)).max() <= 1 + 1e-6
+def test_some_heads_or_the_gate_can_be_read_alone(model):
+    heads, distances = model.read(IMAGES)
+    assert np.array_equal(model.read(IMAGES, ["beta"], gate=False)[0], heads[:, 1:])
+    assert model.read(IMAGES, ["beta"], gate=False)[1] is None
+    nothing, again = model.read(IMAGES, ())
+    assert nothing.shape == (len(IMAGES), 0)
+    assert np.array_equal(again, distances)
 
 
-def test_offsets_are_the_mean_scores_over_the_tasks_own_training_images(model, world):
-    for task in ("alpha", "beta"):
-        train = ImageSet(world.task(task).paths("train"), None)
-        own = model.head_scores(train, [task])[:, 0]
-        assert model.offsets[task] == pytest.approx(float(np.mean(own, dtype=np.float64)), abs=1e-7)
-        centred = own - model.offsets[task]
-        assert abs(centred.mean()) < 1e-6
+def test_the_order_of_learning_changes_no_bit(world, model):
+    other = make_model(world.backbone(), tasks=("alpha", "beta"))
+    assert other.predict(IMAGES).tobytes() == model.predict(IMAGES).tobytes()
+
+
+def test_offsets_are_the_mean_scores_over_the_tasks_own_training_images(model):
+    for task in model.tasks:
+        own, _ = model.read(pictures(seed=sum(map(ord, task))), [task])
+        assert model.offsets[task] == pytest.approx(np.mean(own, dtype=np.float64), abs=1e-7)
+
+
+def test_the_bank_goes_where_the_model_goes(world):
+    model = make_model(world.backbone())
+    expected = model.predict(IMAGES)
+    if torch.cuda.is_available():
+        np.testing.assert_allclose(model.to("cuda").predict(IMAGES), expected, atol=1e-3)
+    model.to(torch.float16)
+    states = [model.bank.initial, *model.bank.states.values()]
+    assert {value.dtype for state in states for value in state.values()} == {torch.float16}
+
+
+def test_a_model_without_tasks_and_an_unknown_readout_are_refused(world, model):
+    empty = TSNIQA(world.backbone(), KMeansGate())
+    for score in (empty.predict, lambda images: empty(torch.stack(images))):
+        with pytest.raises(ConfigError, match="the model has learned no task yet"):
+            score(IMAGES[:2])
+    with pytest.raises(ConfigError, match=r"unknown readout 'gate'; did you mean 'gated'\?"):
+        model.predict(IMAGES, "gate")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "single"])
+@pytest.mark.parametrize("path", [str, Path])
+def test_a_loaded_model_scores_bit_for_bit(world, tmp_path, kind, path):
+    model = make(world, kind)
+    model.shorter_side = 30
+    model.save(path(tmp_path / "model"))
+    loaded = TSNIQA.load(path(tmp_path / "model"))
+    assert (loaded.tasks, loaded.offsets, loaded.shorter_side) == (model.tasks, model.offsets, 30)
+    for readout in MIXTURES:
+        assert loaded.predict(IMAGES, readout).tobytes() == model.predict(IMAGES, readout).tobytes()
+    state, again = model.state(), loaded.state()
+    assert state.keys() == again.keys()
+    assert all(torch.equal(state[name], again[name]) for name in state)
+    assert loaded.gate is None or loaded.gate.get_params() == model.gate.get_params()
 
 
 @pytest.fixture
@@ -78,104 +220,67 @@ def saved(model, tmp_path):
     return tmp_path / "model"
 
 
-def test_a_loaded_model_scores_bit_for_bit(model, images, saved):
-    loaded = TSNIQA.load(saved)
-    assert loaded.tasks == model.tasks == ["alpha", "beta"]
-    assert loaded.offsets == model.offsets
-    assert loaded.shorter_side == model.shorter_side
-    for use in MIXTURES:
-        assert loaded.score(images, use).tobytes() == model.score(images, use).tobytes()
-    assert np.array_equal(loaded.distances(images), model.distances(images))
-    state, again = model.state(), loaded.state()
-    assert state.keys() == again.keys()
-    assert all(torch.equal(state[name], again[name]) for name in state)
-
-
-def test_the_folder_holds_one_normalization_file_a_task_and_no_pickle(saved):
-    assert {path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file()} == {
-        "model.json",
-        "heads_and_gate.safetensors",
-        "normalization/alpha.safetensors",
-        "normalization/beta.safetensors",
-    }
-    rest = load_file(saved / "heads_and_gate.safetensors")
-    assert set(rest) == {
-        *(f"{kind}/{task}" for kind in ("head", "offset") for task in ("alpha", "beta")),
-        *(f"gate/{task}/{stage}" for task in ("alpha", "beta") for stage in (0, 1)),
-    }
-
-
-def test_gate_options_are_kept(world, tmp_path):
-    plan = world.plan("tsn", ("alpha",), overrides={"gate.temperature": 8.0})
-    plan.strategy.learn(plan.tasks[0], [])
-    plan.strategy.save(tmp_path)
-    gate = TSNIQA.load(tmp_path).gate
-    assert (gate.clusters, gate.n_init, gate.temperature) == (5, 2, 8.0)
-
-
-def test_the_temperature_of_the_gate_is_that_of_the_scores(world, model, images):
-    other = TSNIQA(model.backbone, KMeansGate(temperature=2.0), model.bank)
-    other.heads, other.offsets = model.heads, model.offsets
-    other.gate.load_state(model.gate.state())
-    score, weights = other.score_with_weights(images)
-    assert np.array_equal(weights, softmin_weights(model.distances(images), 2.0))
-    np.testing.assert_allclose(score, (weights * model.head_scores(images)).sum(1))
-
-
-def test_a_model_without_tasks_and_an_unknown_use_are_refused(world, model, images):
-    empty = TSNIQA(world.backbone(), KMeansGate())
-    assert isinstance(empty.bank, NormalizationBank)
-    with pytest.raises(ConfigError, match="the model has learned no task yet"):
-        empty.score(images)
-    with pytest.raises(ConfigError, match=r"unknown use 'gate'; did you mean 'gated'\?"):
-        model.score(images, "gate")
-
-
-def test_a_model_finds_its_weights_on_another_machine(model, images, saved, world, monkeypatch):
-    card = json.loads((saved / "model.json").read_text())["backbone"]
-    change(saved / "model.json", backbone=card | {"weights": "/elsewhere/tiny.safetensors"})
-    with pytest.raises(WeightsError, match=r"no weight file at /elsewhere/tiny\.safetensors"):
-        TSNIQA.load(saved)
-    monkeypatch.setenv(WEIGHTS_VARIABLE, str(world.card.parent))
-    assert np.array_equal(TSNIQA.load(saved).score(images), model.score(images))
-
-
-def change(path, **fields):
+def change(saved, **fields):
+    path = saved / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def damage(saved, kind):
-    if kind == "no folder":
-        return saved.parent / "nothing"
-    if kind == "half a description":
-        (saved / "model.json").write_text('{"format": 1,')
-    elif kind == "no description":
-        (saved / "model.json").write_text("{}")
-    elif kind == "half an array file":
-        (saved / "heads_and_gate.safetensors").write_bytes(b"half")
-    elif kind == "other filters":
-        change(saved / "model.json", filters_fingerprint="0" * 64)
-    elif kind == "other normalization":
-        (saved / "normalization" / "beta.safetensors").write_bytes(b"half")
-    elif kind == "normalization gone":
-        (saved / "normalization" / "beta.safetensors").unlink()
-    return saved
+def test_a_model_finds_its_weights_on_another_machine(model, saved, world, monkeypatch):
+    card = json.loads((saved / "model.json").read_text())["backbone"]
+    change(saved, backbone=card | {"weights": "/elsewhere/tiny.safetensors"})
+    with pytest.raises(WeightsError, match=r"no weight file at /elsewhere/tiny\.safetensors"):
+        TSNIQA.load(saved)
+    with monkeypatch.context() as patch:
+        patch.setenv(WEIGHTS_VARIABLE, str(world.card.parent))
+        assert np.array_equal(TSNIQA.load(saved).predict(IMAGES), model.predict(IMAGES))
+    moved = saved.rename(saved.parent / "moved")
+    (moved / "tiny.safetensors").write_bytes((world.card.parent / "tiny.safetensors").read_bytes())
+    assert np.array_equal(TSNIQA.load(moved).predict(IMAGES), model.predict(IMAGES))
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"),
+    ("fields", "message"),
     [
-        ("no folder", "no saved model in"),
-        ("half a description", "no saved model in"),
-        ("no description", "no saved model in"),
-        ("half an array file", "no saved model in"),
-        ("other filters", "the weights of backbone 'tiny' are not those the model was learned on"),
-        ("other normalization", "is not a readable safetensors file"),
-        ("normalization gone", "lacks normalization/beta.safetensors; restore the file"),
+        ({"network": "0" * 64}, "the weights of backbone 'tiny' are not those the model was"),
+        ({"gate": {"clusters": 3}}, "model.json is not valid"),
+        ({"backbone": {"name": "tiny"}}, "backbone: model: Field required"),
+        ({"tasks": {"alpha": "alpha"}}, "lists other tasks than its files hold"),
+        ({"tasks": {"alpha": "alpha", "beta": None}}, "lists other tasks than its files hold"),
     ],
 )
-def test_what_is_no_model_is_refused_in_one_line(saved, kind, message):
-    with pytest.raises(WeightsError) as caught:
-        TSNIQA.load(damage(saved, kind))
-    assert message in str(caught.value)
+def test_a_changed_description_is_refused_in_one_line(saved, fields, message):
+    change(saved, **fields)
+    with pytest.raises(WeightsError, match=message) as caught:
+        TSNIQA.load(saved)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["bank-beta", "heads", "gate"])
+def test_a_file_that_is_missing_from_the_description_is_noticed(saved, file):
+    about = json.loads((saved / "model.json").read_text())
+    del about["files"][f"{file}.safetensors"]
+    change(saved, files=about["files"])
+    with pytest.raises(WeightsError, match="lists other tasks than its files hold"):
+        TSNIQA.load(saved)
+
+
+def test_the_lines_of_docstring_and_readme_go_from_images_to_scores(
+    saved, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    for name, image in zip(("beach.jpg", "forest.png"), IMAGES, strict=False):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(name)
+    lines = [line[8:] for line in tsniqa.__doc__.splitlines() if line.startswith("    >>> ")]
+    assert "\n".join(lines) in (project_root() / "README.md").read_text()
+    names = {}
+    exec("\n".join(lines), names)
+    assert names["scores"].shape == (2,)
+    assert np.abs(names["scores"]).max() <= 1
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = "import sys, tsniqa; assert 'torch' not in sys.modules; tsniqa.TSNIQA"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert all(getattr(tsniqa, name) for name in tsniqa.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = tsniqa.nothing

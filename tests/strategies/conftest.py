@@ -9,6 +9,7 @@ import torch
 from tsniqa.strategies import Strategy
 from tsniqa.strategies.base import Learned
 
+
 @dataclass
 class Lessons:
     """A strategy, the tasks it has learned, and what it said after each."""

@@ -1,77 +1,56 @@
-"""What EWC, SI and MAS share: a quadratic penalty, its importance, and gradients of pairs."""
+"""EWC, SI and MAS: a quadratic penalty, and three importances, against slow computations."""
 
-import copy
+import math
+from collections import OrderedDict
 
 import pytest
 import torch
+from torch import nn
 
-from tsniqa.strategies.ewc import EWC
-from tsniqa.strategies.importance import QuadraticPenalty, flat, mean_of
+from tsniqa.model.heads import LinearHead
+from tsniqa.strategies import importance as shared
+from tsniqa.strategies.ewc import EWC, log_likelihood
+from tsniqa.strategies.importance import flat, mean_of
 from tsniqa.strategies.mas import MAS
-from tsniqa.strategies.multihead import MultiHead
-from tsniqa.strategies.si import SI
+from tsniqa.strategies.si import DAMPING, SI
+from tsniqa.training.pairs import epoch_of_pairs
 
 ALL = pytest.mark.parametrize("method", [EWC, SI, MAS], ids=lambda method: method.name)
 BOTH = pytest.mark.parametrize("importance", ["derived", "released"])
-
-
-def learned(world, method, order, **fields):
-    plan = world.plan("multihead", order)
-    for name, value in fields.items():
-        setattr(plan.setting, name, value)
-    strategy = method(plan.setting)
-    for step, task in enumerate(plan.tasks):
-        strategy.learn(task, plan.tasks[:step])
-    return plan, strategy
-
-
-def equal_states(first, second):
-    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
-
-
-def toy(seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    shapes = {"filter": (3, 2, 2, 2), "gamma": (4,)}
-    return {k: torch.randn(s, generator=generator).requires_grad_() for k, s in shapes.items()}
-
-
-def move(parameters, by):
-    with torch.no_grad():
-        for name, value in parameters.items():
-            value += by[name]
+PAIRS = pytest.mark.parametrize("pairs", [None, 10], ids=["in batch", "drawn"])
 
 
 class TestThePenalty:
-    def penalty(self, parameters, weight=7.0):
-        importance = {name: value.detach().abs() for name, value in toy(1).items()}
-        return importance, QuadraticPenalty(parameters.values(), flat(importance.values()), weight)
+    @pytest.fixture
+    def held(self, learn):
+        """A strategy whose network is a toy that has learned a task, and its importance."""
+        strategy = learn(EWC, ("alpha",), weight=7.0).strategy
+        network = nn.Linear(2, 2)
+        strategy.model.backbone = nn.Sequential(OrderedDict(network=network))
+        strategy.carried["importance"] = torch.tensor([0.5, 0.0, 2.0, 1.0, 3.0, 0.25])
+        strategy.before_task(None, [])
+        return strategy, network
 
-    def test_it_is_zero_with_a_gradient_of_zero_at_the_old_parameters(self):
-        parameters = toy()
-        _, penalty = self.penalty(parameters)
-        value = penalty(None, None, None, None)
+    def test_it_is_zero_with_a_gradient_of_zero_at_the_old_parameters(self, held):
+        strategy, network = held
+        value = strategy.extra_loss(None, None)
         assert value.item() == 0
-        gradients = torch.autograd.grad(value, list(parameters.values()))
+        gradients = torch.autograd.grad(value, list(network.parameters()))
         assert all(not gradient.any() for gradient in gradients)
 
-    def test_elsewhere_it_is_the_weighted_sum_over_named_parameters(self):
-        parameters = toy()
-        importance, penalty = self.penalty(parameters)
-        shift = {name: value.detach() for name, value in toy(2).items()}
-        move(parameters, shift)
-        value = penalty(None, None, None, None)
-        expected = 0.0
-        for name, by in shift.items():
-            for omega, one in zip(importance[name].flatten(), by.flatten(), strict=True):
-                expected += 7.0 * float(omega) * float(one) ** 2
-        assert value.item() == pytest.approx(expected, rel=1e-5)
-        gradients = torch.autograd.grad(value, list(parameters.values()))
-        for name, gradient in zip(parameters, gradients, strict=True):
-            expected = 2 * 7.0 * importance[name] * shift[name]
-            torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
+    def test_elsewhere_it_is_the_weighted_sum_over_parameters(self, held):
+        strategy, network = held
+        with torch.no_grad():
+            network.weight[0] += torch.tensor([2.0, 1.0])
+            network.bias[0] -= 0.5
+        value = strategy.extra_loss(None, None)
+        assert value.item() == pytest.approx(7 * (0.5 * 4 + 0 * 1 + 3 * 0.25), rel=1e-5)
+        gradients = torch.autograd.grad(value, list(network.parameters()))
+        expected = [2 * 7 * 0.5 * 2, 0, 0, 0, 2 * 7 * 3 * -0.5, 0]
+        assert flat(gradients).tolist() == pytest.approx(expected, rel=1e-5)
 
     def test_channels_last_memory_changes_nothing(self):
-        filters = toy()["filter"].detach()
+        filters = torch.randn(3, 2, 2, 2, generator=torch.Generator().manual_seed(0))
         assert torch.equal(flat([filters.to(memory_format=torch.channels_last)]), flat([filters]))
 
 
@@ -82,96 +61,208 @@ def test_the_mean_of_no_vectors_is_zero():
 
 
 @ALL
-def test_the_first_task_is_learned_as_without_a_penalty(method, world):
-    _, plain = learned(world, MultiHead, ("alpha",))
-    _, strategy = learned(world, method, ("alpha",))
-    state = strategy.state()
-    assert state.pop("importance").any()
-    assert equal_states(state, plain.state())
-
-
-@ALL
-def test_without_weight_it_is_multi_head_fine_tuning(method, world):
-    _, plain = learned(world, MultiHead, ("alpha", "beta"))
-    _, strategy = learned(world, method, ("alpha", "beta"), strategy_weight=0.0)
-    state = strategy.state()
-    state.pop("importance")
-    assert equal_states(state, plain.state())
-
-
-@ALL
 @BOTH
-def test_a_heavy_penalty_holds_what_is_important(method, importance, world):
-    order, moved = ("alpha", "beta"), {}
-    _, strategy = learned(world, method, order[:1], importance=importance)
-    omega = strategy.importance.clamp_min(0)
-    start = flat(strategy.backbone.network.parameters())
+def test_a_heavy_penalty_holds_what_is_important(method, importance, learn):
+    own, moved = {"importance": importance, "to_the_end": True}, {}
+    first = learn(method, ("alpha",), **own).strategy
+    omega, start = first.importance.clamp_min(0), first.theta
     heavy = 1e3 / float(omega.max())
     for weight in (0.0, heavy):
-        _, strategy = learned(world, method, order, importance=importance, strategy_weight=weight)
-        end = flat(strategy.backbone.network.parameters())
+        end = learn(method, weight=weight, **own).strategy.theta
         moved[weight] = float((omega * (end - start) ** 2).sum())
     assert moved[heavy] < moved[0.0] / 2
 
 
 @ALL
 @BOTH
-def test_importance_is_summed_over_tasks_and_covers_normalization(method, importance, world):
-    _, strategy = learned(world, method, ("alpha",), importance=importance)
-    first = strategy.importance.clone()
+def test_importance_is_summed_over_tasks_and_covers_normalization(method, importance, learn):
     added = []
-    original = method.importance_of
 
     class Spy(method):
         def importance_of(self, task, head):
-            added.append(original(self, task, head))
+            added.append(super().importance_of(task, head))
             return added[-1]
 
-    _, strategy = learned(world, Spy, ("alpha", "beta"), importance=importance)
+    strategy = learn(Spy, importance=importance).strategy
     lowest = 0 if method is SI and importance == "derived" else -torch.inf
-    assert torch.equal(added[0].clamp_min(lowest), first)
+    first = added[0].clamp_min(lowest)
     assert torch.equal((first + added[1]).clamp_min(lowest), strategy.importance)
     if method is not SI:
-        assert (strategy.importance >= first).all()
-        assert (strategy.importance > first).any()
-    names = [name for name, _ in strategy.backbone.network.named_parameters()]
-    sizes = [value.numel() for value in strategy.backbone.network.parameters()]
-    parts = dict(zip(names, strategy.importance.split(sizes), strict=True))
+        assert min(float(one.min()) for one in added) >= 0
+        assert all(one.any() for one in added)
+    parameters = dict(strategy.backbone.network.named_parameters())
+    sizes = [value.numel() for value in parameters.values()]
+    parts = dict(zip(parameters, strategy.importance.split(sizes), strict=True))
     assert parts["layer1.0.bn1.weight"].any()
     assert parts["layer1.0.bn1.bias"].any()
 
 
-@ALL
-@BOTH
-def test_a_fresh_strategy_goes_on_from_a_stored_state_bit_for_bit(method, importance, world):
-    order = ("gamma", "alpha")
-    _, whole = learned(world, method, order, importance=importance)
-    plan, part = learned(world, method, order[:1], importance=importance)
-    state = part.state()
-    assert all(v.device.type == "cpu" and v.is_contiguous() for v in state.values())
-    assert state["importance"].data_ptr() != part.importance.data_ptr()
-    fresh = method(plan.setting)
-    fresh.load_state(state)
-    assert fresh.importance.data_ptr() != state["importance"].data_ptr()
-    kept = copy.deepcopy(state)
-    tasks = world.plan("multihead", order).tasks
-    fresh.learn(tasks[1], tasks[:1])
-    assert equal_states(fresh.state(), whole.state())
-    assert torch.equal(state["importance"], kept["importance"])
+@pytest.fixture
+def single(learn, monkeypatch):
+    """A strategy that has learned nothing, its task, and single images' quality under a head.
+
+    There are no random crops, so that a slow computation sees the same; no gamma is zero.
+    """
+    monkeypatch.setattr(shared, "random_crop", lambda image, size, _: image[:, :size, :size])
+    head = LinearHead(32, torch.Generator().manual_seed(3))
+
+    def make(method, importance, task, pairs=None):
+        overrides = {"schedule.full.batch": 4, "schedule.full.pairs": pairs}
+        strategy = learn(method, (), overrides=overrides, importance=importance).strategy
+        generator = torch.Generator().manual_seed(5)
+        for value in strategy.backbone.network.parameters():
+            value.data += 0.1 * torch.randn(value.shape, generator=generator)
+        backbone, crop = strategy.backbone, strategy.finetune_schedule().crop
+        images = strategy.context.images(task, "train").images
+
+        def quality(index):
+            inputs = backbone.preprocess(images[index][None, :, :crop, :crop])
+            return (backbone(inputs).head[0] * head.weight.detach()).sum()
+
+        return strategy, head, quality
+
+    return make
 
 
-@ALL
-def test_the_network_is_frozen_between_tasks_and_holds_nothing_more(method, world):
-    plan, strategy = learned(world, method, ("alpha",))
-    network = strategy.backbone.network
-    assert not any(p.requires_grad for p in network.parameters())
-    assert not any(module.training for module in network.modules())
-    assert network.state_dict().keys() == plan.setting.backbone.network.state_dict().keys()
+def slow_mean(strategy, outputs, power):
+    """Average |d output / d theta|^power, one backward pass an output: a list by parameter."""
+    backbone = strategy.backbone.requires_grad_(True)
+    total = [torch.zeros_like(value) for value in backbone.network.parameters()]
+    for output in outputs:
+        gradients = torch.autograd.grad(output(), list(backbone.network.parameters()))
+        for one, gradient in zip(total, gradients, strict=True):
+            one += gradient.abs() ** power / len(outputs)
+    backbone.requires_grad_(False)
+    return total
 
 
-@ALL
-def test_the_weight_is_the_published_one_or_the_settings(method, world):
-    setting = world.plan("multihead").setting
-    assert method(setting).weight == {"ewc": 10_000, "si": 1_000, "mas": 10}[method.name]
-    setting.strategy_weight = 0.25
-    assert method(setting).weight == 0.25
+def slow_pairs(strategy, task, quality, value_of):
+    """One output a pair: what some function says of its probability and its judgement."""
+    train, schedule = strategy.context.images(task, "train"), strategy.finetune_schedule()
+    seed = strategy.context.seed_for(task.name, "importance")
+    outputs = []
+    for batch in epoch_of_pairs([train], schedule, torch.Generator().manual_seed(seed)):
+        for i, j in zip(batch.first, batch.second, strict=True):
+
+            def output(first=int(batch.indices[i]), second=int(batch.indices[j])):
+                difference = quality(first) - quality(second)
+                probability = torch.distributions.Normal(0.0, math.sqrt(2.0)).cdf(difference)
+                return value_of(probability, float(train.mos[first] >= train.mos[second]))
+
+            outputs.append(output)
+    assert len(outputs) == (24 if schedule.pairs is None else 10)
+    return outputs
+
+
+def assert_equals_slow(importance, slow):
+    for part, expected in zip(importance.split([v.numel() for v in slow]), slow, strict=True):
+        scale = float(expected.max())
+        assert scale > 0
+        torch.testing.assert_close(part, expected.flatten(), rtol=2e-3, atol=1e-4 * scale)
+
+
+def log_probability(probability, judged):
+    return torch.log(probability if judged else 1 - probability)
+
+
+def fidelity(probability, judged):
+    agree = torch.sqrt(probability * judged + 1e-8)
+    return 1 - agree - torch.sqrt((1 - probability) * (1 - judged) + 1e-8)
+
+
+@PAIRS
+@pytest.mark.parametrize(
+    ("method", "importance", "value_of", "power"),
+    [
+        (EWC, "derived", log_probability, 2),
+        (EWC, "released", fidelity, 2),
+        (MAS, "released", lambda probability, judged: probability**2, 1),
+    ],
+    ids=["ewc derived", "ewc released", "mas released"],
+)
+def test_importance_of_pairs_equals_a_slow_computation(
+    single, world, method, importance, value_of, power, pairs
+):
+    task = world.task("alpha")
+    strategy, head, quality = single(method, importance, task, pairs)
+    outputs = slow_pairs(strategy, task, quality, value_of)
+    assert_equals_slow(strategy.importance_of(task, head), slow_mean(strategy, outputs, power))
+
+
+def test_mas_derived_is_the_mean_magnitude_for_an_images_squared_quality(single, world):
+    task = world.task("alpha")
+    strategy, head, quality = single(MAS, "derived", task)
+    found = strategy.importance_of(task, head)
+    outputs = [lambda i=i: quality(i) ** 2 for i in range(16)]
+    assert_equals_slow(found, slow_mean(strategy, outputs, 1))
+    strategy.context.images(task, "train").mos.mul_(-1)  # opinion scores do not enter
+    assert torch.equal(strategy.importance_of(task, head), found)
+
+
+def test_the_log_likelihood_is_right_and_stays_finite_far_out():
+    difference = torch.tensor([0.5, -0.5, 80.0, -80.0], requires_grad=True)
+    value = log_likelihood(difference, torch.tensor([1.0, 1.0, 0.0, 1.0]))
+    above = 0.5 * (1 + math.erf(0.5 / 2))
+    assert value[:2].tolist() == pytest.approx([math.log(above), math.log(1 - above)], rel=1e-5)
+    (slope,) = torch.autograd.grad(value.sum(), difference)
+    assert slope.isfinite().all()
+    assert slope[2:].tolist() == pytest.approx([-40.0, 40.0], rel=1e-2)  # of -(d / 2)^2
+
+
+class Recorded(SI):
+    """SI that writes down every step of step two: the gradient, where it starts, where it ends."""
+
+    def extra_loss(self, batch, task_loss):
+        penalty = super().extra_loss(batch, task_loss)
+        derived = self.context.importance == "derived" or penalty is None
+        loss = task_loss if derived else task_loss + penalty
+        parameters = list(self.backbone.network.parameters())
+        gradient = flat(torch.autograd.grad(loss, parameters, retain_graph=True))
+        self.steps.append([gradient, self.theta.detach()])
+        return penalty
+
+    def after_step(self):
+        self.steps[-1].append(self.theta.detach())
+        super().after_step()
+
+
+class TestSI:
+    @BOTH
+    @pytest.mark.parametrize("best", [0, 1, 3], ids=["before", "middle", "last"])
+    def test_the_integral_ends_at_the_restored_state(
+        self, importance, best, learn, world, monkeypatch
+    ):
+        """The best epoch is set by hand; every step is recorded and summed up slowly."""
+        lessons = learn(
+            Recorded, (), overrides={"schedule.full.epochs": 3}, importance=importance, weight=50.0
+        )
+        strategy, steps = lessons.strategy, []
+        strategy.steps = []
+        lessons.go_on(world.task("alpha"))
+        before, known = strategy.theta, strategy.importance.clone()
+        strategy.steps = steps
+        quality = iter([0.0] * 5 + [0.9 if epoch == best else 0.1 for epoch in range(4)])
+        monkeypatch.setattr("tsniqa.training.trainer.validation_srcc", lambda *_: next(quality))
+        lessons.go_on(world.task("beta"))
+
+        restored = strategy.theta
+        per_epoch = len(steps) // 3
+        assert per_epoch == 3
+        assert torch.equal(restored, [before, *(end for _, _, end in steps)][per_epoch * best])
+        integral = torch.zeros_like(before)
+        for gradient, start, end in steps[: per_epoch * best]:
+            integral -= gradient * (end - start)
+        expected = known + integral / ((restored - before) ** 2 + DAMPING)
+        if importance == "derived":
+            expected = expected.clamp_min(0)
+        torch.testing.assert_close(strategy.importance, expected, rtol=1e-3, atol=1e-7)
+        assert torch.equal(strategy.importance, known) == (best == 0)
+
+    @BOTH
+    def test_the_derived_importance_is_never_negative(self, importance, learn):
+        found = learn(SI, ("alpha",), importance=importance, to_the_end=True).strategy.importance
+        assert bool((found < 0).any()) == (importance == "released")
+
+    def test_without_epochs_nothing_is_important(self, learn):
+        strategy = learn(SI, ("alpha",), overrides={"schedule.full.epochs": 0}).strategy
+        assert not strategy.importance.any()

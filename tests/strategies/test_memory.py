@@ -2,11 +2,11 @@
 
 from itertools import permutations
 
-import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsniqa.strategies.memory import memories, remembered, shares
+from tsniqa.strategies.memory import remembered, shares
 
 SIZES = st.dictionaries(
     st.text("abcdef", min_size=1, max_size=3), st.integers(1, 60), min_size=1, max_size=8
@@ -58,78 +58,57 @@ def test_large_tasks_keep_the_shares_that_are_documented():
     }
 
 
+@pytest.fixture
+def tight(world):
+    """Three tasks, of whose 16 training images each a memory of 20 keeps six or seven."""
+    plan = world.plan("multihead", ("beta", "gamma", "alpha"))
+    plan.context.memory = 20
+    return plan
+
+
 def train_images(task):
     return set(task.part("train")["image"])
 
 
 def test_what_all_fits_is_remembered_whole(world):
     plan = world.plan("multihead")
-    assert remembered(plan.setting, plan.tasks) == plan.tasks
-    shown = memories(plan.setting, plan.tasks[2], plan.tasks[:2])["alpha"]
-    assert shown.images is plan.setting.images(plan.tasks[0], "train").images
+    assert remembered(plan.context, plan.tasks) == plan.tasks
+    assert remembered(plan.context, []) == []
 
 
-def test_the_memory_is_the_same_in_every_order(world, tight):
-    plan = world.plan("multihead")
-    first = remembered(plan.setting, plan.tasks)
+def test_the_memory_is_the_same_in_every_order(tight):
+    first = remembered(tight.context, tight.tasks)
     assert [len(train_images(task)) for task in first] == [6, 7, 7]
-    for order in permutations(plan.tasks):
-        again = remembered(plan.setting, order)
+    for order in permutations(tight.tasks):
+        again = remembered(tight.context, order)
         assert [task.name for task in again] == ["alpha", "beta", "gamma"]
         assert all(a.table.equals(b.table) for a, b in zip(first, again, strict=True))
 
 
-def test_a_smaller_share_is_part_of_the_larger(world, tight):
-    plan = world.plan("multihead", ("beta", "gamma", "alpha"))
+def test_a_smaller_share_is_part_of_the_larger(tight):
     larger = set()
     for seen in (1, 2, 3):
-        beta = next(t for t in remembered(plan.setting, plan.tasks[:seen]) if t.name == "beta")
-        kept = train_images(beta)
+        tasks = remembered(tight.context, tight.tasks[:seen])
+        kept = train_images(next(task for task in tasks if task.name == "beta"))
         assert not larger or kept < larger
         larger = kept
     assert len(larger) == 7
 
 
 def test_another_seed_and_another_task_remember_other_images(world, tight):
-    plan, other = world.plan("multihead"), world.plan("multihead", seed=1)
-    mine = [train_images(task) for task in remembered(plan.setting, plan.tasks)]
-    assert mine != [train_images(task) for task in remembered(other.setting, other.tasks)]
+    other = world.plan("multihead", seed=1)
+    other.context.memory = 20
+    mine = [train_images(task) for task in remembered(tight.context, tight.tasks)]
+    assert mine != [train_images(task) for task in remembered(other.context, other.tasks)]
     assert mine[1] != mine[2]  # the tests' tasks name their images alike
 
 
-def test_only_training_images_are_forgotten(world, tight):
-    plan = world.plan("multihead")
-    for short, whole in zip(remembered(plan.setting, plan.tasks), plan.tasks, strict=True):
-        assert short.name == whole.name
+def test_only_training_images_are_forgotten_and_the_rest_keep_their_labels(world, tight):
+    for short in remembered(tight.context, tight.tasks):
+        whole = world.task(short.name)
         assert train_images(short) < train_images(whole)
         for part in ("val", "test"):
             assert short.part(part).equals(whole.part(part))
-
-
-def test_memories_show_the_images_with_their_labels(world, tight):
-    plan = world.plan("multihead")
-    new, seen = plan.tasks[0], plan.tasks[1:]
-    shown = memories(plan.setting, new, seen[::-1])
-    assert list(shown) == ["beta", "gamma"]
-    for task in seen:
-        images, mos, _ = shown[task.name]
-        labels = dict(zip(task.paths("train"), task.mos("train").astype(np.float32), strict=True))
-        assert len(images) == len(mos) == 10
+        images, mos, _ = tight.context.images(short, "train")
+        labels = dict(zip(whole.paths("train"), whole.mos("train").astype("f4"), strict=True))
         assert [labels[path] for path in images.paths] == mos.tolist()
-        whole = plan.setting.images(task, "train").images
-        position = whole.paths.index(images.paths[3])
-        assert images[3].equal(whole[position])
-        assert images.root == whole.root
-        assert images.cache is whole.cache
-
-
-def test_a_schedule_that_counts_pairs_draws_a_memory_as_often_as_the_new_task(world, tight):
-    pairs = {"alpha": 9, "beta": 50, "gamma": 70}
-    plan = world.plan("multihead", overrides={"schedule.full.pairs": pairs})
-    shown = memories(plan.setting, plan.tasks[0], plan.tasks[1:])
-    assert {plan.preset.schedule.full.pairs_of(own.task) for own in shown.values()} == {9}
-
-
-def test_the_first_task_has_no_memory(world):
-    plan = world.plan("multihead")
-    assert memories(plan.setting, plan.tasks[0], []) == {}

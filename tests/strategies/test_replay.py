@@ -1,21 +1,20 @@
 """Replay beside the new task: a batch of every memory at every step."""
 
-from itertools import islice
-
 import pytest
 import torch
 
-from tsniqa.strategies.memory import memories
+from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.replay import Replay, endless, replay_batch
-from tsniqa.training.schedules import ImageStep
+from tsniqa.training.schedules import FinetuneSchedule
+from tsniqa.training.trainer import Source
 
 
-def step(**fields):
+def schedule(**fields):
     defaults = {
         "epochs": 1, "batch": 8, "learning_rate": 0.1, "head_learning_rate": 0.1,
         "decay_every": 1, "crop": 24, "statistics": "kept",
     }  # fmt: skip
-    return ImageStep(**(defaults | fields))
+    return FinetuneSchedule(**(defaults | fields))
 
 
 def test_memories_share_a_batch_as_in_the_released_code():
@@ -26,39 +25,45 @@ def test_memories_share_a_batch_as_in_the_released_code():
 @pytest.fixture
 def memory(world):
     plan = world.plan("multihead")
-    return list(memories(plan.setting, plan.tasks[2], plan.tasks[:2]).values())
+    return [Source(plan.context.images(task, "train"), LinearHead(32)) for task in plan.tasks[:2]]
 
 
 @pytest.mark.parametrize("pairs", [None, 40])
-def test_every_pass_shows_a_batch_of_each_memory_with_its_labels(memory, pairs):
-    for shown in islice((list(Replay(memory, step(pairs=pairs), 0)) for _ in range(2)), 2):
+def test_every_pass_shows_a_batch_of_each_memory_with_its_labels(memory, world, pairs):
+    replay, backbone = Replay(memory, schedule(pairs=pairs), 0), world.backbone()
+    for _ in range(2):
+        shown = list(replay.batches(backbone))
         assert len(shown) == 2
-        for own, (batch, crops) in zip(memory, shown, strict=True):
-            assert crops.shape == ((4 if pairs is None else 8), 3, 24, 24)
-            assert crops.dtype == torch.uint8
-            labels = own.mos[batch.indices]
-            assert torch.equal(batch.target, (labels[batch.first] >= labels[batch.second]).float())
+        for own, batch in zip(memory, shown, strict=True):
+            assert batch.head is own.head
+            assert batch.inputs.shape == ((4 if pairs is None else 8), 3, 24, 24)
+            assert torch.equal(batch.features, backbone(batch.inputs).head)
+            labels, picked = own.images.mos[batch.pairs.indices], batch.pairs
+            target = (labels[picked.first] >= labels[picked.second]).float()
+            assert torch.equal(picked.target, target)
 
 
-def test_a_crop_is_cut_from_its_image(memory):
-    batch, crops = next(iter(Replay(memory, step(crop=32), 0)))  # 32: the whole image
-    for index, crop in zip(batch.indices.tolist(), crops, strict=True):
-        image = memory[0].images[index]
-        assert crop.equal(image) or crop.equal(image.flip(-1))
+def test_a_crop_is_cut_from_its_image(memory, world):
+    backbone = world.backbone()
+    batch = next(Replay(memory, schedule(crop=32), 0).batches(backbone))  # 32: the whole image
+    for index, inputs in zip(batch.pairs.indices.tolist(), batch.inputs, strict=True):
+        image = backbone.preprocess(memory[0].images.images[index][None])[0]
+        assert inputs.equal(image) or inputs.equal(image.flip(-1))
 
 
 def test_a_memory_starts_again_when_all_of_it_was_shown(memory):
     generator = torch.Generator().manual_seed(0)
-    stream = endless(memory[0].mos, step(), 4, generator)
+    stream = endless(memory[0].images.mos, 4, False, generator)
     shown = [torch.cat([next(stream).indices for _ in range(4)]) for _ in range(3)]
     assert all(sorted(once.tolist()) == list(range(16)) for once in shown)
     assert not torch.equal(shown[0], shown[1])
 
 
-def test_the_seed_decides(memory):
-    first, again, other = (Replay(memory, step(), seed) for seed in (3, 3, 4))
-    for _ in range(3):
-        for one, two in zip(first, again, strict=True):
-            assert torch.equal(one[0].indices, two[0].indices)
-            assert torch.equal(one[1], two[1])
-    assert not torch.equal(next(iter(first))[1], next(iter(other))[1])
+def test_the_seed_decides(memory, world):
+    backbone = world.backbone()
+    first, again, other = (
+        [batch.inputs for _ in range(3) for batch in replay.batches(backbone)]
+        for replay in (Replay(memory, schedule(), seed) for seed in (3, 3, 4))
+    )
+    assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
+    assert not torch.equal(first[0], other[0])

@@ -6,26 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from scipy.stats import norm
 
-from tsniqa.metrics import srcc
-from tsniqa.model.fidelity import in_batch_pairs
 from tsniqa.strategies.unique import MARGIN, RATE, Opinions, Unique, opinions_of, unique_loss
-from tsniqa.training.pairs import PairBatch
-
-LONGER = {"schedule.head.epochs": 8, "schedule.full.epochs": 6, "schedule.full.decay_every": 20}
-
-
-def learned(world, order=("alpha", "gamma"), on_crops=False):
-    """Learn long enough, and with such a seed, that neither step is best at its epoch 0."""
-    plan = world.plan("joint", order, seed=2, overrides=LONGER)
-    schedule = plan.setting.schedule
-    if on_crops:
-        plan.setting.schedule = schedule.model_copy(update={"head": schedule.full})
-    strategy = Unique(plan.setting)
-    result = strategy.learn(plan.tasks[-1], plan.tasks[:-1])
-    return plan, strategy, result
+from tsniqa.training.pairs import PairBatch, in_batch_pairs
 
 
 def drawn(seed=0, count=6):
@@ -108,62 +92,26 @@ def test_the_units_of_a_rating_scale_do_not_matter():
 
 
 @pytest.mark.parametrize("on_crops", [False, True])
-def test_the_order_of_tasks_does_not_matter_and_all_parts_learn(world, on_crops):
-    plan, strategy, result = learned(world, on_crops=on_crops)
-    fresh = Unique(plan.setting).state()
-    state = strategy.state()
-    _, other, _ = learned(world, ("gamma", "alpha"), on_crops)
-    assert all(torch.equal(state[name], value) for name, value in other.state().items())
-    for name in ("head", "uncertainty/weight", "network/layer1.0.conv1.weight"):
-        assert not torch.equal(state[name], fresh[name])
-    steps = [epoch.step for epoch in result.history]
-    assert steps == ["head"] * (7 if on_crops else 9) + ["images"] * 7
-    assert result.offsets == {"shared": 0.0}
-    network = plan.setting.backbone
-    assert network.filters_fingerprint() == plan.fingerprints["filters before"]
+def test_all_parts_learn_in_both_steps(learn, on_crops):
+    crops = {"crop": 24, "head_learning_rate": 0.1, "statistics": "kept"}
+    step_one = {"epochs": 6, "batch": 6, "learning_rate": 0.1, "decay_every": 20}
+    overrides = {"schedule.head": step_one | crops} if on_crops else {}
+    lessons = learn("unique", ("alpha", "gamma"), overrides=overrides, to_the_end=True)
+    fresh = Unique(lessons.context)
+    assert not torch.equal(lessons.strategy.uncertainty.weight, fresh.uncertainty.weight)
+    learned = lessons.state
+    assert not torch.equal(learned["heads/shared/weight"], fresh.new_head("shared").weight)
+    filters = fresh.backbone.network.layer1[0].conv1.weight
+    assert not torch.equal(learned["bank-shared/layer1.0.conv1.weight"], filters)
+    steps = [epoch.step for epoch in lessons.results[0].history]
+    assert steps == ["head"] * (7 if on_crops else 5) + ["images"] * 3
 
 
-def test_the_uncertainty_learns_at_its_own_rate_whatever_the_heads_is(world):
-    plan, strategy, _ = learned(world)
-    start = Unique(plan.setting)
-    moved = (strategy.uncertainty.weight - start.uncertainty.weight).abs().max()
-    updates = 8 * 2 * 2 + 6 * 2 * 3  # epochs x tasks x batches, in both steps
+def test_the_uncertainty_learns_at_its_own_rate_whatever_the_heads_is(learn):
+    lessons = learn("unique", ("alpha", "gamma"), to_the_end=True)
+    start, end = Unique(lessons.context), lessons.strategy
+    moved = (end.uncertainty.weight - start.uncertainty.weight).abs().max()
+    updates = 4 * 2 * 2 + 2 * 2 * 3  # epochs x tasks x batches, in both steps
     assert 0 < moved <= 2 * updates * RATE  # one of Adam's updates is about its rate
-    assert (strategy.head.weight - start.head.weight).abs().max() > 10 * moved
-
-
-def test_scores_are_the_means_with_a_weight_of_unit_length(world):
-    plan, strategy, _ = learned(world)
-    images = plan.setting.images(plan.tasks[0], "test").images
-    scores = strategy.heads(images)
-    assert strategy.head_names == ["shared"]
-    assert scores.shape == (len(images), 1)
-    assert scores.dtype == np.float32
-    assert np.abs(scores).max() <= 1 + 1e-6
-    assert strategy.distances(images) is None
-    del strategy.uncertainty
-    assert np.array_equal(strategy.heads(images), scores)
-
-
-def test_validation_srcc_is_that_of_the_best_epoch(world):
-    plan, strategy, result = learned(world)
-    best = max(epoch.validation_srcc for epoch in result.history if epoch.step == "images")
-    values = [
-        srcc(strategy.heads(plan.setting.images(t, "val").images)[:, 0], t.mos("val").astype("f4"))
-        for t in plan.tasks
-    ]
-    assert np.mean(values) == pytest.approx(best, abs=1e-9)
-
-
-def test_a_stored_state_goes_on_and_counts(world, tmp_path):
-    plan, strategy, _ = learned(world)
-    strategy.save(tmp_path)
-    fresh = Unique(world.plan("joint", ("alpha", "gamma"), seed=1).setting)
-    fresh.load_state(load_file(tmp_path / "unique.safetensors"))
-    state = strategy.state()
-    assert all(torch.equal(state[name], value) for name, value in fresh.state().items())
-    images = plan.setting.images(plan.tasks[0], "test").images
-    assert np.array_equal(fresh.heads(images), strategy.heads(images))
-    network = sum(p.numel() for p in plan.setting.backbone.network.parameters())
-    assert strategy.parameters().learnable_per_task == network + 32 + 33
-    assert strategy.parameters().stored_per_task == 0
+    head = lessons.model.heads["shared"].weight
+    assert (head - start.new_head("shared").weight).abs().max() > 10 * moved

@@ -40,7 +40,7 @@ def test_presets_that_need_no_download_run_the_mini_tasks(name):
 def test_the_gate_of_the_main_presets_is_the_papers():
     for name in ("mini", "open", "paper"):
         gate = load_preset(name).gate
-        assert (gate.clusters, gate.n_init, gate.temperature) == (128, 20, 32.0)
+        assert (gate.n_clusters, gate.n_init, gate.temperature) == (128, 20, 32.0)
 
 
 @given(
@@ -80,7 +80,10 @@ def test_an_override_of_the_default_is_the_default():
         ({"schedule.nothing.epochs": 3}, "unknown override 'schedule.nothing.epochs'"),
         ({"threads.count": 3}, "unknown override 'threads.count'"),
         ({"": 3}, "unknown override ''"),
-        ({"gate.clusters": -1}, "preset 'smoke': gate.clusters: Input should be greater than 0"),
+        (
+            {"gate.n_clusters": -1},
+            "preset 'smoke': gate.n_clusters: Input should be greater than 0",
+        ),
         ({"schedule.head.epochs": 1.5}, "schedule.head.epochs: Input should be a valid integer"),
         (
             {"schedule.normalization.statistics": "mine"},

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from tsniqa.data.images import ImageSet
 from tsniqa.errors import ConfigError, DataError, TsniqaError, WeightsError
+from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.strategies import STRATEGIES
 from tsniqa.strategies.sequential import Sequential
 from tsniqa.strategies.tsn import TSN
@@ -179,20 +181,19 @@ def test_sequential_filters_are_recorded_as_changed(finished):
 
 
 def test_scores_and_distances_are_those_of_the_saved_model(world, finished):
-    from tsniqa.data.images import ImageSet
-    from tsniqa.model.tsniqa import TSNIQA
-
     record = finished("tsn", ORDER)
     model = TSNIQA.load(record.folder / "model")
     for name in ORDER:
         images = ImageSet(world.task(name).paths("test"), None)
         rows = record.rows(name)
         heads = np.stack([record.head(task)[rows] for task in record.names], axis=1)
-        assert np.array_equal(model.head_scores(images), heads)
-        assert np.array_equal(model.distances(images), record.distances[rows])
+        scores, distances = model.read(images)
+        assert np.array_equal(scores, heads)
+        assert np.array_equal(distances, record.distances[rows])
         for readout in record.tabulated:
-            assert np.array_equal(
-                model.score(images, readout), predictions(record, readout, ORDER)[name]
+            predicted = model.predict(world.task(name).paths("test"), readout)
+            np.testing.assert_allclose(
+                predicted, predictions(record, readout, ORDER)[name], atol=1e-6
             )
 
 
@@ -238,9 +239,9 @@ def failing(world, tmp_path, data_root=None, **fields):
         ({"backbone": "mobilenet"}, "unknown backbone 'mobilenet'; did you mean 'mobilenetv2'?"),
         ({"backbone": "nowhere/card.yml"}, "no backbone card at"),
         ({"split": "10"}, "unknown split '10'"),
-        ({"overrides": {"gate.cluster": 3}}, "unknown override 'gate.cluster'; did you mean"),
-        ({"overrides": {"gate.clusters": 0}}, "gate.clusters: Input should be greater than 0"),
-        ({"overrides": {"gate.clusters": "many"}}, "gate.clusters: Input should be a valid"),
+        ({"overrides": {"gate.n_cluster": 3}}, "unknown override 'gate.n_cluster'; did you mean"),
+        ({"overrides": {"gate.n_clusters": 0}}, "gate.n_clusters: Input should be greater than 0"),
+        ({"overrides": {"gate.n_clusters": "many"}}, "gate.n_clusters: Input should be a valid"),
         ({"overrides": {"gate": 3}}, "preset 'smoke': gate: Input should be a valid dictionary"),
     ],
 )

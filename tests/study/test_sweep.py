@@ -145,8 +145,10 @@ def test_what_has_changed_is_tried_again_whatever_its_name(alone, candidate, wor
 def test_learning_that_diverged_is_recorded_as_nan(world):
     plan = world.plan("tsn", ("alpha",))
     plan.strategy.learn(plan.tasks[0], [])
-    plan.strategy.heads = lambda images: np.full((len(images), 1), np.nan, np.float32)
-    found = validation_srcc(plan.strategy, plan.setting, plan.resolved)
+    _, distances = plan.strategy.model.read(plan.context.images(plan.tasks[0], "val").images)
+    nothing = np.full((len(distances), 1), np.nan, np.float32)
+    plan.strategy.model.read = lambda images: (nothing, distances)
+    found = validation_srcc(plan.strategy, plan.context, plan.resolved)
     assert np.isnan(found["oracle"]["alpha"])
 
 
@@ -154,11 +156,11 @@ def test_the_validation_scores_are_those_of_the_final_model(world):
     plan = world.plan("icarl-v2", ("alpha", "beta"))
     for step, task in enumerate(plan.tasks):
         plan.strategy.learn(task, plan.tasks[:step])
-    found = validation_srcc(plan.strategy, plan.setting, plan.resolved)
+    found = validation_srcc(plan.strategy, plan.context, plan.resolved)
     assert list(found) == ["half", "gated", "latest", "oracle"]
-    images, mos, _ = plan.setting.images(plan.tasks[0], "val")
-    heads = plan.strategy.heads(images)
-    gated = mix(heads, plan.strategy.distances(images), "gated")
+    images, mos, _ = plan.context.images(plan.tasks[0], "val")
+    heads, distances = plan.strategy.model.read(images)
+    gated = mix(heads, distances, "gated")
     expected = {
         "oracle": heads[:, 0],
         "latest": heads[:, 1],

@@ -6,23 +6,23 @@ import torch
 from tsniqa.data.images import ImageSet
 from tsniqa.scoring.features import image_features
 from tsniqa.seeds import derive_seed
-from tsniqa.training.context import Setting
+from tsniqa.training.context import TrainingContext
 
 
 @pytest.fixture
 def make(world, tmp_path):
     preset = world.plan().preset
 
-    def setting(cache=tmp_path / "features", **fields):
-        backbone = fields.pop("backbone", None) or world.backbone()
-        return Setting(backbone, preset.schedule, preset.gate, 0, feature_cache=cache, **fields)
+    def context(cache=tmp_path / "features", **fields):
+        network = fields.pop("backbone", None) or world.backbone()
+        fixed = (network, preset.schedule, preset.gate, 0)
+        return TrainingContext(*fixed, feature_cache=cache, **fields)
 
-    return setting
+    return context
 
 
 def equal(first, second):
-    pairs = zip([*first.gate, first.head], [*second.gate, second.head], strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
+    return torch.equal(first.multi, second.multi)
 
 
 def test_reference_features_come_from_disk_bit_for_bit(make, world, monkeypatch, tmp_path):
@@ -30,7 +30,8 @@ def test_reference_features_come_from_disk_bit_for_bit(make, world, monkeypatch,
     expected = image_features(world.backbone(), ImageSet(task.paths("val"), None))
     assert equal(make().reference_features(task, "val"), expected)
     assert equal(make(cache=None).reference_features(task, "val"), expected)
-    monkeypatch.setattr(Setting, "_compute_features", lambda *_: pytest.fail("computed again"))
+    fail = lambda *_: pytest.fail("computed again")  # noqa: E731
+    monkeypatch.setattr("tsniqa.training.context.image_features", fail)
     assert equal(make().reference_features(task, "val"), expected)
     assert len(list((tmp_path / "features").iterdir())) == 1
 
@@ -92,10 +93,10 @@ def test_a_broken_cache_file_is_written_anew(make, world, tmp_path):
 
 
 def test_images_of_a_part_are_decoded_once(make, world):
-    setting, task = make(), world.task("alpha")
-    first = setting.images(task, "train")
-    assert setting.images(world.task("alpha"), "train") is first
-    assert setting.images(task, "val") is not first
+    context, task = make(), world.task("alpha")
+    first = context.images(task, "train")
+    assert context.images(world.task("alpha"), "train") is first
+    assert context.images(task, "val") is not first
     assert first.mos.tolist() == pytest.approx(task.mos("train").tolist(), rel=1e-6)
 
 

@@ -3,9 +3,9 @@
 import copy
 import math
 
-import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import normalize
 
 from tsniqa.data.images import ImageSet
@@ -13,130 +13,140 @@ from tsniqa.errors import ConfigError
 from tsniqa.metrics import srcc
 from tsniqa.model.fidelity import fidelity_loss, thurstone
 from tsniqa.model.heads import LinearHead
-from tsniqa.model.normalization import affine_parameters, normalization_layers
+from tsniqa.model.normalization import affine, normalization_layers
 from tsniqa.scoring.features import image_features
-from tsniqa.training.schedules import HeadStep, ImageStep
-from tsniqa.training.trainer import (
-    Epoch,
-    LabelledFeatures,
-    LabelledImages,
-    learn_head,
-    learn_images,
-    warm_up,
-)
+from tsniqa.training.context import LabelledImages
+from tsniqa.training.schedules import FinetuneSchedule, HeadSchedule
+from tsniqa.training.trainer import Epoch, Source, fit, pair_loss
 
 
-def head_step(**fields):
+def head_schedule(**fields):
     defaults = {"epochs": 5, "batch": 16, "learning_rate": 0.1, "decay_every": 10}
-    return HeadStep(**(defaults | {"weight_decay": 0.0} | fields))
+    return HeadSchedule(**(defaults | {"weight_decay": 0.0} | fields))
 
 
-def image_step(**fields):
+def crop_schedule(**fields):
     defaults = {"epochs": 2, "batch": 6, "learning_rate": 0.01, "decay_every": 10, "crop": 24}
     more = {"head_learning_rate": 0.1, "statistics": "kept"}
-    return ImageStep(**(defaults | more | fields))
-
-
-def labelled(count, width=12, seed=0):
-    """Unit features whose labels follow a hidden direction, so that a head can learn them."""
-    generator = torch.Generator().manual_seed(seed)
-    features = normalize(torch.randn(count, width, generator=generator), dim=1)
-    direction = torch.linspace(-1, 1, width)
-    return LabelledFeatures(features, features @ direction)
+    return FinetuneSchedule(**(defaults | more | fields))
 
 
 def new_head(width=12, seed=4):
     return LinearHead(width, torch.Generator().manual_seed(seed))
 
 
-def images_of(world, name, part):
+def labelled(count, width=12, seed=0, task=""):
+    """Unit features whose labels follow a hidden direction, so that a head can learn them."""
+    generator = torch.Generator().manual_seed(seed)
+    features = normalize(torch.randn(count, width, generator=generator), dim=1)
+    return features, LabelledImages(None, features @ torch.linspace(-1, 1, width), task)
+
+
+def relabelled(data, mos):
+    return data[0], data[1]._replace(mos=mos)
+
+
+def learn_head(head, train, validation, schedule, seed=0, **more):
+    """Train a head on features."""
+
+    def sources(data):
+        return [Source(images, head, features) for features, images in data]
+
+    backbone = nn.Identity()
+    return fit("head", schedule, backbone, sources(train), sources(validation), seed, **more)
+
+
+def images_of(world, part, name="alpha"):
     task = world.task(name)
     mos = torch.tensor(task.mos(part), dtype=torch.float32)
     return LabelledImages(ImageSet(task.paths(part), None), mos)
 
 
+def learn_images(world, schedule, seed=1, device="cpu", train=None, trained=True):
+    """Train a head and gamma and beta on crops of the task alpha."""
+    backbone, head = world.backbone().to(device), new_head(32)
+    sources = [Source(one, head) for one in (train or images_of(world, "train"),)]
+    validation = [Source(images_of(world, "val"), head)]
+    parameters = list(affine(backbone.network).values()) if trained else []
+    try:
+        history = fit("images", schedule, backbone, sources, validation, seed, parameters)
+    finally:
+        assert not any(parameter.requires_grad for parameter in backbone.parameters())
+        assert not any(module.training for module in backbone.modules())
+    return backbone, head, history
+
+
 @pytest.mark.parametrize("pairs", [None, 200], ids=["in batch", "drawn"])
 def test_a_head_learns_a_learnable_toy(pairs):
-    head = new_head()
-    history = learn_head(
-        head, [labelled(60)], [labelled(30, seed=1)], head_step(epochs=15, pairs=pairs), seed=0
-    )
+    schedule = head_schedule(epochs=15, pairs=pairs)
+    history = learn_head(new_head(), [labelled(60)], [labelled(30, seed=1)], schedule)
     assert history[-1].validation_srcc > 0.9 > history[0].validation_srcc + 0.3
     assert history[-1].loss < history[1].loss
 
 
 def test_normalization_raises_the_validation_srcc_of_a_learnable_task(world):
-    backbone, head = world.backbone(), new_head(32)
-    train, validation = (images_of(world, "alpha", part) for part in ("train", "val"))
-    history = learn_images(
-        backbone,
-        head,
-        affine_parameters(backbone.network),
-        [train],
-        [validation],
-        image_step(epochs=4),
-        seed=1,
-    )
+    _, _, history = learn_images(world, crop_schedule(epochs=4))
     assert max(epoch.validation_srcc for epoch in history) > history[0].validation_srcc + 0.3
 
 
-def test_the_best_state_is_kept_and_not_the_last():
-    features, generator = labelled(30, seed=1).features, torch.Generator().manual_seed(9)
-    validation = LabelledFeatures(features, torch.rand(30, generator=generator))  # another task
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_best_state_is_kept_unless_the_schedule_says_the_last(keep):
+    generator = torch.Generator().manual_seed(9)
+    other = relabelled(labelled(30, seed=1), torch.rand(30, generator=generator))
     head = new_head()
-    step = head_step(epochs=12, learning_rate=1.0, batch=4)
-    history = learn_head(head, [labelled(24)], [validation], step, seed=2)
+    schedule = head_schedule(epochs=12, learning_rate=1.0, batch=4, keep=keep)
+    history = learn_head(head, [labelled(24)], [other], schedule, seed=2)
     qualities = [epoch.validation_srcc for epoch in history]
     assert qualities[-1] < max(qualities)
-    reached = srcc(head.score(validation.features).detach().numpy(), validation.mos.numpy())
-    assert reached == max(qualities)
+    reached = srcc(head.score(other[0]).detach().numpy(), other[1].mos.numpy())
+    assert reached == (max(qualities) if keep == "best" else qualities[-1])
 
 
 def test_a_step_that_only_hurts_leaves_the_state_bit_for_bit():
-    head = new_head()
-    train, validation = labelled(40), labelled(30, seed=1)
-    learn_head(head, [train], [validation], head_step(epochs=20), seed=0)
+    head, train, validation = new_head(), labelled(40), labelled(30, seed=1)
+    learn_head(head, [train], [validation], head_schedule(epochs=20))
     before = head.weight.detach().clone()
-    inverted = LabelledFeatures(train.features, -train.mos)
-    learn_head(head, [inverted], [validation], head_step(epochs=3, learning_rate=1.0), seed=0)
+    inverted = relabelled(train, -train[1].mos)
+    learn_head(head, [inverted], [validation], head_schedule(epochs=3, learning_rate=1.0))
     assert torch.equal(head.weight, before)
 
 
 def test_no_epochs_change_nothing_but_say_where_one_stands():
     head = new_head()
     before = head.weight.detach().clone()
-    history = learn_head(head, [labelled(9)], [labelled(9, seed=1)], head_step(epochs=0), seed=0)
+    history = learn_head(head, [labelled(9)], [labelled(9, seed=1)], head_schedule(epochs=0))
     assert [(epoch.epoch, epoch.loss) for epoch in history] == [(0, None)]
     assert torch.equal(head.weight, before)
 
 
-def test_the_rate_is_divided_by_ten_every_so_many_epochs(monkeypatch):
-    rates = []
-    original = torch.optim.Adam.step
+def test_the_rates_are_divided_by_ten_every_so_many_epochs(monkeypatch):
+    rates, original, further = [], torch.optim.Adam.step, nn.Linear(2, 1)
 
     def spy(self, *arguments, **keywords):
         rates.append([group["lr"] for group in self.param_groups])
         return original(self, *arguments, **keywords)
 
     monkeypatch.setattr(torch.optim.Adam, "step", spy)
-    step = head_step(epochs=5, batch=100, learning_rate=0.2, decay_every=2)
-    learn_head(new_head(), [labelled(10)], [labelled(9, seed=1)], step, seed=0)
-    assert [pytest.approx(0.2 * factor) for factor in (1, 1, 0.1, 0.1, 0.01)] == [
-        rate for (rate,) in rates
+    schedule = head_schedule(epochs=5, batch=100, learning_rate=0.2, decay_every=2)
+    data = [labelled(10)], [labelled(9, seed=1)]
+    learn_head(new_head(), *data, schedule, companions=[(further, 0.4)])
+    assert rates == [
+        [pytest.approx(rate * factor) for rate in (0.2, 0.2, 0.4)]
+        for factor in (1, 1, 0.1, 0.1, 0.01)
     ]
 
 
 def test_the_first_step_equals_adam_written_out_by_hand():
     """One full batch: the gradient of the mean fidelity loss, by finite differences."""
-    train, head = labelled(6, width=3), new_head(3)
+    (features, images), head = labelled(6, width=3), new_head(3)
     before = head.weight.detach().double().clone()
 
     def loss(weight):
-        scores = train.features.double() @ weight
+        scores = features.double() @ weight
         terms = []
         for i in range(6):
             for j in range(i + 1, 6):
-                target = torch.tensor(float(train.mos[i] >= train.mos[j])).double()
+                target = torch.tensor(float(images.mos[i] >= images.mos[j])).double()
                 terms.append(fidelity_loss(thurstone(scores[i], scores[j]), target))
         return torch.stack(terms).mean()
 
@@ -147,11 +157,8 @@ def test_the_first_step_equals_adam_written_out_by_hand():
         gradient[k] = (loss(before + shift) - loss(before - shift)) / 2e-5
     gradient += 0.01 * before  # weight decay, as an L2 penalty
     expected = before - 0.05 * gradient / (gradient.abs() + 1e-8)  # Adam's first step
-    step = head_step(epochs=1, batch=6, learning_rate=0.05, weight_decay=0.01)
-    probes = labelled(60, width=3, seed=1).features
-    better = LabelledFeatures(probes, probes @ expected.float())
-    history = learn_head(head, [train], [better], step, seed=0)
-    assert history[1].validation_srcc == 1.0
+    schedule = head_schedule(epochs=1, batch=6, learning_rate=0.05, weight_decay=0.01, keep="last")
+    history = learn_head(head, [(features, images)], [labelled(60, width=3, seed=1)], schedule)
     torch.testing.assert_close(head.weight.detach().double(), expected, rtol=0, atol=1e-5)
     assert history[1].loss == pytest.approx(float(loss(before)), abs=1e-6)
 
@@ -159,116 +166,92 @@ def test_the_first_step_equals_adam_written_out_by_hand():
 def test_validation_is_the_mean_over_tasks_and_pairs_never_cross_them():
     """Labels of the second task lie far above the first's: a crossing pair would show."""
     first, second = labelled(30), labelled(30, seed=1)
-    second = LabelledFeatures(second.features, second.mos + 100)
-    apart = [LabelledFeatures(second.features, second.mos - 100)]
     results = []
-    for other in (second, *apart):
-        head = new_head()
-        history = learn_head(head, [first, other], [first, other], head_step(), seed=3)
-        results.append(([e.validation_srcc for e in history], head.weight.detach().clone()))
+    for shift in (0, 100):
+        head, other = new_head(), relabelled(second, second[1].mos + shift)
+        history = learn_head(head, [first, other], [first, other], head_schedule(), seed=3)
+        results.append([e.validation_srcc for e in history])
         values = [
-            srcc(head.score(v.features).detach().numpy(), v.mos.numpy()) for v in (first, other)
+            srcc(head.score(features).detach().numpy(), images.mos.numpy())
+            for features, images in (first, other)
         ]
-        assert max(results[-1][0]) == pytest.approx(sum(values) / 2)
-    assert results[0][0] == results[1][0]
-    assert torch.equal(results[0][1], results[1][1])
+        assert max(results[-1]) == pytest.approx(sum(values) / 2)
+    assert results[0] == pytest.approx(results[1], abs=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
 @pytest.mark.parametrize("pairs", [None, 20])
 def test_batches_of_tied_labels_teach_nothing_in_batch_and_something_drawn(pairs):
-    train, head = labelled(12), new_head()
+    head = new_head()
     before = head.weight.detach().clone()
-    tied = LabelledFeatures(train.features, torch.ones(12))
-    better = []
-    step = head_step(epochs=1, pairs=pairs, learning_rate=0.01)
-
-    class Spy(LinearHead):
-        def score(self, features):
-            better.append(self.weight.detach().clone())
-            return super().score(features)
-
-    spy = Spy(12)
-    spy.load_state_dict(head.state_dict())
-    history = learn_head(spy, [tied], [labelled(9, seed=1)], step, seed=0)
-    moved = not torch.equal(better[-1], before)
-    assert moved == (pairs is not None)
+    schedule = head_schedule(epochs=1, pairs=pairs, learning_rate=0.01, keep="last")
+    tied = relabelled(labelled(12), torch.ones(12))
+    history = learn_head(head, [tied], [labelled(9, seed=1)], schedule)
+    assert torch.equal(head.weight, before) == (pairs is None)
     assert math.isnan(history[1].loss) == (pairs is None)
 
 
 @pytest.mark.parametrize("statistics", ["kept", "batch"])
 def test_only_the_given_parameters_and_statistics_move(world, statistics):
-    backbone, head = world.backbone(), new_head(32)
-    before = copy.deepcopy(backbone.network.state_dict())
-    train = images_of(world, "alpha", "train")
-    learn_images(
-        backbone,
-        head,
-        affine_parameters(backbone.network),
-        [train],
-        [images_of(world, "alpha", "val")],
-        image_step(statistics=statistics),
-        seed=1,
-    )
+    before = world.backbone().network.state_dict()
+    backbone, _, _ = learn_images(world, crop_schedule(statistics=statistics, keep="last"))
     after = backbone.network.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    layers = normalization_layers(backbone.network)
-    assert {name.rsplit(".", 1)[0] for name in changed} <= layers.keys()
+    assert {name.rsplit(".", 1)[0] for name in changed} <= {*normalization_layers(backbone.network)}
     kinds = {name.rsplit(".", 1)[1] for name in changed}
-    statistic_names = {"running_mean", "running_var", "num_batches_tracked"}
-    assert kinds == {"weight", "bias"} | (statistic_names if statistics == "batch" else set())
-    assert not any(p.requires_grad for p in backbone.network.parameters())
-    assert not any(module.training for module in backbone.network.modules())
+    learned = {"running_mean", "running_var", "num_batches_tracked"}
+    assert kinds == {"weight", "bias"} | (learned if statistics == "batch" else set())
+
+
+def test_on_crops_with_no_parameters_the_head_moves_and_nothing_else(world):
+    before = world.backbone().network.state_dict()
+    backbone, head, history = learn_images(
+        world, crop_schedule(epochs=3, keep="last"), trained=False
+    )
+    assert not torch.equal(head.weight, new_head(32).weight)
+    assert all(torch.equal(v, before[k]) for k, v in backbone.network.state_dict().items())
+    assert [epoch.epoch for epoch in history] == [0, 1, 2, 3]
 
 
 def test_the_network_is_frozen_again_even_if_learning_fails(world, tmp_path):
-    backbone = world.backbone()
     broken = LabelledImages(ImageSet([tmp_path / "none.png"] * 6, None), torch.arange(6.0))
     with pytest.raises(Exception, match="missing"):
-        learn_images(
-            backbone,
-            new_head(32),
-            affine_parameters(backbone.network),
-            [broken],
-            [images_of(world, "alpha", "val")],
-            image_step(),
-            seed=0,
-        )
-    assert not any(parameter.requires_grad for parameter in backbone.parameters())
-    assert not any(module.training for module in backbone.network.modules())
+        learn_images(world, crop_schedule(), train=broken)  # which checks the network
 
 
 def test_learning_from_images_depends_on_its_seed_alone(world):
-    def learned(seed):
-        backbone, head = world.backbone(), new_head(32)
-        torch.manual_seed(np.random.default_rng().integers(2**31))
-        parts = [[images_of(world, "alpha", part)] for part in ("train", "val")]
-        affine = affine_parameters(backbone.network)
-        history = learn_images(backbone, head, affine, *parts, image_step(), seed)
-        return [(e.loss, e.validation_srcc) for e in history], head.weight.detach()
+    def learned(seed, stream):
+        torch.manual_seed(stream)
+        _, head, history = learn_images(world, crop_schedule(keep="last"), seed)
+        return [(e.loss, e.validation_srcc) for e in history], head.weight.tolist()
 
-    first, second, other = learned(5), learned(5), learned(6)
-    assert first[0] == second[0]
-    assert torch.equal(first[1], second[1])
-    assert first[0] != other[0]
+    assert learned(5, 1) == learned(5, 2) != learned(6, 1)
 
 
 def test_validation_scores_are_those_of_full_images_in_evaluation_mode(world):
-    backbone, head = world.backbone(), new_head(32)
-    validation = images_of(world, "alpha", "val")
-    history = learn_images(
-        backbone,
-        head,
-        affine_parameters(backbone.network),
-        [images_of(world, "alpha", "train")],
-        [validation],
-        image_step(statistics="batch"),
-        seed=1,
-    )
-    with torch.inference_mode():
-        scores = head.score(image_features(backbone, validation.images).head)
-    best = max(epoch.validation_srcc for epoch in history)
-    assert srcc(scores.numpy(), validation.mos.numpy()) == best
+    backbone, head, history = learn_images(world, crop_schedule(statistics="batch"))
+    images, mos, _ = images_of(world, "val")
+    scores = head.score(image_features(backbone, images).head).detach()
+    assert srcc(scores.numpy(), mos.numpy()) == max(epoch.validation_srcc for epoch in history)
+
+
+def test_the_loss_and_what_follows_a_step_are_the_callers(world):
+    """A loss that pulls the weight to one, and a note of it after every step."""
+    head, notes, batches = new_head(), [], []
+
+    def loss(batch):
+        batches.append(batch)
+        return ((batch.head.weight - 1) ** 2).sum() + 0 * pair_loss(batch)
+
+    schedule = head_schedule(epochs=40, batch=20, keep="last", decay_every=100)
+    note = lambda: notes.append(copy.deepcopy(head.weight.detach()))  # noqa: E731
+    data = [labelled(40)], [labelled(9, seed=1)]
+    learn_head(head, *data, schedule, loss=loss, after_step=note)
+    assert len(notes) == len(batches) == 80
+    assert torch.equal(notes[-1], head.weight)
+    assert (head.weight - 1).abs().max() < 0.05
+    assert batches[0].features.shape == (20, 12)
+    assert batches[0].inputs is None
 
 
 @pytest.mark.parametrize(
@@ -276,7 +259,7 @@ def test_validation_scores_are_those_of_full_images_in_evaluation_mode(world):
 )
 def test_a_schedule_out_of_range_is_refused(fields):
     with pytest.raises(ValueError, match=next(iter(fields))):
-        head_step(**fields)
+        head_schedule(**fields)
 
 
 def test_an_epoch_without_a_value_survives_its_file():
@@ -288,64 +271,29 @@ def test_an_epoch_without_a_value_survives_its_file():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_learning_on_a_gpu_brings_the_head_back(world):
-    backbone, head = world.backbone().to("cuda"), new_head(32)
-    parts = [[images_of(world, "alpha", part)] for part in ("train", "val")]
-    affine = affine_parameters(backbone.network)
-    history = learn_images(backbone, head, affine, *parts, image_step(), seed=1)
+    _, head, history = learn_images(world, crop_schedule(), device="cuda")
     assert head.weight.device.type == "cpu"
     assert all(math.isfinite(epoch.validation_srcc) for epoch in history)
 
 
 class TestPairsPerTask:
     def test_one_number_none_or_a_number_a_task(self):
-        assert head_step(pairs=None).pairs_of("alpha") is None
-        assert head_step(pairs=7).pairs_of("alpha") == 7
-        assert head_step(pairs={"alpha": 3, "beta": 5}).pairs_of("beta") == 5
+        assert head_schedule(pairs=None).pairs_of("alpha") is None
+        assert head_schedule(pairs=7).pairs_of("alpha") == 7
+        assert head_schedule(pairs={"alpha": 3, "beta": 5}).pairs_of("beta") == 5
 
     def test_a_task_without_a_number_is_named(self):
         with pytest.raises(ConfigError, match=r"no number for task 'gamma'.*only for alpha, beta"):
-            head_step(pairs={"alpha": 3, "beta": 5}).pairs_of("gamma")
+            head_schedule(pairs={"alpha": 3, "beta": 5}).pairs_of("gamma")
 
     def test_each_task_is_shown_its_number_of_pairs(self):
-        counts = {"one": 12, "two": 30}
-        train = [labelled(20)._replace(task="one"), labelled(20, seed=1)._replace(task="two")]
-        seen = {"one": 0, "two": 0}
+        counts, seen = {"one": 12, "two": 30}, [0, 0]
 
-        class Counting(LinearHead):
-            def forward(self, features):
-                if features.shape[0] < 20:  # a batch, not the validation
-                    own = (features[0] == train[0].features).all(dim=1).any()
-                    seen["one" if own else "two"] += len(features) // 2
-                return super().forward(features)
+        def loss(batch):
+            seen[batch.pairs.source] += len(batch.pairs.target)
+            return pair_loss(batch)
 
-        step = head_step(epochs=1, batch=4, pairs=counts)
-        head = Counting(12, torch.Generator().manual_seed(4))
-        learn_head(head, train, [labelled(30, seed=2)], step, seed=0)
-        assert seen == counts
-
-
-class TestWarmUp:
-    def test_on_features_is_learning_the_head(self, world):
-        train, validation = labelled(24), labelled(12, seed=1)
-        heads = [new_head(), new_head()]
-        first = warm_up(
-            world.backbone(), heads[0], ([], []), lambda: ([train], [validation]), head_step(), 3
-        )
-        second = learn_head(heads[1], [train], [validation], head_step(), 3)
-        assert torch.equal(heads[0].weight, heads[1].weight)
-        assert [e.validation_srcc for e in first] == [e.validation_srcc for e in second]
-
-    def test_on_crops_moves_the_head_and_nothing_else(self, world):
-        backbone, head = world.backbone(), new_head(32)
-        before = {k: v.clone() for k, v in backbone.network.state_dict().items()}
-        weight = head.weight.detach().clone()
-        parts = [[images_of(world, "alpha", part)] for part in ("train", "val")]
-
-        def features():
-            raise AssertionError("learning on crops needs no stored features")
-
-        history = warm_up(backbone, head, parts, features, image_step(epochs=3), seed=1)
-        assert not torch.equal(head.weight, weight)
-        assert all(torch.equal(v, before[k]) for k, v in backbone.network.state_dict().items())
-        assert {epoch.step for epoch in history} == {"head"}
-        assert [epoch.epoch for epoch in history] == [0, 1, 2, 3]
+        train = [labelled(20, task="one"), labelled(20, seed=1, task="two")]
+        schedule = head_schedule(epochs=1, batch=4, pairs=counts)
+        learn_head(new_head(), train, [labelled(30, seed=2)], schedule, loss=loss)
+        assert seen == [12, 30]

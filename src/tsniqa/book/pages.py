@@ -1,23 +1,22 @@
 """Pages of the book: entries of runs.yml, the runs they need, and their execution by papermill."""
 
-import ast
 import itertools
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tsniqa.book.parameters import checked
 from tsniqa.book.sections import without_empty
-from tsniqa.errors import ConfigError, TsniqaError, unknown_name
-from tsniqa.paths import project_root
-
-PUBLISHED = "results"
-"""Top-level folder of published results."""
+from tsniqa.data import task_names
+from tsniqa.data.cards import load_cards
+from tsniqa.errors import ConfigError, TsniqaError, invalid_content, unknown_name
+from tsniqa.paths import project_root, resolve
+from tsniqa.strategies import find_strategy
+from tsniqa.study.config import RunConfig, check_order, load_preset, run_config
 
 
 class Page(BaseModel):
@@ -53,14 +52,12 @@ class Page(BaseModel):
         """Return the runs this page reads, by a readable name, as options of ``tsniqa run``.
 
         A page needs a run for every combination of its ``strategy`` or ``strategies`` and its
-        ``seed`` or ``seeds``; without a strategy it needs none.
+        ``seed`` or ``seeds``; without a strategy it needs none. With ``overrides`` its notebook
+        makes the run itself.
         """
         given = self.parameters
-        strategies = given.get("strategies", [given["strategy"]] if "strategy" in given else [])
         needed = {}
-        for strategy, seed in itertools.product(
-            strategies, given.get("seeds", [given.get("seed", 0)])
-        ):
+        for strategy, seed in [] if given.get("overrides") else self._combinations():
             options = {"preset": given.get("preset", "mini"), "strategy": strategy, "seed": seed}
             others = ("split", "splits_from", "backbone", "data_root")
             options |= {key: given[key] for key in others if key in given}
@@ -70,9 +67,49 @@ class Page(BaseModel):
             needed["".join(c if c.isalnum() or c in "-_" else "-" for c in name)] = options
         return needed
 
+    def reads(self) -> list[Path]:
+        """Return the files of the checkout this page reads: those its parameters name.
+
+        Of a folder of run records these are the ones of the page's preset, if it has one.
+        """
+        values = checked(self.notebook, self.parameters)
+        found = []
+        for value in values.values():
+            if str(value).startswith(("book/", "results/")):
+                path = project_root() / value
+                records = path.glob(f"{values.get('preset', '')}*/*")
+                found += [path] if path.is_file() else sorted(records)
+        return found
+
+    def check(self) -> None:
+        """Check everything this page names but other pages.
+
+        Raises:
+            ConfigError: Its notebook, or a parameter, strategy, task or preset is unknown, or a
+                value has the wrong type or range.
+        """
+        values = checked(self.notebook, self.parameters)
+        fields = {name: value for name, value in values.items() if name in RunConfig.model_fields}
+        for strategy, seed in self._combinations():
+            run_config(**fields | {"strategy": strategy, "seed": seed})
+            find_strategy(strategy)
+        if "preset" in values:
+            load_preset(values["preset"], values.get("overrides"))
+        if (order := values.get("task_order")) is not None:
+            check_order(order)
+            here = task_names(resolve(values.get("data_root", "data/raw")))
+            for name in order:
+                if name not in here and name not in load_cards():
+                    raise unknown_name("task", name, here)
+
+    def _combinations(self) -> list[tuple[str, int]]:
+        given = self.parameters
+        strategies = given.get("strategies", [given["strategy"]] if "strategy" in given else [])
+        return list(itertools.product(strategies, given.get("seeds", [given.get("seed", 0)])))
+
 
 def load_pages(path: Path, preset: str = "mini") -> dict[str, Page]:
-    """Read ``runs.yml``.
+    """Read ``runs.yml`` and check every entry.
 
     Args:
         path: The file.
@@ -80,60 +117,44 @@ def load_pages(path: Path, preset: str = "mini") -> dict[str, Page]:
             leaves open.
 
     Raises:
-        ConfigError: The file or an entry is not valid.
+        ConfigError: The file or an entry is not valid; the message names the first mistake.
     """
     try:
         entries = yaml.safe_load(path.read_text())
-        pages = {name: Page(name=name, **(entry or {})) for name, entry in entries.items()}
     except OSError as error:
         raise ConfigError(f"no list of pages at {path}; it belongs to the checkout") from error
-    except (yaml.YAMLError, ValidationError, AttributeError, TypeError) as error:
+    except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} is not a valid list of pages: {reason}") from error
-    return {name: _with_preset(page, preset) for name, page in pages.items()}
+    if not isinstance(entries, dict):
+        raise ConfigError(f"{path} is not a valid list of pages: write one entry a page")
+    pages = {}
+    for name, entry in entries.items():
+        try:
+            pages[name] = _read(name, entry, preset)
+            for other in pages[name].after:
+                if other not in entries:
+                    raise unknown_name("page", other, entries)
+        except ConfigError as error:
+            raise ConfigError(f"{path}, page '{name}': {error}") from error
+    return pages
 
 
-def _with_preset(page: Page, preset: str) -> Page:
-    known = notebook_parameters(page.template)
-    for name in page.parameters:
-        if name not in known:
-            raise unknown_name("parameter", name, known)
-    if "preset" not in known or "preset" in page.parameters:
-        return page
-    return page.model_copy(update={"parameters": {"preset": preset, **page.parameters}})
-
-
-def origins(pages: Mapping[str, Page]) -> pd.DataFrame:
-    """Say where the results of every page come from.
-
-    Returns:
-        One row a page: ``page``, ``notebook``, ``runs computed here`` (how many it names) and
-        ``published results``: ``read`` if a parameter of the notebook is a folder of them.
-    """
-    rows = []
-    for page in pages.values():
-        values = (notebook_parameters(page.template) | page.parameters).values()
-        published = any(str(value).startswith(f"{PUBLISHED}/") for value in values)
-        rows.append((page.name, page.notebook, len(page.runs()), "read" if published else "–"))
-    columns = ["page", "notebook", "runs computed here", "published results"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def notebook_parameters(template: Path) -> dict[str, Any]:
-    """Return the names that a notebook's cell tagged ``parameters`` assigns, and their defaults.
-
-    Raises:
-        ConfigError: There is no such notebook.
-    """
-    if not template.is_file():
-        names = [path.stem for path in template.parent.glob("*.ipynb")]
-        raise unknown_name("notebook", template.stem, names)
-    for cell in nbformat.read(template, as_version=4).cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            nodes = ast.parse(cell.source).body
-            given = [node for node in nodes if isinstance(node, ast.AnnAssign)]
-            return {node.target.id: ast.literal_eval(node.value) for node in given}
-    return {}
+def _read(name: str, entry: object, preset: str) -> Page:
+    if not isinstance(entry, dict) or "notebook" not in entry:
+        raise ConfigError("the entry has no notebook; add one, such as notebook: 03_continual_run")
+    for key in entry:
+        if key not in Page.model_fields or key == "name":
+            raise unknown_name("field", str(key), Page.model_fields.keys() - {"name"})
+    try:
+        page = Page(name=name, **entry)
+    except ValidationError as error:
+        raise invalid_content("field", error) from error
+    if "preset" in checked(page.notebook, page.parameters):
+        parameters = {"preset": preset, **page.parameters}
+        page = page.model_copy(update={"parameters": parameters})
+    page.check()
+    return page
 
 
 def execute(page: Page) -> Path:

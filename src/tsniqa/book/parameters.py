@@ -1,25 +1,78 @@
-"""Notebook parameters: unknown names are refused."""
+"""Notebook parameters: what a notebook's tagged cell declares, and values checked against it."""
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
-from tsniqa.errors import unknown_name
+import nbformat
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-_OF_IPYTHON = {"In", "Out", "get_ipython", "exit", "quit", "open"}
+from tsniqa.errors import invalid_content, unknown_name
+from tsniqa.paths import project_root
+
+_OF_IPYTHON = {"In", "Out", "get_ipython", "exit", "quit", "open", "check_parameters"}
+_CHECKED = "_parameters_are_checked"
 
 
-def reject_unknown(namespace: Mapping[str, Any], *known: str) -> None:
-    """Refuse parameters that the notebook does not have; papermill itself only warns.
+def check_parameters(notebook: str, namespace: dict[str, Any]) -> None:
+    """Check the parameters of the notebook that calls this, and give them their declared types.
 
-    Call it in the first cell after the parameters, when nothing else has a name yet.
+    Call it in the first cell after the parameters, when nothing else has a name yet: papermill
+    itself only warns of a name that the notebook does not have.
 
     Args:
-        namespace: The notebook's ``globals()``.
-        *known: Names of all parameters.
+        notebook: Name of the notebook, without ending.
+        namespace: Its ``globals()``; values of the parameters are replaced by checked ones.
 
     Raises:
-        ConfigError: A misspelt parameter was passed; the message lists the valid ones.
+        ConfigError: A parameter is unknown or its value has the wrong type.
     """
-    for name in namespace:
-        if not name.startswith("_") and name not in {*known, *_OF_IPYTHON, "reject_unknown"}:
-            raise unknown_name("parameter", name, known)
+    known = declared_parameters(notebook).model_fields
+    names = [n for n in namespace if not n.startswith("_") and n not in _OF_IPYTHON]
+    if _CHECKED in namespace:  # the cell runs again, by hand: other cells have made names since
+        names = [name for name in names if name in known]
+    namespace |= checked(notebook, {name: namespace[name] for name in names})
+    namespace[_CHECKED] = True
+
+
+def checked(notebook: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Check values against what a notebook declares.
+
+    Returns:
+        All parameters of the notebook, with the given values or their defaults.
+
+    Raises:
+        ConfigError: The notebook or a parameter is unknown, or a value has the wrong type.
+    """
+    declared = declared_parameters(notebook)
+    for name in values:
+        if name not in declared.model_fields:
+            raise unknown_name("parameter", name, declared.model_fields)
+    try:
+        return declared.model_validate(dict(values)).model_dump()
+    except ValidationError as error:
+        raise invalid_content("parameter", error) from error
+
+
+def declared_parameters(notebook: str) -> type[BaseModel]:
+    """Return the parameters that a notebook's cell tagged ``parameters`` declares, as a model.
+
+    A field's type is the annotation; where the default is None, None is allowed.
+
+    Args:
+        notebook: Name of a notebook in ``notebooks/``, without ending.
+
+    Raises:
+        ConfigError: There is no such notebook.
+    """
+    path = project_root() / "notebooks" / f"{notebook}.ipynb"
+    if not path.is_file():
+        raise unknown_name("notebook", notebook, [p.stem for p in path.parent.glob("*.ipynb")])
+    fields = {}
+    for cell in nbformat.read(path, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            for node in ast.parse(cell.source).body:
+                kind = eval(ast.unparse(node.annotation))  # a built-in type, such as list
+                default = ast.literal_eval(node.value)
+                fields[node.target.id] = (kind | None if default is None else kind, default)
+    return create_model(notebook, __config__=ConfigDict(coerce_numbers_to_str=True), **fields)

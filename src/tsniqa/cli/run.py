@@ -43,9 +43,11 @@ def run(
         list[str] | None,
         typer.Option("--set", help="PATH=VALUE: change one value of the preset; repeatable."),
     ] = None,
-    page: Annotated[bool, typer.Option(help="Also execute the notebook as a page.")] = True,
+    page: Annotated[
+        bool, typer.Option(help="Also make a page of the book: 03_continual_run on this run.")
+    ] = False,
 ) -> None:
-    """Learn a task order with a strategy, and execute the notebook 03_continual_run on it.
+    """Learn a task order with a strategy.
 
     A finished run is not repeated; an interrupted one continues after its last finished task.
     """
@@ -70,8 +72,13 @@ def run(
         parameters |= {name: parameters[name] or "" for name in ("backbone", "splits_from")}
         folders = {"data_root": data_root, "results_dir": results_dir}
         parameters |= {name: str(path) for name, path in folders.items()}
-        name = f"own-{record.description.run_id}"
-        path = execute(Page(name=name, notebook="03_continual_run", parameters=parameters))
+        facts = [f"seed {seed}", *([] if split == "given" else [f"split {split}"]), *(change or [])]
+        entry = {
+            "name": f"own-{record.description.run_id}",
+            "notebook": "03_continual_run",
+            "title": f"{strategy} on {preset}, {', '.join(facts)}: {', '.join(record.order)}",
+        }
+        path = execute(Page(**entry, parameters=parameters))
         typer.echo(f"page: {path} (make book adds it under 'Your own runs')")
 
 
@@ -104,9 +111,7 @@ def sweep(
     data_root: DataRoot = DATA_ROOT,
     record: Annotated[
         Path | None,
-        typer.Option(
-            callback=from_here, help="Default: results/searches/<name>.json."
-        ),
+        typer.Option(callback=from_here, help="Default: results/searches/<name>.json."),
     ] = None,
 ) -> None:
     """Try the candidates of a sweep file on validation images; finished trials are kept."""

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from tsniqa.data.task import Task
 from tsniqa.errors import ConfigError, DataError
-from tsniqa.paths import file_digest
+from tsniqa.paths import remembered_digest
 from tsniqa.pixels import decode, fit_shorter_side, refuse_outside
 from tsniqa.runtime import available_cores
 
@@ -82,7 +82,7 @@ class DecodedCache:
             DataError: The image file is missing.
         """
         try:
-            digest = file_digest(image)
+            digest = remembered_digest(image)
         except OSError:
             raise DataError(
                 f"image {image} is missing; restore the file or remove its row"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tsniqa.data.task import PARTS, Task, too_small
 from tsniqa.errors import DataError, unknown_name
-from tsniqa.paths import file_digest
+from tsniqa.paths import remembered_digest
 from tsniqa.seeds import generator
 
 SPLITS = ("given", *(str(number) for number in range(10)))
@@ -74,7 +74,7 @@ def _content(task: Task) -> pd.Series:
     for image, reference in zip(task.table["image"], references, strict=True):
         path = Path(task.root) / image
         if path.is_file():  # a missing one is for check_task to report
-            a, b = root(first.setdefault(file_digest(path), reference)), root(reference)
+            a, b = root(first.setdefault(remembered_digest(path), reference)), root(reference)
             parent[max(a, b)] = min(a, b)
     return references.map(root)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tsniqa.errors import DataError, unknown_name
-from tsniqa.paths import file_digest
+from tsniqa.paths import remembered_digest
 
 COLUMNS = ("image", "mos", "std", "split", "reference")
 """Columns of a task's table: text, float, float (NaN where unpublished), text, text."""
@@ -103,7 +103,7 @@ class Task:
     def _image_digest(self, image: str) -> str:
         """Return the sha256 of an image file's bytes."""
         try:
-            return file_digest(Path(self.root) / image)
+            return remembered_digest(Path(self.root) / image)
         except OSError:
             raise DataError(f"task '{self.name}': {_missing(self, image)}") from None
 

@@ -1,7 +1,7 @@
 """The frozen backbone: any timm convolutional network, described by a YAML card."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -34,6 +34,12 @@ class Features(NamedTuple):
     def cpu(self) -> "Features":
         """Return them on the CPU."""
         return Features((self.gate[0].cpu(), self.gate[1].cpu()), self.head.cpu())
+
+    @classmethod
+    def joined(cls, parts: Sequence["Features"]) -> "Features":
+        """Put the features of several batches one after another."""
+        gate = [torch.cat([part.gate[i] for part in parts]) for i in range(2)]
+        return cls((gate[0], gate[1]), torch.cat([part.head for part in parts]))
 
 
 class Backbone(nn.Module):

@@ -26,8 +26,7 @@ def fidelity_loss(probability: Tensor, target: Tensor, epsilon: float = 1e-8) ->
     Args:
         probability: The model's probabilities p_hat in [0, 1], any shape.
         target: The judgements p in [0, 1], same shape.
-        epsilon: Added under both roots, whose slope is infinite at 0; a perfect prediction costs
-            about -sqrt(epsilon) instead of 0.
+        epsilon: Added under both roots, whose slope is infinite at 0.
 
     Returns:
         Losses of the same shape, from about 0 to 1.

@@ -58,8 +58,6 @@ class KMeansGate(BaseEstimator):
     ) -> "KMeansGate":
         """Learn the centroids of one task's training images; an earlier entry is replaced.
 
-        What is learned depends on nothing else that the gate knows.
-
         Raises:
             DataError: There are no features, or some are not finite.
         """

@@ -38,11 +38,10 @@ class LinearHead(nn.Module):
 
 
 class RidgeHead(nn.Module):
-    """An affine map of the features of several stages to opinions in [-1, 1], clipped to them.
+    """A ridge regression from the features of several stages to opinions in [-1, 1], clipped.
 
     Attributes:
-        weight: Float64 vector [D].
-        bias: Float64 scalar.
+        weight, bias: Float64 vector [D], and scalar.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:

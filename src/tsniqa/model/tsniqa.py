@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tsniqa.cards import saved_card
-from tsniqa.errors import ConfigError, WeightsError, unknown_name
+from tsniqa.errors import ConfigError, DataError, WeightsError, unknown_name
 from tsniqa.model.backbone import Backbone, Features, fingerprint, load_backbone
 from tsniqa.model.gating import KMeansGate, softmin_weights
 from tsniqa.model.heads import Head, make_head
@@ -158,17 +158,18 @@ class TSNIQA(nn.Module):
             Float32 scores [N, H] in [-1, 1], and the gate's distances [N, T, 2] or None.
         """
         tasks, gate = self.tasks if tasks is None else tasks, gate and self.gate is not None
-        heads = [np.empty((0, len(tasks)), dtype=np.float32)]
-        distances = [np.empty((0, len(self.tasks), 2), dtype=np.float32)]
+        parts: dict[str | None, list[Features]] = {}
         with torch.inference_mode():
             for batch in batches(images, BATCH):
-                found = {k: part.cpu() for k, part in self.features(batch, tasks, gate).items()}
-                heads.append(np.empty((len(batch), len(tasks)), dtype=np.float32))
-                for column, task in enumerate(tasks):
-                    heads[-1][:, column] = self.heads[task].read(found[self.owner(task)])
-                if gate:
-                    distances.append(self.distances(found[None]))
-        return np.concatenate(heads), np.concatenate(distances) if gate else None
+                for owner, features in self.features(batch, tasks, gate).items():
+                    parts.setdefault(owner, []).append(features.cpu())
+            whole = {owner: Features.joined(found) for owner, found in parts.items()}
+            if not whole:
+                raise DataError("there is no image to score; give at least one")
+            heads = np.empty((len(next(iter(whole.values())).head), len(tasks)), dtype=np.float32)
+            for column, task in enumerate(tasks):
+                heads[:, column] = self.heads[task].read(whole[self.owner(task)])
+        return heads, self.distances(whole[None]) if gate else None
 
     def explain(self, images: Image | Iterable[Image], readout: str = "gated") -> pd.DataFrame:
         """Score images, and say where each score comes from.
@@ -184,7 +185,7 @@ class TSNIQA(nn.Module):
 
         Raises:
             ConfigError: No task has been learned, or the readout is unknown.
-            DataError: An image cannot be read, or its values are out of range.
+            DataError: There is no image, one cannot be read, or its values are out of range.
         """
         if readout not in MIXTURES:
             raise unknown_name("readout", readout, MIXTURES)

@@ -20,6 +20,4 @@ def image_features(backbone: Backbone, images: ImageSet) -> Features:
     """
     with torch.inference_mode():
         parts = [backbone(backbone.preprocess(batch)).cpu() for batch in batches(images, BATCH)]
-    columns = zip(*((*part.gate, part.head) for part in parts), strict=True)
-    third, fourth, head = (torch.cat(stage) for stage in columns)
-    return Features((third, fourth), head)
+    return Features.joined(parts)

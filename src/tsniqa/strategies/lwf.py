@@ -30,7 +30,12 @@ from tsniqa.training.trainer import Batch
 
 
 class LwF(MultiHead):
-    """Multi-head fine-tuning that distils the old heads on the new task's images."""
+    """Multi-head fine-tuning that distils the old heads on the new task's images.
+
+    For every task, multi-head fine-tuning fits a new head to the network as it is (step one), calls
+    ``before_task``, and then trains head, network and ``companions`` together (step two), where
+    ``extra_loss`` is added to the pair loss of every batch of the new task.
+    """
 
     name = "lwf"
     default_weight = 10.0  # the released code's

@@ -22,7 +22,7 @@ from tsniqa.cards import COMPUTED_FIELDS, BackboneCard, load_card
 from tsniqa.data import load_task
 from tsniqa.data.task import Task, check_task
 from tsniqa.errors import ConfigError, invalid_content, unknown_name
-from tsniqa.paths import file_digest, resolve, shipped
+from tsniqa.paths import remembered_digest, resolve, shipped
 from tsniqa.runtime import find_device
 from tsniqa.strategies import find_strategy
 from tsniqa.training.context import GateOptions, Schedule
@@ -204,7 +204,7 @@ def weights_digest(card: BackboneCard) -> str:
     if card.weights in ("hub", "none"):
         return card.weights
     try:
-        return card.sha256 or file_digest(Path(card.weights))
+        return card.sha256 or remembered_digest(Path(card.weights))
     except OSError:
         return "missing"  # loading the backbone says so, and what to do
 

@@ -1,16 +1,15 @@
 """Run records: the small files from which everything a notebook shows is derived.
 
 A record is a folder with ``record.json`` (what was run, on what, where) and ``arrays.safetensors``
-(head scores, the course of learning). What does not depend on the strategy (gate distances, opinion
-scores of simulated tasks, names of test images) is kept once for all records beside it, in the
-folder ``shared``, under a hash of its content. Records of human-rated tasks hold no opinion scores;
-they hold correlations and bootstrap draws in their place.
+(head scores, course of learning). What does not depend on the strategy (gate distances, names of
+test images, opinion scores of simulated tasks) is kept once, in the folder ``shared`` beside it,
+under a hash of its content. Records of human-rated tasks hold correlations and bootstrap draws in
+place of opinion scores.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -24,6 +23,7 @@ from safetensors.numpy import load, load_file, save, save_file
 from tsniqa.cards import BackboneCard
 from tsniqa.errors import RecordError
 from tsniqa.model.readouts import MIXTURES, READOUTS
+from tsniqa.model.tsniqa import SHARED
 from tsniqa.strategies.base import ParameterCount
 from tsniqa.study.config import Preset, RunConfig
 
@@ -33,13 +33,8 @@ STEPS = ("head", "images")
 MISSING_DRAW, DRAW_SCALE = -32768, 32767
 """How bootstrap draws in [-1, 1] are kept in 16 bits: to the nearest 1/32767."""
 
-HISTORY = {
-    "task": "uint8",
-    "step": "uint8",
-    "epoch": "int16",
-    "loss": "float32",
-    "validation_srcc": "float32",
-}
+HISTORY = {"task": "uint8", "step": "uint8", "epoch": "int16"}
+HISTORY |= {"loss": "float32", "validation_srcc": "float32"}
 """Columns of a record's history and how they are stored; tasks and steps by their numbers."""
 
 
@@ -152,7 +147,7 @@ class RunRecord:
 
     @property
     def simulated(self) -> bool:
-        """True if the labels of all tasks are simulated."""
+        """Whether the labels of all tasks are simulated."""
         return all(task.simulated for task in self.description.tasks)
 
     @property
@@ -173,10 +168,8 @@ class RunRecord:
 
     def rows(self, task: str) -> slice:
         """Return the rows of a task's test images."""
-        counts = [len(self.test_images[name]) for name in self.names]
-        position = self.names.index(task)
-        start = sum(counts[:position])
-        return slice(start, start + counts[position])
+        start = sum(len(self.test_images[name]) for name in self.names if name < task)
+        return slice(start, start + len(self.test_images[task]))
 
     def head(self, name: str, step: int | None = None) -> np.ndarray:
         """Return a head's scores [N] at a step (default: its last)."""
@@ -188,14 +181,14 @@ class RunRecord:
         return self.scores[rows[-1]].astype(np.float64)
 
     def save(self, folder: Path, shared: Path | None = None) -> None:
-        """Write the record into an existing folder.
+        """Write the record into an existing folder; what records share goes beside it.
 
         Args:
             folder: Where; it becomes ``self.folder``.
-            shared: Where what records share is kept; None is beside the folder.
+            shared: Another place for what records share, or None.
         """
-        images = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
-        common = {"test_images": images, "distances": self.distances, "mos": self.mos}
+        common = {"distances": self.distances, "mos": self.mos}
+        common["test_images"] = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
         digests = {
             name: _keep(array, shared or folder.parent / "shared")
             for name, array in common.items()
@@ -208,10 +201,11 @@ class RunRecord:
 
     def _arrays(self) -> dict[str, np.ndarray]:
         """Return what the record alone has; heads that did not change are stored once."""
-        scores, rows = np.unique(self.scores, axis=0, return_inverse=True)
-        heads = _heads(self.order)
+        bits = np.ascontiguousarray(self.scores).view(np.uint32)
+        scores, rows = np.unique(bits, axis=0, return_inverse=True)
+        heads = [*self.names, SHARED]
         arrays = {
-            "scores": scores,
+            "scores": scores.view(np.float32),
             "event_row": rows.reshape(-1).astype(np.int16),
             "event_step": np.array([event.step for event in self.events], np.int16),
             "event_head": np.array([heads.index(event.head) for event in self.events], np.int16),
@@ -238,8 +232,8 @@ class RunRecord:
             RecordError: The folder holds no finished, readable record.
         """
         try:
-            text = (folder / "record.json").read_text()
-            description = RecordDescription.model_validate_json(text)
+            content = (folder / "record.json").read_text()
+            description = RecordDescription.model_validate_json(content)
             stored = load_file(folder / "arrays.safetensors")
             for name, digest in description.shared.items():
                 path = folder.parent / "shared" / f"{digest}.safetensors"
@@ -257,12 +251,11 @@ def _readable(content: dict[str, object]) -> str:
     blocks = []
     for name, value in content.items():
         text = json.dumps(value)
-        if isinstance(value, dict) and value:
-            inner = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items())
-            text = f"{{\n{inner}\n }}"
-        elif name == "tasks":
-            inner = ",\n".join(f"  {json.dumps(task)}" for task in value)
-            text = f"[\n{inner}\n ]"
+        if isinstance(value, dict | list) and value:
+            parts = map(json.dumps, value)
+            if isinstance(value, dict):
+                parts = (f"{json.dumps(key)}: {json.dumps(part)}" for key, part in value.items())
+            text = text[0] + "\n  " + ",\n  ".join(parts) + "\n " + text[-1]
         blocks.append(f" {json.dumps(name)}: {text}")
     return "{\n" + ",\n".join(blocks) + "\n}\n"
 
@@ -270,7 +263,7 @@ def _readable(content: dict[str, object]) -> str:
 def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict[str, object]:
     """Turn stored arrays into the fields of a record."""
     order = [task.name for task in description.tasks]
-    heads = _heads(order)
+    heads = [*sorted(order), SHARED]
     events = zip(*(stored[f"event_{name}"] for name in ("step", "head", "offset")), strict=True)
     history = pd.DataFrame({name: stored[f"history_{name}"] for name in HISTORY})
     draws = stored.get("draws")
@@ -289,17 +282,6 @@ def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict
         if draws is None
         else np.where(draws == MISSING_DRAW, np.nan, draws / DRAW_SCALE).astype(np.float32),
     }
-
-
-def history_table(epochs: Iterable[Mapping[str, object]]) -> pd.DataFrame:
-    """Lay epochs out as a record's history, in the precision that it keeps."""
-    table = pd.DataFrame(list(epochs), columns=list(HISTORY)).astype({"loss": "float64"})
-    return table.astype({k: v for k, v in HISTORY.items() if k not in ("task", "step")})
-
-
-def _heads(order: list[str]) -> list[str]:
-    """Return all names that a head can have, in the order of their numbers."""
-    return [*sorted(order), "shared"]
 
 
 def _keep(array: np.ndarray, folder: Path) -> str:

@@ -6,12 +6,13 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from safetensors.numpy import load_file as load_arrays
@@ -29,11 +30,11 @@ from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.config import RESULTS_VERSION, ResolvedRun, RunConfig, resolve_run
 from tsniqa.study.evaluation import correlation_table
 from tsniqa.study.record import (
+    HISTORY,
     HeadEvent,
     RecordDescription,
     RunRecord,
     TaskInfo,
-    history_table,
 )
 from tsniqa.training.context import TrainingContext
 
@@ -199,7 +200,7 @@ class _Run:
             scores=np.concatenate([array["scores"] for array in arrays]),
             events=[HeadEvent(*event) for content in contents for event in content["events"]],
             test_images={task.name: task.part("test")["image"].tolist() for task in tasks},
-            history=history_table(epoch for content in contents for epoch in content["history"]),
+            history=_history(epoch for content in contents for epoch in content["history"]),
             distances=np.concatenate(distances) if self.strategy.gated else None,
         )
         mos = np.concatenate([task.mos("test") for task in tasks])
@@ -242,6 +243,12 @@ class _Run:
             commit=_commit(),
             fingerprints=self.fingerprints | {"filters after": strategy.filters_fingerprint()},
         )
+
+
+def _history(epochs: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """Lay epochs out as a record's history, in the precision that it keeps."""
+    table = pd.DataFrame(list(epochs), columns=list(HISTORY)).astype({"loss": "float64"})
+    return table.astype({k: v for k, v in HISTORY.items() if k not in ("task", "step")})
 
 
 def _task_info(task: Task) -> TaskInfo:

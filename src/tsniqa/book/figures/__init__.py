@@ -1,1 +1,0 @@
-"""Every figure of the book; each function returns a matplotlib figure and computes no result."""

@@ -1,0 +1,101 @@
+"""The folder of a saved model: every bit comes back, and no changed file is taken."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tsniqa.errors import WeightsError
+from tsniqa.storage import grouped, load_tensors, packed, save_tensors, unpacked
+
+TENSORS = {
+    "bank-a/conv.weight": torch.randn(2, 3, 2, 2).to(memory_format=torch.channels_last),
+    "bank-b/conv.weight": torch.ones(2, 3, 2, 2),
+    "heads/a/weight": torch.tensor([0.1], dtype=torch.float64),
+    "gate/a/0": torch.tensor([[1, 2]], dtype=torch.uint8),
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_tensors(tmp_path / "model", {"select": "everything"}, TENSORS)
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_tensors_and_description_come_back(folder, kind):
+    about, tensors = load_tensors(kind(folder))
+    assert about["select"] == "everything"
+    assert tensors.keys() == TENSORS.keys()
+    for name, value in TENSORS.items():
+        assert tensors[name].dtype == value.dtype
+        assert torch.equal(tensors[name], value)
+    assert {path.name for path in folder.iterdir()} == {
+        "model.json", "bank-a.safetensors", "bank-b.safetensors", "heads.safetensors",
+        "gate.safetensors",
+    }  # fmt: skip
+
+
+def edit(folder, change):
+    path = folder / "model.json"
+    about = json.loads(path.read_text())
+    change(about)
+    path.write_text(json.dumps(about))
+
+
+def swap(folder):
+    first, second = folder / "bank-a.safetensors", folder / "bank-b.safetensors"
+    content = first.read_bytes(), second.read_bytes()
+    first.write_bytes(content[1])
+    second.write_bytes(content[0])
+
+
+def flip(folder):
+    content = bytearray((folder / "bank-a.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "bank-a.safetensors").write_bytes(content)
+
+
+def escape(folder):
+    (folder / "heads.safetensors").rename(folder.parent / "heads.safetensors")
+    edit(folder, lambda about: about["files"].update({"../heads.safetensors": "0"}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (swap, "bank-a.safetensors is not the file that was saved"),
+        (flip, "bank-a.safetensors is not the file that was saved"),
+        (escape, "not the file that was saved|No such file"),
+        (lambda folder: (folder / "gate.safetensors").unlink(), "No such file"),
+        (lambda folder: (folder / "model.json").unlink(), "No such file"),
+        (lambda folder: (folder / "model.json").write_text('{"files": {'), "no saved model"),
+        (lambda folder: (folder / "model.json").write_text("[]"), "no saved model"),
+        (lambda folder: edit(folder, lambda about: about.pop("files")), "'files'"),
+        (lambda folder: edit(folder, lambda about: about.update(format=1)), "its format is 1"),
+    ],
+)
+def test_a_changed_folder_is_refused_in_one_line(folder, damage, message):
+    damage(folder)
+    with pytest.raises(WeightsError, match=message) as caught:
+        load_tensors(folder)
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+def test_names_are_grouped_by_their_first_part():
+    assert {file: set(own) for file, own in grouped(TENSORS).items()} == {
+        "bank-a": {"conv.weight"}, "bank-b": {"conv.weight"}, "heads": {"a/weight"},
+        "gate": {"a/0"},
+    }  # fmt: skip
+
+
+@given(shape=st.lists(st.integers(1, 5), min_size=1, max_size=4), seed=st.integers(0, 2**31))
+def test_packed_masks_come_back(shape, seed):
+    mask = torch.from_numpy(np.random.default_rng(seed).random(shape) > 0.5)
+    bits = packed(mask)
+    assert (bits.dtype, len(bits)) == (torch.uint8, -(-mask.numel() // 8))
+    assert torch.equal(unpacked(bits, mask.shape), mask)
