@@ -42,15 +42,12 @@ def one_line(error: object) -> str:
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
-    """Build the error for a name that is not in a list.
+    """Build the error, to be raised by the caller, for a name that is not among the valid ones.
 
     Args:
         kind: What the name should have been, for instance ``"task"``.
         name: What was given.
-        valid: All valid names.
-
-    Returns:
-        The error, listing the valid names and the closest one, to be raised by the caller.
+        valid: All valid names; they are listed, the closest one first.
     """
     names = sorted(valid)
     close = get_close_matches(name, names, n=1)

@@ -17,36 +17,25 @@ _turn = threading.Lock()
 
 
 def project_root() -> Path:
-    """Return the folder that relative paths count from.
-
-    Returns:
-        The root of the checkout the package runs from; for an installed package, the current
-        folder.
-    """
+    """Return the checkout the package runs from; for an installed package, the current folder."""
     return _CHECKOUT if (_CHECKOUT / "book" / "_toc.yml").is_file() else Path.cwd()
 
 
 def resolve(path: str | os.PathLike[str]) -> Path:
-    """Resolve a path given by a user or a notebook.
+    """Return a path as an absolute one.
 
     Args:
-        path: Absolute, or relative to :func:`project_root`; ``~`` is the home folder.
-
-    Returns:
-        The absolute path; it need not exist.
+        path: Absolute, or relative to :func:`project_root`; ``~`` is the home folder. It need not
+            exist.
     """
     return (project_root() / Path(path).expanduser()).resolve()
 
 
 def cache_folder(kind: str) -> Path:
-    """Return a folder for what can be made again.
+    """Return a folder for what can be made again: ``$TSNIQA_CACHE/<kind>`` or ``.runs/<kind>``.
 
     Args:
         kind: ``"mini"`` (the mini benchmark), ``"decoded"`` (decoded images) or ``"digests"``.
-
-    Returns:
-        ``$TSNIQA_CACHE/<kind>``, else ``.runs/<kind>`` in the checkout, or in the current folder
-        for an installed package.
     """
     chosen = os.environ.get(CACHE_VARIABLE)
     parent = Path(chosen).expanduser() if chosen else project_root() / ".runs"
@@ -54,11 +43,7 @@ def cache_folder(kind: str) -> Path:
 
 
 def shipped(folder: str) -> Path:
-    """Return the folder of files the project ships.
-
-    Args:
-        folder: ``"presets"``, ``"backbones"`` or ``"datasets"``.
-    """
+    """Return the folder of shipped ``"presets"``, ``"backbones"`` or ``"datasets"``."""
     installed = _PACKAGE / "_data" / folder
     return installed if installed.is_dir() else _CHECKOUT / "data" / folder
 
