@@ -25,8 +25,6 @@ ARGUMENTS = (
 COMPUTED_FIELDS = {"model", "arguments", "mean", "std", "stages", "head_feature"}
 """Fields of a card that, beside the weights, decide what a backbone computes."""
 
-Triple = tuple[float, float, float]
-
 
 class BackboneCard(BaseModel):
     """What a backbone card (YAML) says.
@@ -36,7 +34,7 @@ class BackboneCard(BaseModel):
         model: Name of the timm architecture, without a source such as ``hf-hub:``.
         arguments: Further arguments of ``timm.create_model``, of those in :data:`ARGUMENTS`.
         weights: ``"hub"`` (timm's download), ``"none"`` (random, for tests), or a path to a
-            ``.safetensors`` file or a state dict, see :func:`find_weights`.
+            ``.safetensors`` file or a state dict, see :meth:`located`.
         sha256: Checksum of the weight file, or None if it is not checked.
         mean: Per-channel mean of the network's input, on the scale [0, 1].
         std: Per-channel standard deviation, likewise.
@@ -55,8 +53,8 @@ class BackboneCard(BaseModel):
     arguments: dict[str, bool | int | float | str | list[int]] = {}
     weights: str
     sha256: str | None = None
-    mean: Triple
-    std: Triple
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     stages: tuple[int, int] = (-2, -1)
     head_feature: Literal["final", "stage"] = "final"
     source: str = ""
@@ -78,10 +76,22 @@ class BackboneCard(BaseModel):
         return arguments
 
     def located(self, folder: Path) -> "BackboneCard":
-        """Return the card with its weight file named by its place on this machine."""
+        """Return the card with its weight file named by its first existing place.
+
+        Relative paths count from ``folder``, then from the project root, then from the folder that
+        ``TSNIQA_WEIGHTS`` names. Of a path that no longer exists (a model made on another machine)
+        the file's own name is sought, too, at last among what comes with the project.
+        """
         if self.weights in ("hub", "none"):
             return self
-        return self.model_copy(update={"weights": str(find_weights(self.weights, folder))})
+        path = Path(self.weights).expanduser()
+        places = [folder / path, resolve(path), folder / path.name]
+        if WEIGHTS_VARIABLE in os.environ:
+            own = resolve(os.environ[WEIGHTS_VARIABLE])
+            places += [own / path, own / path.name]
+        places.append(shipped("backbones") / path.name)
+        found = next((place for place in places if place.is_file()), places[1])
+        return self.model_copy(update={"weights": str(found)})
 
 
 def load_card(name: str) -> BackboneCard:
@@ -128,22 +138,6 @@ def saved_card(fields: dict, folder: Path, allow_download: bool) -> BackboneCard
     return card.located(folder)
 
 
-def find_weights(name: str, folder: Path) -> Path:
-    """Return the first existing place of a weight file, else the one under the project root.
-
-    Relative paths count from ``folder``, then from the project root, then from the folder that
-    ``TSNIQA_WEIGHTS`` names. Of a path that no longer exists (a model made on another machine) the
-    file's own name is sought, too, at last among what comes with the project.
-    """
-    path = Path(name).expanduser()
-    places = [folder / path, resolve(path), folder / path.name]
-    if WEIGHTS_VARIABLE in os.environ:
-        own = resolve(os.environ[WEIGHTS_VARIABLE])
-        places += [own / path, own / path.name]
-    places.append(shipped("backbones") / path.name)
-    return next((place for place in places if place.is_file()), places[1])
-
-
 def _read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
     """Read a safetensors file or a pickled state dict of tensors alone."""
     if not path.is_file():
@@ -159,7 +153,8 @@ def _read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         return {name: value for name, value in state.items() if isinstance(value, Tensor)}
     except Exception as error:
-        raise WeightsError(f"{path} cannot be loaded: {one_line(error)}") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{path} cannot be loaded: {reason}") from error
 
 
 def build_network(card: BackboneCard) -> nn.Module:

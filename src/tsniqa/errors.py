@@ -57,11 +57,11 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
 
 
 def invalid_content(where: str, error: "ValidationError") -> ConfigError:
-    """Build the one-line error for content that pydantic refuses, to be raised by the caller.
+    """Build the error, to be raised by the caller, that tells pydantic's first finding.
 
     Args:
         where: What was read, for instance ``"preset 'mini'"``.
-        error: What pydantic says; its first finding is told.
+        error: What pydantic says.
     """
     first = error.errors()[0]
     # A place within a union also names the member that was tried, with a space in it.

@@ -1,9 +1,8 @@
 """Measures of a continual-learning run, as pure functions of arrays.
 
-Correlations compare predictions with opinion scores. Matrix measures take lower-triangular arrays
-whose row t describes the model after learning task t and whose column s is a task's test set;
-cells above the diagonal are never read. A measure that needs a cell holding NaN (a strategy without
-that intermediate model, a constant prediction) is NaN, to be shown as a dash.
+Matrix measures take lower-triangular arrays whose row t describes the model after learning task t
+and whose column s is a task's test set; cells above the diagonal are never read. A measure that
+needs a cell holding NaN (a strategy without that intermediate model, a constant prediction) is NaN.
 
 Sources: plasticity, stability and their summaries from Zhang et al., TIP 2024; MPSR from Zhang
 et al., *Continual Learning for Blind Image Quality Assessment*, TPAMI 2023.
@@ -23,8 +22,7 @@ def srcc(prediction: np.ndarray, mos: np.ndarray) -> float:
     Computed from doubled, centred ranks, which are whole numbers: the result is the same whatever
     the order of the images, and exactly 1 for identical arrays.
 
-    Returns:
-        A value in [-1, 1]; NaN if either input is constant.
+    In [-1, 1]; NaN if either input is constant.
 
     Raises:
         ValueError: Shapes differ, or a value is not finite.
@@ -58,10 +56,8 @@ def plcc_logistic(prediction: np.ndarray, mos: np.ndarray) -> float:
 
     The function is that of the Video Quality Experts Group,
     ``(b1 - b2) / (1 + exp(-(x - b3) / |b4|)) + b2``. It may fall as well as rise, so a model that
-    ranks everything in reverse also gets a positive value: read it beside :func:`srcc`.
-
-    Returns:
-        A value in [-1, 1]; NaN if either input is constant, N is below 4, or the fit fails.
+    ranks everything in reverse also gets a positive value: read it beside :func:`srcc`. NaN if
+    either input is constant, N is below 4, or the fit fails.
 
     Raises:
         ValueError: Shapes differ, or a value is not finite.
@@ -207,15 +203,9 @@ def forgetting(srcc_matrix: np.ndarray) -> float:
 
 
 def bootstrap_srcc(prediction: np.ndarray, mos: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """SRCC of scores [N] with labels [N] on every resample.
+    """SRCC [draws] of scores [N] with labels [N] on resamples, positions [draws, N].
 
-    Args:
-        prediction: Scores [N].
-        mos: Labels [N].
-        indices: Positions [draws, N]; two sets of scores drawn alike can be compared pair by pair.
-
-    Returns:
-        Array [draws]; NaN where a resample is constant.
+    NaN where a resample is constant. Two sets of scores drawn alike can be compared pair by pair.
 
     Raises:
         ValueError: Shapes differ, or a value is not finite.

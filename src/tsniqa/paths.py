@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 CACHE_VARIABLE = "TSNIQA_CACHE"
-"""Environment variable naming the folder where images made or decoded here are kept."""
+"""Environment variable that names the folder of :func:`cache_folder`."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
@@ -49,11 +49,7 @@ def shipped(folder: str) -> Path:
 
 
 def file_digest(path: Path) -> str:
-    """Return the sha256 (hex) of a file's bytes; a process reads an unchanged file once.
-
-    Raises:
-        OSError: The file is missing or unreadable.
-    """
+    """Return a file's sha256 (hex), read once a process; OSError if it is unreadable."""
     status = path.stat()
     return _digest(path, status.st_size, status.st_mtime_ns)
 
@@ -70,9 +66,6 @@ def remembered_digest(path: Path) -> str:
     As git does, the cache folder remembers it under the file's path, size and time of change. A
     file that was changed in the last two seconds is not remembered: a further change might leave
     its time as it is.
-
-    Raises:
-        OSError: The file is missing or unreadable.
     """
     status = path.stat()
     key = (str(path.resolve()), status.st_size, status.st_mtime_ns)

@@ -1,7 +1,6 @@
 """Pixels: one image file decoded with checks, and shrunk where it is too large.
 
-The sizes are the paper's (Zhang et al., TIP 2024): an image whose shorter side exceeds a limit (768
-pixels there) is resized to it. Everything stays uint8.
+An image whose shorter side exceeds a limit (768 pixels in Zhang et al., TIP 2024) is resized to it.
 """
 
 import struct
@@ -169,12 +168,12 @@ def batches(images: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]
 
 
 def normalize(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """Turn pixels into a network's input: subtract the mean, divide by the standard deviation.
+    """Subtract the channels' means and divide by their deviations, both on the scale [0, 1].
 
     Args:
         images: Batch [N, 3, H, W], uint8 or floating point in [0, 1].
-        mean: Of the three channels, on the scale [0, 1].
-        std: Likewise.
+        mean: Three means.
+        std: Three standard deviations.
 
     Returns:
         Float32 [N, 3, H, W] in channels-last memory, on the same device.

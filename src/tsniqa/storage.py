@@ -26,7 +26,7 @@ def save_tensors(
     Args:
         folder: Made if it is not there.
         about: What goes into the JSON, beside format and digests.
-        tensors: By ``<file>/<name>``; the part before the first slash chooses the file.
+        tensors: By ``<file>/<name>``; what is before the first slash chooses the file.
     """
     folder, digests = Path(folder), {}
     folder.mkdir(parents=True, exist_ok=True)

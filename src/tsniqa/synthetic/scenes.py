@@ -16,9 +16,7 @@ _ALL = (
     architecture, fabric, foliage, fur, interior, landscape, leaves, night, objects, page, portrait,
     signs, waves,
 )  # fmt: skip
-FAMILIES: dict[str, Callable[[Generator, int], Array]] = {
-    function.__name__: function for function in _ALL
-}
+FAMILIES: dict[str, Callable[[Generator, int], Array]] = {draw.__name__: draw for draw in _ALL}
 """Every content family by its function's name."""
 
 TASK_FAMILIES: dict[str, tuple[str, ...]] = {
@@ -63,14 +61,6 @@ def pretext_scene(index: int, seed: int = 0, size: int = SIZE) -> Array:
 
     Families take turns. Seeds derive from the name ``"pretext"``, which no task bears, so that no
     scene of the stream is a scene of the benchmark, whatever the two seeds.
-
-    Args:
-        index: Position in the stream, 0 or more.
-        seed: Seed of the stream.
-        size: Side in pixels.
-
-    Returns:
-        Array [size, size, 3], float32 RGB in [0, 1].
     """
     names = tuple(FAMILIES)
     generator = seeded_generator(seed, "pretext", "scene", str(index))
