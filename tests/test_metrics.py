@@ -1,7 +1,6 @@
 """Measures against hand-computed values and slow, independent implementations."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -139,16 +138,13 @@ def test_logistic_fit_follows_a_falling_relation():
     assert metrics.plcc_logistic(-x, np.tanh(3 * x)) == pytest.approx(1, abs=1e-6)
 
 
-def test_logistic_fit_that_fails_gives_nan(monkeypatch):
+def test_logistic_fit_that_fails_or_has_too_few_images_gives_nan(monkeypatch):
     def no_convergence(*args, **kwargs):
         raise RuntimeError("Optimal parameters not found")
 
+    assert math.isnan(metrics.plcc_logistic([1, 2, 3], [1, 2, 3]))
     monkeypatch.setattr(metrics, "curve_fit", no_convergence)
     assert math.isnan(metrics.plcc_logistic([1, 2, 3, 5], [1, 3, 2, 4]))
-
-
-def test_logistic_fit_needs_four_images():
-    assert math.isnan(metrics.plcc_logistic([1, 2, 3], [1, 2, 3]))
 
 
 def test_plasticity_is_the_diagonal():
@@ -224,14 +220,6 @@ def test_a_constant_resample_is_nan():
     draws = metrics.bootstrap_srcc([1, 2, 3], [1, 2, 3], np.array([[0, 0, 0], [0, 1, 2]]))
     assert math.isnan(draws[0])
     assert draws[1] == 1.0
-
-
-def test_a_thousand_resamples_of_a_test_set_take_well_under_half_a_second():
-    random = np.random.default_rng(2)
-    prediction, mos = random.normal(size=(2, 240))
-    start = time.process_time()
-    metrics.bootstrap_srcc(prediction, mos, random.integers(0, 240, (1000, 240)))
-    assert time.process_time() - start < 0.5
 
 
 def test_paired_interval_takes_percentiles_of_the_differences():

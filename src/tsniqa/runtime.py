@@ -54,10 +54,8 @@ def keep_freed_memory() -> bool:
 
     A forward pass on the CPU allocates and frees the same large blocks again and again. By default
     the GNU C library maps and unmaps each of them, and the system clears every page anew; kept in
-    the process, MobileNetV2 ran more than twice as many images a second on one core.
-
-    Returns:
-        True if the C library took the settings; False where it is not GNU's, which is harmless.
+    the process, MobileNetV2 ran more than twice as many images a second on one core. False tells
+    that the C library is not GNU's, which is harmless.
     """
     try:
         library = ctypes.CDLL("libc.so.6")

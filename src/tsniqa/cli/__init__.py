@@ -15,11 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command()(run.run)
-app.command()(run.page)
-app.command()(score.score)
-app.command()(score.add)
-app.command()(run.sweep)
+for command in (run.run, run.page, score.score, score.add, run.sweep):
+    app.command()(command)
 app.command("compare-records")(listing.compare_records)
 app.command("list")(listing.list_names)
 app.add_typer(data_app, name="data")

@@ -31,12 +31,8 @@ def data_list(data_root: DataRoot = DATA_ROOT) -> None:
 
 @data_app.command("check")
 def data_check(
-    name: Annotated[
-        str | None, typer.Argument(help="Name of a dataset; left out, all that are there.")
-    ] = None,
-    root: Annotated[
-        Path, path_option("Folder of datasets, or the dataset's own folder.")
-    ] = DATA_ROOT,
+    name: Annotated[str | None, typer.Argument(help="A dataset; else all that are here.")] = None,
+    root: Annotated[Path, path_option("Folder of datasets, or the dataset's own.")] = DATA_ROOT,
 ) -> None:
     """Say what is missing, broken, unlabelled, duplicated or left over; exit 1 if it is wrong."""
     from tsniqa.data.checking import check, find

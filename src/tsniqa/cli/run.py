@@ -13,13 +13,9 @@ from tsniqa.paths import resolve
 def run(
     preset: options.PresetOption = "mini",
     strategy: Annotated[str, typer.Option(help="tsn, head-only, sequential, ...")] = "tsn",
-    order: Annotated[
-        str | None, typer.Option(help="Task names with commas; left out, the preset's order.")
-    ] = None,
+    order: Annotated[str | None, typer.Option(help="Tasks with commas; else the preset's.")] = None,
     seed: options.SeedOption = 0,
-    split: Annotated[
-        str, typer.Option(help="'given', or 0 to 9: a seeded 70/10/20 split.")
-    ] = "given",
+    split: Annotated[str, typer.Option(help="'given', or 0 to 9: seeded, 70/10/20.")] = "given",
     backbone: Annotated[str | None, typer.Option(help="Name or path of a backbone card.")] = None,
     device: Device = "auto",
     data_root: DataRoot = DATA_ROOT,
@@ -28,12 +24,9 @@ def run(
         Path | None, path_option("Folder of published split files to use instead of --split.")
     ] = None,
     change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="PATH=VALUE: change one value of the preset; repeatable."),
+        list[str] | None, typer.Option("--set", help="PATH=VALUE in the preset; repeatable.")
     ] = None,
-    page: Annotated[
-        bool, typer.Option(help="Also make a page of the book: 03_continual_run on this run.")
-    ] = False,
+    page: Annotated[bool, typer.Option(help="Also make a page of the book on this run.")] = False,
 ) -> None:
     """Learn a task order with a strategy.
 
@@ -90,8 +83,7 @@ def page(
 
 def sweep(
     file: Annotated[
-        Path,
-        typer.Argument(callback=from_here, help="A sweep file, such as data/searches/mini.yml."),
+        Path, typer.Argument(callback=from_here, help="A file such as data/searches/mini.yml.")
     ],
     data_root: DataRoot = DATA_ROOT,
     record: Annotated[Path | None, path_option("Default: results/searches/<name>.json.")] = None,
