@@ -138,25 +138,6 @@ def saved_card(fields: dict, folder: Path, allow_download: bool) -> BackboneCard
     return card.located(folder)
 
 
-def _read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
-    """Read a safetensors file or a pickled state dict of tensors alone."""
-    if not path.is_file():
-        raise WeightsError(
-            f"no weight file at {path}; put it there, name its folder in the environment variable "
-            f"{WEIGHTS_VARIABLE}, or choose another backbone"
-        )
-    if sha256 and file_digest(path) != sha256:
-        raise WeightsError(f"{path} does not have the card's sha256; fetch it again")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise WeightsError(f"{path} cannot be loaded: {reason}") from error
-
-
 def build_network(card: BackboneCard) -> nn.Module:
     """Build the network of a card with its weights; without any, the same random ones every time.
 
@@ -200,3 +181,22 @@ def _load(network: nn.Module, card: BackboneCard) -> None:
             f" {names}, ...); check 'model' and 'arguments'"
         )
     network.load_state_dict(state, strict=False)
+
+
+def _read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
+    """Read a safetensors file or a pickled state dict of tensors alone."""
+    if not path.is_file():
+        raise WeightsError(
+            f"no weight file at {path}; put it there, name its folder in the environment variable "
+            f"{WEIGHTS_VARIABLE}, or choose another backbone"
+        )
+    if sha256 and file_digest(path) != sha256:
+        raise WeightsError(f"{path} does not have the card's sha256; fetch it again")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{path} cannot be loaded: {reason}") from error

@@ -42,12 +42,9 @@ def one_line(error: object) -> str:
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
-    """Build the error, to be raised by the caller, for a name that is not among the valid ones.
+    """Build the error, to be raised by the caller, for a name that is none of the valid ones.
 
-    Args:
-        kind: What the name should have been, for instance ``"task"``.
-        name: What was given.
-        valid: All valid names; they are listed, the closest one first.
+    It lists them, and first the closest one; ``kind`` is what they are, for instance ``"task"``.
     """
     names = sorted(valid)
     close = get_close_matches(name, names, n=1)
@@ -59,9 +56,7 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
 def invalid_content(where: str, error: "ValidationError") -> ConfigError:
     """Build the error, to be raised by the caller, that tells pydantic's first finding.
 
-    Args:
-        where: What was read, for instance ``"preset 'mini'"``.
-        error: What pydantic says.
+    ``where`` is what was read, for instance ``"preset 'mini'"``.
     """
     first = error.errors()[0]
     # A place within a union also names the member that was tried, with a space in it.

@@ -57,10 +57,7 @@ def plcc_logistic(prediction: np.ndarray, mos: np.ndarray) -> float:
     The function is that of the Video Quality Experts Group,
     ``(b1 - b2) / (1 + exp(-(x - b3) / |b4|)) + b2``. It may fall as well as rise, so a model that
     ranks everything in reverse also gets a positive value: read it beside :func:`srcc`. NaN if
-    either input is constant, N is below 4, or the fit fails.
-
-    Raises:
-        ValueError: Shapes differ, or a value is not finite.
+    either input is constant, N is below 4, or the fit fails; errors as of :func:`srcc`.
     """
     prediction, mos = _checked(prediction, mos)
     if len(mos) < 4 or _constant(prediction) or _constant(mos):
@@ -228,9 +225,7 @@ def paired_interval(
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.ndim != 1 or first.shape != second.shape or not 0 < level < 1:
-        raise ValueError(
-            f"draws {first.shape} and {second.shape} must pair, level {level} in (0, 1)"
-        )
+        raise ValueError(f"draws {first.shape}, {second.shape} must pair, level {level} in (0, 1)")
     difference = first - second
     difference = difference[~np.isnan(difference)]
     if not len(difference):

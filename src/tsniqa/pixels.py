@@ -135,19 +135,18 @@ def as_images(images: Image | Iterable[Image]) -> Iterator[torch.Tensor]:
     """
     one = isinstance(images, str | Path | PILImage.Image) or getattr(images, "ndim", 4) < 4
     for image in [images] if one else images:
-        if isinstance(image, torch.Tensor):
-            yield checked(image.contiguous())
-            continue
         if isinstance(image, str | Path):
             image = decode(Path(image))
         elif isinstance(image, PILImage.Image):
             image = np.array(_to_rgb(ImageOps.exif_transpose(image), "given"))
-        if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3:
+        if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3:
+            image = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        if not isinstance(image, torch.Tensor):
             found = getattr(image, "shape", type(image).__name__)
             raise DataError(
                 f"{found} is no image; give a path, a PIL image, an array [H, W, 3] or a tensor"
             )
-        yield checked(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).contiguous())
+        yield checked(image.contiguous())
 
 
 def batches(images: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:
@@ -168,15 +167,12 @@ def batches(images: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]
 
 
 def normalize(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """Subtract the channels' means and divide by their deviations, both on the scale [0, 1].
+    """Standardise images [N, 3, H, W], uint8 or floating point in [0, 1], as a network's input.
 
     Args:
-        images: Batch [N, 3, H, W], uint8 or floating point in [0, 1].
-        mean: Three means.
-        std: Three standard deviations.
-
-    Returns:
-        Float32 [N, 3, H, W] in channels-last memory, on the same device.
+        images: They become float32, in channels-last memory on the same device.
+        mean: The three channels' means on the scale [0, 1].
+        std: Their standard deviations on that scale.
     """
     if images.is_floating_point():
         images = images * 255

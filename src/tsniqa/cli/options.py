@@ -31,12 +31,8 @@ def path_option(help: str) -> OptionInfo:
     return typer.Option(help=help, callback=from_here)
 
 
-SeedOption = Annotated[
-    int, typer.Option(help="Seed of everything random; draws the images of mini tasks, too.")
-]
-DataRoot = Annotated[
-    Path, path_option("Folder of datasets, one folder each (see: tsniqa data list).")
-]
+SeedOption = Annotated[int, typer.Option(help="Seed of everything random, mini tasks included.")]
+DataRoot = Annotated[Path, path_option("Folder of datasets (see: tsniqa data list).")]
 PresetOption = Annotated[str, typer.Option(help="Name of a preset (see: tsniqa list).")]
 ResultsDir = Annotated[Path, path_option("Folder that receives run records.")]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")]

@@ -106,11 +106,7 @@ def plan_task(name: str, seed: int) -> list[Plan]:
 
 
 def render(name: str, seed: int, plans: list[Plan]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Render planned images of a task and their pristine scenes.
-
-    Returns:
-        Pristine and distorted images, each [N, 96, 96, 3], 8-bit RGB.
-    """
+    """Render planned images of a task: pristine and distorted, each uint8 [N, 96, 96, 3]."""
     scenes: dict[str, NDArray[np.float32]] = {}
     pristine, distorted = [], []
     for plan in plans:

@@ -20,9 +20,10 @@ SIZE = 96
 def one_over_f(
     generator: Generator, size: int, exponent: float, angle: float = 0.0, stretch: float = 1.0
 ) -> Array:
-    """Draw a random field whose amplitude spectrum falls as 1/f**exponent.
+    """Draw a random field [size, size] whose amplitude spectrum falls as 1/f**exponent.
 
-    Natural images have an exponent near 1 (Field, J. Opt. Soc. Am. A 4, 1987).
+    It has zero mean and unit standard deviation. Natural images have an exponent near 1 (Field,
+    J. Opt. Soc. Am. A 4, 1987).
 
     Args:
         generator: Source of randomness.
@@ -30,9 +31,6 @@ def one_over_f(
         exponent: Slope of the amplitude spectrum; 0 is white noise.
         angle: Direction of the streaks in radians, when ``stretch`` exceeds 1.
         stretch: How much longer structures are along ``angle`` than across it.
-
-    Returns:
-        Array [size, size], zero mean, unit standard deviation.
     """
     vertical = scipy.fft.fftfreq(size).astype(np.float32)[:, None]
     horizontal = scipy.fft.rfftfreq(size).astype(np.float32)[None, :]

@@ -31,7 +31,7 @@ TASK_FAMILIES: dict[str, tuple[str, ...]] = {
 
 
 def make_scene(family: str, generator: Generator, size: int = SIZE) -> Array:
-    """Draw one pristine scene.
+    """Draw one pristine scene, float32 RGB [size, size, 3] in [0, 1].
 
     The family's image passes through a simple camera: a slight lens blur, which takes away the
     staircase of hard edges, a random exposure and a random tone curve.
@@ -40,9 +40,6 @@ def make_scene(family: str, generator: Generator, size: int = SIZE) -> Array:
         family: A name in :data:`FAMILIES`.
         generator: Source of randomness; the scene depends on nothing else.
         size: Side in pixels.
-
-    Returns:
-        Array [size, size, 3], float32 RGB in [0, 1].
 
     Raises:
         ConfigError: If the family is unknown.
