@@ -25,7 +25,6 @@ class Report:
     """What a check found.
 
     Attributes:
-        source: What was checked.
         images: Number of rated images, and how many of them are in order.
         wrong: One line for everything that is wrong.
         notes: One line for everything that is worth knowing and harms nothing.
@@ -78,15 +77,15 @@ def find(name: str | None, root: Path) -> list[Source]:
 def check(source: Source) -> Report:
     """Check a dataset: table, ratings, split, image files, their pixels, duplicates, count.
 
-    Args:
-        source: What to check, see :func:`tsniqa.data.catalogue.locate`.
-
     Returns:
         The report; nothing is raised for what is wrong with the dataset.
     """
     report = Report(source)
     try:
-        task = _read(source, report)
+        if source.layout == "generic":
+            task, report.wrong = labels_csv.inspect(source.name, source.folder)
+        else:
+            task = catalogue.read(source)
     except DataError as error:
         report.wrong.append(str(error))
         return report
@@ -97,18 +96,14 @@ def check(source: Source) -> Report:
     _check_table(task, report)
     report.wrong += [str(error) for error in broken.values()]
     _check_duplicates(task, report)
-    _check_count(source, len(images), report)
+    if source.card is not None and len(images) != source.card.images:
+        text = f"{len(images)} rated images, {source.card.images} were published"
+        if source.layout == "generic":
+            report.notes.append(f"{text}: a part of the dataset")
+        else:
+            report.wrong.append(f"{text}; get the dataset again")
     _note_extra(task, report)
     return report
-
-
-def _read(source: Source, report: Report) -> Task:
-    """Read the table; note the rows of a generic one that have a defect."""
-    if source.layout != "generic":
-        return catalogue.read(source)
-    task, defects = labels_csv.inspect(source.name, source.folder)
-    report.wrong += defects
-    return task
 
 
 def _check_table(task: Task, report: Report) -> None:
@@ -138,18 +133,6 @@ def _check_duplicates(task: Task, report: Report) -> None:
             report.wrong.append(f"{text}, in more than one part of the split")
         elif len(group) > 1:
             report.notes.append(text)
-
-
-def _check_count(source: Source, rated: int, report: Report) -> None:
-    """Compare the number of rated images with the published one."""
-    card = source.card
-    if card is None or rated == card.images:
-        return
-    text = f"{rated} rated images, {card.images} were published"
-    if source.layout == "generic":
-        report.notes.append(f"{text}: a part of the dataset")
-    else:
-        report.wrong.append(f"{text}; get the dataset again")
 
 
 def _note_extra(task: Task, report: Report) -> None:

@@ -15,10 +15,7 @@ from tsniqa.paths import cache_folder
 def load_task(
     name: str, data_root: Path, seed: int, split: str = "given", splits_from: Path | None = None
 ) -> Task:
-    """Load a task by name.
-
-    A mini task is made on first use and kept in :func:`tsniqa.paths.cache_folder`; any other
-    name is a dataset under ``data_root``, see :func:`tsniqa.data.catalogue.locate`.
+    """Load a task by name: a mini task, made on first use and kept, or a dataset.
 
     Args:
         name: One of :func:`task_names`.
@@ -46,12 +43,11 @@ def load_task(
         task = labels_csv.read(name, benchmark.make_task(name, seed, cache_folder("mini")))
     elif source := catalogue.locate(name, data_root):
         task = catalogue.read(source)
-        if (task.table["split"] == "").all():
-            task = resplit(task, "0")
     else:
         raise not_found(name, data_root)
     if splits_from is None:
-        return resplit(task, split)
+        undivided = split == "given" and (task.table["split"] == "").all()
+        return resplit(task, "0" if undivided else split)
     if split != "given":
         raise ConfigError(
             f"split '{split}' and the split files in {splits_from} exclude each other; give one"
@@ -60,14 +56,9 @@ def load_task(
 
 
 def not_found(name: str, data_root: Path) -> ConfigError | DataError:
-    """Build the error for a dataset that is not there, to be raised by the caller.
+    """Build the error for a dataset that is not under a data root, to be raised by the caller.
 
-    Args:
-        name: What was asked for.
-        data_root: Where it was looked for.
-
-    Returns:
-        For a catalogued dataset, where it is expected and how to get it; else the names there are.
+    For a catalogued one it says where it is expected and how to get it, else which names there are.
     """
     card = load_cards().get(name)
     if card is None:
@@ -80,14 +71,7 @@ def not_found(name: str, data_root: Path) -> ConfigError | DataError:
 
 
 def task_names(data_root: Path) -> list[str]:
-    """List the tasks that are there: mini tasks, then the datasets under a data root.
-
-    Args:
-        data_root: Folder that holds one folder a dataset; it need not exist.
-
-    Returns:
-        The mini tasks in the benchmark's order, then the datasets, catalogued ones first.
-    """
+    """List the mini tasks in the benchmark's order, then the datasets under a data root."""
     from tsniqa.synthetic import benchmark
 
     found = [source.name for source in catalogue.sources(data_root)]

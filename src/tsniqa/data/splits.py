@@ -1,6 +1,6 @@
 """Seeded splits: the ten divisions of a task into train, val and test that the study draws itself.
 
-The splits that authors published are in :mod:`tsniqa.data.split_files`.
+Those that authors published are in :mod:`tsniqa.data.split_files`.
 """
 
 from dataclasses import replace
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from tsniqa.data.task import PARTS, Task, too_small
 from tsniqa.errors import DataError, unknown_name
@@ -26,9 +28,8 @@ def resplit(task: Task, split: str) -> Task:
 
     The protocol is the paper's (Zhang et al., TIP 2024). Whole reference groups are shuffled by a
     seed derived from the task's name and the split, then cut where the numbers of images come
-    nearest to the shares; several shuffles are tried until they are as near as whole images allow.
-    Byte-identical images count as the same content whatever their references are. The result
-    depends on names and duplicates only, not on the order of rows.
+    nearest to the shares, which several shuffles try. Byte-identical images count as the same
+    content. The result depends on names and duplicates only, not on the order of rows.
 
     Args:
         task: The task.
@@ -62,21 +63,14 @@ def resplit(task: Task, split: str) -> Task:
 def _content(task: Task) -> pd.Series:
     """Name the content of every row: its reference, joined with those that share an image."""
     references = task.table["reference"].astype(str)
-    names = dict.fromkeys(references)
-    parent = {name: name for name in names}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
-    first: dict[str, str] = {}
-    for image, reference in zip(task.table["image"], references, strict=True):
-        path = Path(task.root) / image
-        if path.is_file():  # a missing one is for check_task to report
-            a, b = root(first.setdefault(remembered_digest(path), reference)), root(reference)
-            parent[max(a, b)] = min(a, b)
-    return references.map(root)
+    paths = [Path(task.root) / image for image in task.table["image"]]
+    # A missing image, which is for check_task to report, is the same as no other.
+    images = [remembered_digest(path) if path.is_file() else str(path) for path in paths]
+    codes = pd.factorize(references)[0]
+    pairs = (codes, len(paths) + pd.factorize(pd.Series(images))[0])
+    graph = coo_array((np.ones(len(paths)), pairs), shape=(2 * len(paths), 2 * len(paths)))
+    component = connected_components(graph, directed=False)[1][codes]
+    return references.groupby(component).transform("min")
 
 
 def _assign_parts(counts: pd.Series, random: np.random.Generator) -> dict[str, str]:
