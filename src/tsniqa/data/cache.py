@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +40,10 @@ _DECODER = f"1 pillow {PIL.__version__} torchvision {torchvision.__version__}"
 def limit_from_environment() -> int:
     """Return the cache's limit in bytes, or raise a ConfigError if it is not a number from 0."""
     text = os.environ.get(LIMIT_VARIABLE, "64")
-    try:
-        limit = int(float(text) * 10**9)
-    except (ValueError, OverflowError):
-        limit = -1
-    if limit < 0:
-        raise ConfigError(
-            f"{LIMIT_VARIABLE} is '{text}'; give gigabytes as a number, 0 keeps no image"
-        )
-    return limit
+    with suppress(ValueError, OverflowError):
+        if (limit := int(float(text) * 10**9)) >= 0:
+            return limit
+    raise ConfigError(f"{LIMIT_VARIABLE} is '{text}'; give gigabytes as a number, 0 keeps no image")
 
 
 class DecodedCache:
@@ -56,8 +52,7 @@ class DecodedCache:
     Args:
         folder: The folder; made when the first image is stored.
         shorter_side: Limit given to :func:`tsniqa.pixels.fit_shorter_side`, or None.
-        limit: Most bytes to keep, default :func:`limit_from_environment`; a full cache
-            stores nothing more.
+        limit: Most bytes to keep, default :func:`limit_from_environment`.
     """
 
     def __init__(self, folder: Path, shorter_side: int | None, limit: int | None = None) -> None:
@@ -73,9 +68,8 @@ class DecodedCache:
         try:
             digest = remembered_digest(image)
         except OSError:
-            raise DataError(
-                f"image {image} is missing; restore the file or remove its row"
-            ) from None
+            text = f"image {image} is missing; restore the file or remove its row"
+            raise DataError(text) from None
         key = hashlib.sha256(f"{digest} {self.shorter_side} {_DECODER}".encode()).hexdigest()
         return self.folder / key[:2] / f"{key}.npy"
 
@@ -156,7 +150,7 @@ def decode_tasks(tasks: Iterable[Task], cache: DecodedCache, workers: int | None
     Args:
         tasks: The tasks; those made by a recipe of this package are left out.
         cache: Where decoded images are kept.
-        workers: Threads (decoding releases Python's lock), default one a core.
+        workers: Threads, default one a core.
 
     Returns:
         Number of images that were decoded now.
@@ -184,11 +178,7 @@ def decode_tasks(tasks: Iterable[Task], cache: DecodedCache, workers: int | None
 def decode_each(
     images: list[Path], load: Callable[[Path], object], workers: int | None = None
 ) -> dict[Path, DataError]:
-    """Apply a function to every image on several threads, with progress on standard error.
-
-    Returns:
-        The images that could not be used, in the given order, with the reason.
-    """
+    """Apply a function to every image on threads; return those that cannot be used, with why."""
 
     def problem(image: Path) -> DataError | None:
         try:

@@ -17,15 +17,10 @@ PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
 """The six datasets of the TSN-IQA paper, in its order."""
 
 
-class _Part(BaseModel, extra="forbid", frozen=True):
-    """A part of a card."""
-
-
-class Download(_Part):
+class Download(BaseModel, extra="forbid", frozen=True):
     """One archive with an open download.
 
     Attributes:
-        file: Name to store it under.
         checksum: ``"sha256:..."`` or ``"md5:..."`` as published, or None where none is.
         size_mb: Size in megabytes (10^6 bytes) as published, or None.
         into: Folder below the data root that receives it, where the archive has none of its own.
@@ -40,24 +35,22 @@ class Download(_Part):
     source: str
 
 
-class Confirmed(_Part):
+class Confirmed(BaseModel, extra="forbid", frozen=True):
     """A fact about a format, and the public source it was read in."""
 
     fact: str
     source: str
 
 
-class DatasetCard(_Part):
+class DatasetCard(BaseModel, extra="forbid", frozen=True):
     """What is known of a dataset.
 
     Attributes:
-        name: The task's name.
         references: Published number of pristine images, or None where there are none.
         mos_range: The two ends of the scale that the task uses, higher is better.
         flipped: True if the published ratings are lower-is-better and the reader turns them round.
         size_mb: Size of what has to be downloaded in megabytes, or None where not published.
-        access: ``"download"`` (open), or ``"form"`` (a licence form or request comes first).
-        how: One sentence: how to get it.
+        access: Whether a licence form or a request comes first.
         folders: Names of the folder that its archives unpack to.
         reader: Module in :mod:`tsniqa.data.readers` that reads the official layout.
         subset: What of the folder is this dataset, for a reader that reads several.

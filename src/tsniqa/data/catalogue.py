@@ -12,7 +12,7 @@ from typing import Literal
 
 import pandas as pd
 
-from tsniqa.data.cards import DatasetCard, load_cards
+from tsniqa.data.cards import load_cards
 from tsniqa.data.readers import files, labels_csv, meta_info
 from tsniqa.data.task import COLUMNS, Task
 
@@ -24,11 +24,6 @@ class Source:
     name: str
     folder: Path
     layout: Literal["generic", "official", "meta-information"]
-
-    @property
-    def card(self) -> DatasetCard | None:
-        """The catalogue's card of that name, if there is one."""
-        return load_cards().get(self.name)
 
 
 def locate(name: str, data_root: Path) -> Source | None:
@@ -104,7 +99,10 @@ def overview(data_root: Path | None = None) -> pd.DataFrame:
     rows = []
     for card in load_cards().values():
         low, high = card.mos_range
-        size = card.size_mb or 0.0
+        size = "not stated"
+        if card.size_mb is not None:
+            large = card.size_mb >= 1000
+            size = f"{card.size_mb / 1000:.1f} GB" if large else f"{card.size_mb:.0f} MB"
         row = {
             "dataset": card.name,
             "title": card.title,
@@ -113,11 +111,9 @@ def overview(data_root: Path | None = None) -> pd.DataFrame:
             "scale": f"{low:g} to {high:g}{' (turned round)' if card.flipped else ''}",
             "distortions": card.distortions,
             "licence": card.licence,
-            "size": f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.0f} MB",
+            "size": size,
             "how to get it": card.how,
         }
-        if card.size_mb is None:
-            row["size"] = "not stated"
         if data_root is not None:
             source = locate(card.name, data_root)
             row["here"] = "no" if source is None else f"yes: {source.folder}"

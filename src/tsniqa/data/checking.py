@@ -8,6 +8,7 @@ import numpy as np
 
 from tsniqa.data import catalogue
 from tsniqa.data.cache import decode_each
+from tsniqa.data.cards import load_cards
 from tsniqa.data.catalogue import Source, locate, recognise, sources
 from tsniqa.data.loading import not_found
 from tsniqa.data.readers import labels_csv
@@ -22,18 +23,12 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".we
 
 @dataclass
 class Report:
-    """What a check found.
-
-    Attributes:
-        images: Number of rated images, and how many of them are in order.
-        wrong: One line for everything that is wrong.
-        notes: One line for everything that is worth knowing and harms nothing.
-    """
+    """What a check found: numbers of rated images and of those in order, and a line a finding."""
 
     source: Source
     images: tuple[int, int] = (0, 0)
     wrong: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # worth knowing and harmless
 
     def lines(self) -> list[str]:
         """Return the report as lines: a heading, what is wrong, what is worth knowing."""
@@ -51,11 +46,7 @@ class Report:
 
 
 def find(name: str | None, root: Path) -> list[Source]:
-    """Find what to check.
-
-    Args:
-        name: A dataset's name, or None for all.
-        root: Folder of datasets, or one dataset's own folder.
+    """Find the datasets to check: that of a name, or all, in a data root or a dataset's own folder.
 
     Raises:
         ConfigError: The name is neither catalogued nor there.
@@ -67,11 +58,11 @@ def find(name: str | None, root: Path) -> list[Source]:
         found = [located]
     else:
         found = [source for source in recognise(root) if source.name == name]
-    if found:
-        return found
-    if name is None:
+    if not found and name is None:
         raise DataError(f"there is no dataset under {root}; see tsniqa data list")
-    raise not_found(name, root)
+    if not found:
+        raise not_found(name, root)
+    return found
 
 
 def check(source: Source) -> Report:
@@ -96,8 +87,9 @@ def check(source: Source) -> Report:
     _check_table(task, report)
     report.wrong += [str(error) for error in broken.values()]
     _check_duplicates(task, report)
-    if source.card is not None and len(images) != source.card.images:
-        text = f"{len(images)} rated images, {source.card.images} were published"
+    card = load_cards().get(source.name)
+    if card is not None and len(images) != card.images:
+        text = f"{len(images)} rated images, {card.images} were published"
         if source.layout == "generic":
             report.notes.append(f"{text}: a part of the dataset")
         else:

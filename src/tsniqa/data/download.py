@@ -16,6 +16,7 @@ from pathlib import Path
 import pooch
 import requests
 from filelock import FileLock, Timeout
+from requests.exceptions import ChunkedEncodingError
 from tqdm import tqdm
 
 from tsniqa.data.cache import progress_interval
@@ -28,14 +29,13 @@ log = logging.getLogger("tsniqa")
 ATTEMPTS = 3  # attempts in a row that bring nothing new before a download is given up
 TIMEOUT = (20.0, 60.0)  # seconds to wait for a connection, and for the next bytes
 _PASSING = (429, 500, 502, 503, 504)  # answers of a server that may be another one later
+_PASSING_ERRORS = (requests.ConnectionError, requests.Timeout, ChunkedEncodingError)
 
 
 def fetch(
     card: DatasetCard, folder: Path, wait: Callable[[float], None] = time.sleep
 ) -> list[Path]:
-    """Download every archive of a card into a folder, verify and unpack it there.
-
-    What is already unpacked and recorded is not fetched again; the archives may be deleted.
+    """Download every archive of a card, verify and unpack it, unless that was done before.
 
     Args:
         card: The dataset.
@@ -63,9 +63,8 @@ def fetch(
             with FileLock(place / f".{download.file}.lock", timeout=0):
                 paths += _fetch_one(card, download, place, wait)
     except Timeout:
-        raise DataError(
-            f"{folder}: another process is fetching {download.file} there; wait for it"
-        ) from None
+        text = f"{folder}: another process is fetching {download.file} there; wait for it"
+        raise DataError(text) from None
     except OSError as error:
         what = f"cannot be written ({one_line(error.strerror or error)}); check the folder"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -81,12 +80,9 @@ def _fetch_one(
     names = _recorded(record, download, folder)
     if names is None:
         try:
+            known = (download.url, download.checksum, download.file, folder)
             downloader = _Downloader(card, download, folder, wait)
-            archive = Path(
-                pooch.retrieve(
-                    download.url, download.checksum, download.file, folder, downloader=downloader
-                )
-            )
+            archive = Path(pooch.retrieve(*known, downloader=downloader))
         except ValueError as error:  # so pooch says that the checksum is another
             raise DataError(
                 f"{download.url}: {one_line(error).partition('. ')[0]}; the download was removed:"
@@ -141,13 +137,12 @@ class _Downloader:
         self.origin = self.folder / f"{self.download.file}.part.origin"
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
-        passing = (requests.ConnectionError, requests.Timeout)
         furthest, idle = self.have(), 0
         while True:
             try:
                 self.attempt(url)
                 break
-            except (*passing, requests.exceptions.ChunkedEncodingError) as error:
+            except _PASSING_ERRORS as error:
                 idle = 0 if self.have() > furthest else idle + 1
                 furthest = max(furthest, self.have())
                 if idle >= ATTEMPTS:

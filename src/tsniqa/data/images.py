@@ -1,6 +1,6 @@
-"""Images of a task: random crops with flips for learning, whole images for testing.
+"""Images of a task, uint8: random crops with flips for learning, whole images for testing.
 
-Both as in the paper (Zhang et al., TIP 2024). Everything stays uint8.
+Both as in the paper (Zhang et al., TIP 2024).
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,6 @@ class ImageSet:
 
         Raises:
             DataError: The image cannot be decoded (see :func:`tsniqa.pixels.decode`).
-            IndexError: There is no such image.
         """
         position = range(len(self.paths))[index]
         if self.cache is not None:

@@ -21,10 +21,9 @@ def load_task(
         name: One of :func:`task_names`.
         data_root: Folder that holds one folder a dataset.
         seed: Seed of the run; a mini task is drawn from it, a dataset of images ignores it.
-        split: ``"given"``, or ``"0"`` to ``"9"`` for a re-split by reference. Where nobody gave a
-            split, ``"given"`` is split 0.
-        splits_from: Folder of published split files (:mod:`tsniqa.data.split_files`) whose split
-            replaces it, or None.
+        split: ``"0"`` to ``"9"`` for a re-split by reference, or ``"given"``, which is split 0
+            where nobody gave one.
+        splits_from: Folder of published :mod:`tsniqa.data.split_files` that replace it, or None.
 
     Returns:
         The task, not yet checked (see :func:`tsniqa.data.task.check_task`).
@@ -56,10 +55,7 @@ def load_task(
 
 
 def not_found(name: str, data_root: Path) -> ConfigError | DataError:
-    """Build the error for a dataset that is not under a data root, to be raised by the caller.
-
-    For a catalogued one it says where it is expected and how to get it, else which names there are.
-    """
+    """Build the error for a dataset that is not there: how to get it, or which names there are."""
     card = load_cards().get(name)
     if card is None:
         return unknown_name("task", name, task_names(data_root))

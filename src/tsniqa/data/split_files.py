@@ -37,13 +37,10 @@ ENDINGS = {
 }
 """What the file of a part ends with, in order of preference."""
 
-LEAST_AGREEMENT = 0.9
-"""Rank correlation that the labels in the files must exceed with those of the task."""
+LEAST_AGREEMENT = 0.9  # rank correlation that the labels must exceed with those of the task
 
 
 class _Row(NamedTuple):
-    """One line of a split file."""
-
     where: str
     part: str
     path: str
@@ -60,9 +57,6 @@ def import_split(task: Task, folder: Path) -> Task:
     Args:
         task: The task; its labels stay.
         folder: Where the three files are, at any depth; they lie in one folder.
-
-    Returns:
-        The task with its split replaced.
 
     Raises:
         DataError: Files are missing, found more than once or malformed; an image is unknown,
@@ -93,17 +87,17 @@ def import_split(task: Task, folder: Path) -> Task:
 def _find(task: Task, folder: Path) -> dict[str, Path]:
     """Find the files of the three parts, which lie in one folder."""
     stems = dict.fromkeys([STEMS.get(task.name, task.name), task.name])
-    wanted = [{part: [stem + end for end in ENDINGS[part]] for part in PARTS} for stem in stems]
+    wanted = [
+        {part: [f"{stem}{end}".lower() for end in ENDINGS[part]] for part in PARTS}
+        for stem in stems
+    ]
     by_folder: dict[Path, dict[str, Path]] = defaultdict(dict)
     for path in sorted(folder.rglob("*")):
         by_folder[path.parent][path.name.lower()] = path
     found = []
     for files in by_folder.values():
         for names in wanted:
-            there = {
-                part: [files[one.lower()] for one in names[part] if one.lower() in files]
-                for part in PARTS
-            }
+            there = {part: [files[one] for one in names[part] if one in files] for part in PARTS}
             if all(there.values()):
                 found.append({part: paths[0] for part, paths in there.items()})
     if not found:
@@ -139,15 +133,12 @@ def _read(path: Path, part: str) -> list[_Row]:
                 " between; get the file again"
             )
         mos = float(pd.to_numeric(fields[1], errors="coerce"))
-        if np.isnan(mos) and len(fields) == 6:
-            raise DataError(
-                f"{path} lists pairs of images, not images; put"
-                f" {path.name.replace('_train', '_train_score')} beside it"
-            )
         if not np.isfinite(mos):
-            raise DataError(
-                f"{where} ({fields[0]}): the MOS is '{fields[1]}', it must be a finite number"
-            )
+            wrong = f"{where} ({fields[0]}): the MOS is '{fields[1]}', it must be a finite number"
+            if len(fields) == 6:
+                wanted = path.name.replace("_train", "_train_score")
+                wrong = f"{path} lists pairs of images, not images; put {wanted} beside it"
+            raise DataError(wrong)
         rows.append(_Row(where, part, fields[0], mos))
     if not rows:
         raise DataError(f"{path} lists no image; get the file again")

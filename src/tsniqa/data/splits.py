@@ -17,8 +17,6 @@ from tsniqa.paths import remembered_digest
 from tsniqa.seeds import generator
 
 SPLITS = ("given", *(str(number) for number in range(10)))
-"""Valid splits: the table's own, or one of ten seeded re-splits."""
-
 _VAL_SHARE, _TEST_SHARE = 0.1, 0.2
 _SHUFFLES = 200
 
@@ -34,9 +32,6 @@ def resplit(task: Task, split: str) -> Task:
     Args:
         task: The task.
         split: ``"given"`` (returns the task unchanged) or ``"0"`` to ``"9"``.
-
-    Returns:
-        The task with its split column replaced.
 
     Raises:
         ConfigError: ``split`` is none of :data:`SPLITS`.
@@ -77,7 +72,7 @@ def _assign_parts(counts: pd.Series, random: np.random.Generator) -> dict[str, s
     """Map each reference to a part; ``counts`` holds its number of images, in name order."""
     sizes = counts.to_numpy()
     images, groups = sizes.sum(), len(sizes)
-    best: tuple[float, np.ndarray, int, int] | None = None
+    best = (np.inf, np.arange(groups), 1, 2)
     for _ in range(_SHUFFLES):
         order = random.permutation(groups)
         ends = np.cumsum(sizes[order])
@@ -87,11 +82,10 @@ def _assign_parts(counts: pd.Series, random: np.random.Generator) -> dict[str, s
         off_val = np.abs(ends[first : groups - 1] - ends[first - 1] - _VAL_SHARE * images)
         second = first + 1 + int(np.argmin(off_val))
         deviation = float(max(off_test.min(), off_val.min()))
-        if best is None or deviation < best[0]:
+        if deviation < best[0]:
             best = (deviation, order, first, second)
         if deviation <= 0.5:
             break
-    assert best is not None
     _, order, first, second = best
     names = counts.index.to_numpy()[order]
     labels = ["test"] * first + ["val"] * (second - first) + ["train"] * (groups - second)

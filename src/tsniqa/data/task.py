@@ -65,9 +65,8 @@ class Task:
     def fingerprint(self) -> str:
         """Return the sha256 (hex) that identifies what a run learns from; computed once.
 
-        It covers names, split membership and order; for human-rated tasks also the labels and the
-        bytes of every image, for simulated ones the recipe instead (whose last bits may differ
-        between machines).
+        It covers names, split membership and order; also the labels and the bytes of every image,
+        or of a simulated task the recipe instead, as last bits may differ between machines.
 
         Raises:
             DataError: An image file is missing.

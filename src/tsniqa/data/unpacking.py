@@ -25,23 +25,16 @@ _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOF
 
 
 def unpack(archive: Path, folder: Path, card: DatasetCard) -> list[str]:
-    """Unpack an archive beside its place, and move what it holds there when it is complete.
-
-    A file of the user's that differs is never overwritten.
-
-    Args:
-        archive: The archive, its kind told by its ending.
-        folder: Where its content goes.
-        card: The dataset, named in messages.
+    """Unpack an archive into a folder, where no file that differs is ever overwritten.
 
     Returns:
         The names at the archive's top level.
 
     Raises:
-        DataError: It is damaged (then it is removed), unsafe or packed in an unknown way, or a
-            file is in the way.
+        DataError: It is damaged (then removed), unsafe or of an unknown kind, or a file is there.
         OSError: The disk is full or cannot be written.
     """
+    # Unpacked beside its place, and moved when it is complete.
     beside = folder / f".{archive.name}.unpacking"
     shutil.rmtree(beside, ignore_errors=True)  # left by a process that was killed
     log.info("unpacking %s", archive)

@@ -55,10 +55,7 @@ def _entry(folder: Path, name: str) -> Path | None:
 
 
 def matlab(path: Path, *variables: str) -> list[np.ndarray]:
-    """Read variables of a MATLAB file (up to version 7.2).
-
-    Returns:
-        The arrays, squeezed; a cell array of texts becomes an object array of ``str``.
+    """Read variables of a MATLAB file (up to version 7.2), squeezed, cells of text as ``str``.
 
     Raises:
         DataError: The file is damaged or lacks a variable.
@@ -80,7 +77,7 @@ def spreadsheet(path: Path, needs: Sequence[str] = (), **options: object) -> pd.
     Args:
         path: The file.
         needs: Columns it must have; the case and the spaces of their titles do not matter.
-        **options: Passed to :func:`pandas.read_excel`.
+        **options: As of :func:`pandas.read_excel`.
 
     Raises:
         DataError: The file is not a workbook, or lacks a column.
@@ -145,9 +142,9 @@ def rows(
         root: The dataset's folder.
         image: Image paths relative to it, with ``/``, in any case.
         mos: Ratings, higher is better; what is no finite number becomes NaN.
-        std: Standard deviations of the ratings, or None where none are published.
+        std: Standard deviations of the ratings, if published.
         reference: Name of the content of each image; None gives every image its own.
-        split: ``train``, ``val`` or ``test`` as published, or None.
+        split: ``train``, ``val`` or ``test``, if published.
 
     Returns:
         One row an image with the columns :data:`tsniqa.data.task.COLUMNS`. Images are spelled as on

@@ -23,11 +23,7 @@ LABELS = "labels.csv"
 
 
 def read(name: str, root: Path) -> Task:
-    """Read a dataset in the generic layout, see :func:`inspect`.
-
-    Raises:
-        DataError: As there, or a row cannot be used.
-    """
+    """Read a dataset in the generic layout, or raise a DataError that tells its first defect."""
     task, defects = inspect(name, root)
     if defects:
         raise DataError(defects[0])
@@ -36,10 +32,6 @@ def read(name: str, root: Path) -> Task:
 
 def inspect(name: str, root: Path) -> tuple[Task, list[str]]:
     """Read a dataset in the generic layout and list every row that cannot be used.
-
-    Args:
-        name: The task's name.
-        root: The folder.
 
     Returns:
         The task without the rows whose image cannot be named or is listed twice, in the order of

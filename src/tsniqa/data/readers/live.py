@@ -22,18 +22,13 @@ import pandas as pd
 from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
+# Folders in the order of the variables, and how many images each has.
 FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
-"""Folders in the order of the variables, and how many images each has."""
-
 WORST = 100  # upper end of the scale of differential scores
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the scores.
-
-    Raises:
-        DataError: A variable has not 982 entries.
-    """
+    """Read the scores; every variable must have 982 entries."""
     names_path = files.require(root, "refnames_all.mat")
     path = files.require(root, "dmos_realigned.mat", "dmos.mat")
     if path.name.lower() == "dmos_realigned.mat":
