@@ -26,7 +26,7 @@ def test_the_mildest_blur_has_the_higher_mos_than_the_worst(tmp_path):
     table = read(tmp_path, (1600, 5, "blur", 1, 0.053, 0.043), (1600, 5, "blur", 5, 0.054, 0.75))
     assert list(table["image"]) == [
         "dst_imgs/blur/1600.blur.1.png",
-        "dst_imgs/blur/1600.BLUR.5.png",
+        "dst_imgs/blur/1600.blur.5.png",
     ]
     assert list(table["mos"]) == [pytest.approx(0.957), 0.25]
     assert list(table["std"]) == [0.053, 0.054]
