@@ -4,9 +4,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 import yaml
 from pydantic import (
     BaseModel,
@@ -27,8 +30,7 @@ from tsniqa.runtime import find_device
 from tsniqa.strategies import find_strategy
 from tsniqa.training.context import GateOptions, Schedule
 
-RESULTS_VERSION = 1
-"""Raised by hand when a change of the code changes results; part of every run's identity."""
+RESULTS_VERSION = 1  # raised by hand when a change of the code changes results
 
 
 class Preset(BaseModel):
@@ -43,10 +45,9 @@ class Preset(BaseModel):
         shorter_side: Larger images are resized to this shorter side in pixels, or None.
         gate: Options of the gate.
         schedule: How a task is learned.
-        weights: The main weight of strategies that have one, by strategy; others take their
-            published default.
-        importance: Which importance of parameters EWC, SI and MAS accumulate: as their papers
-            derive it, or as the authors of the predecessor's released code do.
+        weights: Main weights by strategy; others take their published default.
+        importance: That of parameters in EWC, SI and MAS: as their papers derive it, or as the
+            authors of the predecessor's released code compute it.
         memory: Images that strategies with replay may remember in all.
     """
 
@@ -74,10 +75,9 @@ class RunConfig(BaseModel):
         task_order: Names of the tasks, in the order they are learned; None is the preset's.
         seed: Seed of everything random; for simulated tasks also the draw of the images.
         split: ``"given"`` (the table's column) or ``"0"`` to ``"9"`` (a seeded 70/10/20 split).
-        backbone: Name or path of a backbone card; None (or nothing) is the preset's.
+        backbone: Name or path of a backbone card; None (or ``""``) is the preset's.
         overrides: New preset values by dotted path.
-        splits_from: Folder of published split files that replace the split; None (or nothing)
-            is none.
+        splits_from: Folder of published split files that replace the split, or None (or ``""``).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
@@ -101,13 +101,8 @@ class RunConfig(BaseModel):
 class ResolvedRun:
     """A configuration with everything it names found and checked; nothing is computed yet.
 
-    Attributes:
-        config: What was asked for.
-        preset: The preset with its overrides.
-        card: The backbone's card.
-        tasks: The tasks in the order they are learned.
-        device: A torch device name.
-        run_id: Readable words and a hash of everything that determines results.
+    The preset has its overrides, the tasks are in the order they are learned, and ``run_id`` is
+    readable words and a hash of everything that determines results.
     """
 
     config: RunConfig
@@ -119,10 +114,7 @@ class ResolvedRun:
 
 
 def run_config(**values: object) -> RunConfig:
-    """Make a configuration from options or notebook parameters.
-
-    Args:
-        **values: Fields of :class:`RunConfig`.
+    """Make a configuration from options or notebook parameters: fields of :class:`RunConfig`.
 
     Raises:
         ConfigError: A field is unknown, or its value has the wrong type or range.
@@ -151,27 +143,20 @@ def resolve_run(config: RunConfig, data_root: Path, device: str = "auto") -> Res
     order = preset.tasks if config.task_order is None else config.task_order
     check_order(order)
     card = load_card(config.backbone or preset.backbone)
-    splits_from = None if config.splits_from is None else resolve(config.splits_from)
-    tasks = tuple(
-        load_task(name, data_root, config.seed, config.split, splits_from) for name in order
-    )
+    files = None if config.splits_from is None else resolve(config.splits_from)
+    tasks = tuple(load_task(name, data_root, config.seed, config.split, files) for name in order)
     for task in tasks:
         check_task(task)
         for step in (preset.schedule.head, preset.schedule.normalization, preset.schedule.full):
             step.pairs_of(task.name)
-    words = f"{preset.name}-{config.strategy}-seed{config.seed}"
-    fingerprints = {task.name: task.fingerprint() for task in tasks}
-    digest = identity(config, preset, card, weights_digest(card), fingerprints)
-    run_id = f"{words}-{digest[:10]}"
+    data = {task.name: task.fingerprint() for task in tasks}
+    digest = identity(config, preset, card, weights_digest(card), data)
+    run_id = f"{preset.name}-{config.strategy}-seed{config.seed}-{digest[:10]}"
     return ResolvedRun(config, preset, card, tasks, find_device(device), run_id)
 
 
 def identity(
-    config: RunConfig,
-    preset: Preset,
-    card: BackboneCard,
-    weights: str,
-    fingerprints: dict[str, str],
+    config: RunConfig, preset: Preset, card: BackboneCard, weights: str, data: dict[str, str]
 ) -> str:
     """Hash everything that determines a run's results, as resolved and not as it was spelled.
 
@@ -180,7 +165,7 @@ def identity(
         preset: The preset with its overrides.
         card: The backbone's card.
         weights: From :func:`weights_digest`.
-        fingerprints: Those of the tasks, in the order they are learned.
+        data: Fingerprints of the tasks by name, in the order they are learned.
 
     Returns:
         A sha256, hex.
@@ -193,7 +178,7 @@ def identity(
         "weight": own_weight,
         "card": card.model_dump(mode="json", include=COMPUTED_FIELDS),
         "backbone": weights,
-        "data": list(fingerprints.items()),
+        "data": list(data.items()),
         "version": RESULTS_VERSION,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -210,11 +195,7 @@ def weights_digest(card: BackboneCard) -> str:
 
 
 def check_order(order: Sequence[str]) -> None:
-    """Refuse an empty order and one that names a task twice.
-
-    Raises:
-        ConfigError: It is one of these.
-    """
+    """Raise a ConfigError for an empty order, an empty name, or a task that is named twice."""
     if not order:
         raise ConfigError("the task order is empty; name at least one task, or leave it out")
     if not all(name.strip() for name in order):
@@ -234,8 +215,7 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
 
     Args:
         name: Name of a file in ``data/presets``.
-        overrides: New values by dotted path, for instance
-            ``{"schedule.normalization.epochs": 2}``.
+        overrides: New values by dotted path, such as ``{"schedule.normalization.epochs": 2}``.
 
     Raises:
         ConfigError: The preset or a path is unknown, or a value is out of range.
@@ -244,30 +224,17 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
         raise unknown_name("preset", name, preset_names())
     content = {"name": name, **yaml.safe_load((shipped("presets") / f"{name}.yml").read_text())}
     for path, value in (overrides or {}).items():
-        _replace(content, path, value)
+        *parents, last = path.split(".")
+        try:
+            place = reduce(getitem, parents, content)
+            _ = place[last]  # only what is there may be replaced
+            place[last] = value
+        except (KeyError, TypeError):
+            raise unknown_name("override", path, pd.json_normalize(content)) from None
     try:
         return Preset.model_validate(content)
     except ValidationError as error:
         raise invalid_content(f"preset '{name}'", error) from error
-
-
-def _replace(content: dict[str, Any], path: str, value: object) -> None:
-    """Replace one existing value of nested mappings."""
-    *parents, last = path.split(".")
-    place = content
-    for key in parents:
-        place = place.get(key) if isinstance(place, dict) else None
-    if not isinstance(place, dict) or last not in place:
-        raise unknown_name("override", path, _paths(content))
-    place[last] = value
-
-
-def _paths(content: dict[str, Any], prefix: str = "") -> list[str]:
-    paths = []
-    for key, value in content.items():
-        path = f"{prefix}{key}"
-        paths += _paths(value, f"{path}.") if isinstance(value, dict) else [path]
-    return paths
 
 
 def parse_overrides(changes: Sequence[str]) -> dict[str, Any]:

@@ -10,15 +10,16 @@ place of opinion scores.
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load, load_file, save, save_file
+from safetensors.numpy import load_file, save, save_file
 
 from tsniqa.cards import BackboneCard
 from tsniqa.errors import RecordError
@@ -27,15 +28,14 @@ from tsniqa.model.tsniqa import SHARED
 from tsniqa.strategies.base import ParameterCount
 from tsniqa.study.config import Preset, RunConfig
 
-STEPS = ("head", "images")
-"""What an epoch learned on, see :class:`tsniqa.training.trainer.Epoch`."""
+STEPS = ("head", "images")  # what an epoch learned on, see tsniqa.training.trainer.Epoch
 
+# Bootstrap draws in [-1, 1] are kept in 16 bits: to the nearest 1/32767.
 MISSING_DRAW, DRAW_SCALE = -32768, 32767
-"""How bootstrap draws in [-1, 1] are kept in 16 bits: to the nearest 1/32767."""
 
+# Columns of a record's history and how they are stored; tasks and steps by their numbers.
 HISTORY = {"task": "uint8", "step": "uint8", "epoch": "int16"}
 HISTORY |= {"loss": "float32", "validation_srcc": "float32"}
-"""Columns of a record's history and how they are stored; tasks and steps by their numbers."""
 
 
 class TaskInfo(BaseModel):
@@ -51,17 +51,11 @@ class TaskInfo(BaseModel):
 
 
 class HeadEvent(NamedTuple):
-    """The scores of one head at one step: one row of the record's ``scores``.
+    """The scores of one head at one step: one row of the record's ``scores``."""
 
-    Attributes:
-        step: Number of the task, from 0, after which the head had these scores.
-        head: The head's name: its task, or ``"shared"``.
-        offset: Its mean score over its own training images.
-    """
-
-    step: int
-    head: str
-    offset: float
+    step: int  # number of the task, from 0, after which the head had these scores
+    head: str  # its task, or "shared"
+    offset: float  # its mean score over its own training images
 
 
 class RecordDescription(BaseModel):
@@ -101,10 +95,9 @@ class RunRecord:
             ``validation_srcc``.
         distances: Float32 [N, T, stages] of the gate (tasks in name order), or None.
         mos: Float64 [N] opinion scores if all tasks are simulated, else None.
-        correlations: Where there is no ``mos``: float64 [states, readouts, T, measures], see
+        correlations: Without ``mos``: float64 [states, readouts, T, measures], see
             :func:`tsniqa.study.evaluation.correlation_table`.
-        draws: Where there is no ``mos``: float32 [readouts, T, 1000] bootstrap SRCC after the last
-            task, to the nearest 1/32767.
+        draws: Without ``mos``: float32 [readouts, T, 1000] bootstrap SRCC after the last task.
         folder: Where it was read from or written to.
     """
 
@@ -131,19 +124,19 @@ class RunRecord:
         return self.config.strategy
 
     @property
-    def order(self) -> list[str]:
-        """Task names in the order they were learned."""
-        return [task.name for task in self.description.tasks]
-
-    @property
     def tasks(self) -> dict[str, TaskInfo]:
         """What is known of each task, in the order they were learned."""
         return {task.name: task for task in self.description.tasks}
 
     @property
+    def order(self) -> list[str]:
+        """Task names in the order they were learned."""
+        return list(self.tasks)
+
+    @property
     def names(self) -> list[str]:
         """Task names in name order: the order of columns."""
-        return sorted(self.order)
+        return sorted(self.tasks)
 
     @property
     def simulated(self) -> bool:
@@ -173,19 +166,14 @@ class RunRecord:
 
     def head(self, name: str, step: int | None = None) -> np.ndarray:
         """Return a head's scores [N] at a step (default: its last)."""
-        rows = [
-            row
-            for row, event in enumerate(self.events)
-            if event.head == name and (step is None or event.step <= step)
-        ]
+        last = np.inf if step is None else step
+        rows = [row for row, (at, head, _) in enumerate(self.events) if head == name and at <= last]
         return self.scores[rows[-1]].astype(np.float64)
 
     def save(self, folder: Path, shared: Path | None = None) -> None:
-        """Write the record into an existing folder; what records share goes beside it.
+        """Write the record into an existing folder, which becomes ``self.folder``.
 
-        Args:
-            folder: Where; it becomes ``self.folder``.
-            shared: Another place for what records share, or None.
+        What records share goes into ``shared``, by default beside the folder.
         """
         common = {"distances": self.distances, "mos": self.mos}
         common["test_images"] = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
@@ -197,7 +185,10 @@ class RunRecord:
         self.description = self.description.model_copy(update={"shared": digests})
         self.folder = folder
         save_file(self._arrays(), folder / "arrays.safetensors")
-        (folder / "record.json").write_text(_readable(self.description.model_dump(mode="json")))
+        text = json.dumps(self.description.model_dump(mode="json"), indent=1)
+        # A line for each setting: what lies deeper stays on its line.
+        text = re.sub(r"(?<=[\[{])\n {3,}|\n {2,}(?=[\]}])", "", text)
+        (folder / "record.json").write_text(re.sub(r"\n {3,}", " ", text) + "\n")
 
     def _arrays(self) -> dict[str, np.ndarray]:
         """Return what the record alone has; heads that did not change are stored once."""
@@ -211,12 +202,11 @@ class RunRecord:
             "event_head": np.array([heads.index(event.head) for event in self.events], np.int16),
             "event_offset": np.array([event.offset for event in self.events], np.float64),
         }
-        numbered = self.history.assign(
-            task=self.history["task"].map(self.order.index),
-            step=self.history["step"].map(STEPS.index),
-        )
+        numbers = {"task": self.order.index, "step": STEPS.index}
         for name, dtype in HISTORY.items():
-            arrays[f"history_{name}"] = numbered[name].to_numpy().astype(dtype)
+            column = self.history[name]
+            column = column.map(numbers[name]) if name in numbers else column
+            arrays[f"history_{name}"] = column.to_numpy().astype(dtype)
         if self.correlations is not None:
             arrays["correlations"] = self.correlations
         if self.draws is not None:
@@ -237,7 +227,7 @@ class RunRecord:
             stored = load_file(folder / "arrays.safetensors")
             for name, digest in description.shared.items():
                 path = folder.parent / "shared" / f"{digest}.safetensors"
-                stored[name] = load(path.read_bytes())["content"]
+                stored[name] = load_file(path)["content"]
             return cls(description, folder=folder, **_read(stored, description))
         except (OSError, ValidationError, SafetensorError, KeyError, ValueError) as error:
             reason = str(error).splitlines()[0]
@@ -246,41 +236,23 @@ class RunRecord:
             ) from error
 
 
-def _readable(content: dict[str, object]) -> str:
-    """Write JSON with a line for each setting; what lies deeper stays on the line."""
-    blocks = []
-    for name, value in content.items():
-        text = json.dumps(value)
-        if isinstance(value, dict | list) and value:
-            parts = map(json.dumps, value)
-            if isinstance(value, dict):
-                parts = (f"{json.dumps(key)}: {json.dumps(part)}" for key, part in value.items())
-            text = text[0] + "\n  " + ",\n  ".join(parts) + "\n " + text[-1]
-        blocks.append(f" {json.dumps(name)}: {text}")
-    return "{\n" + ",\n".join(blocks) + "\n}\n"
-
-
-def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict[str, object]:
+def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict[str, Any]:
     """Turn stored arrays into the fields of a record."""
     order = [task.name for task in description.tasks]
     heads = [*sorted(order), SHARED]
-    events = zip(*(stored[f"event_{name}"] for name in ("step", "head", "offset")), strict=True)
+    events = zip(*(stored[f"event_{name}"].tolist() for name in HeadEvent._fields), strict=True)
     history = pd.DataFrame({name: stored[f"history_{name}"] for name in HISTORY})
-    draws = stored.get("draws")
-    return {
+    fields = {name: stored.get(name) for name in ("distances", "mos", "correlations", "draws")}
+    if (draws := fields["draws"]) is not None:
+        draws = np.where(draws == MISSING_DRAW, np.nan, draws / DRAW_SCALE)
+        fields["draws"] = draws.astype(np.float32)
+    return fields | {
         "scores": stored["scores"][stored["event_row"]],
-        "events": [HeadEvent(int(step), heads[head], float(o)) for step, head, o in events],
+        "events": [HeadEvent(step, heads[head], offset) for step, head, offset in events],
         "test_images": json.loads(stored["test_images"].tobytes()),
         "history": history.assign(
-            task=[order[number] for number in history["task"]],
-            step=[STEPS[number] for number in history["step"]],
+            task=history["task"].map(order.__getitem__), step=history["step"].map(STEPS.__getitem__)
         ),
-        "distances": stored.get("distances"),
-        "mos": stored.get("mos"),
-        "correlations": stored.get("correlations"),
-        "draws": None
-        if draws is None
-        else np.where(draws == MISSING_DRAW, np.nan, draws / DRAW_SCALE).astype(np.float32),
     }
 
 
