@@ -12,12 +12,12 @@ from tsniqa.paths import shipped
 from tsniqa.study.config import (
     RunConfig,
     check_order,
+    identity,
     load_preset,
     parse_overrides,
     preset_names,
     resolve_run,
     run_config,
-    weights_digest,
 )
 from tsniqa.synthetic.benchmark import MINI_TASKS
 
@@ -213,9 +213,12 @@ def test_an_order_or_value_that_the_preset_has_already_is_the_same_run(world):
 
 
 def test_weights_are_identified_without_being_loaded(world, tmp_path):
-    card = load_card(str(world.card))
-    assert weights_digest(card) == card.sha256
-    assert weights_digest(card.model_copy(update={"sha256": None})) == card.sha256
-    assert weights_digest(card.model_copy(update={"weights": "hub"})) == "hub"
-    missing = {"weights": str(tmp_path / "none"), "sha256": None}
-    assert weights_digest(card.model_copy(update=missing)) == "missing"
+    card, config = load_card(str(world.card)), world.config()
+    preset = load_preset("smoke")
+
+    def named(**changes):
+        return identity(config, preset, card.model_copy(update=changes), {"alpha": "a"})
+
+    assert named(sha256=None) == named()
+    missing = named(weights=str(tmp_path / "none"), sha256=None)
+    assert len({named(), named(weights="hub", sha256=None), missing}) == 3

@@ -150,48 +150,36 @@ def resolve_run(config: RunConfig, data_root: Path, device: str = "auto") -> Res
         for step in (preset.schedule.head, preset.schedule.normalization, preset.schedule.full):
             step.pairs_of(task.name)
     data = {task.name: task.fingerprint() for task in tasks}
-    digest = identity(config, preset, card, weights_digest(card), data)
+    digest = identity(config, preset, card, data)
     run_id = f"{preset.name}-{config.strategy}-seed{config.seed}-{digest[:10]}"
     return ResolvedRun(config, preset, card, tasks, find_device(device), run_id)
 
 
-def identity(
-    config: RunConfig, preset: Preset, card: BackboneCard, weights: str, data: dict[str, str]
-) -> str:
-    """Hash everything that determines a run's results, as resolved and not as it was spelled.
+def identity(config: RunConfig, preset: Preset, card: BackboneCard, data: dict[str, str]) -> str:
+    """Return a sha256 (hex) of all that determines results, as resolved and not as it was spelled.
 
     Args:
         config: What was asked for.
         preset: The preset with its overrides.
-        card: The backbone's card.
-        weights: From :func:`weights_digest`.
+        card: The backbone's card; its weights are told by their checksum and not loaded.
         data: Fingerprints of the tasks by name, in the order they are learned.
-
-    Returns:
-        A sha256, hex.
     """
-    own_weight = preset.weights.get(config.strategy, find_strategy(config.strategy).default_weight)
+    try:
+        weights = card.sha256 or remembered_digest(Path(card.weights))
+    except OSError:
+        weights = card.weights  # "hub", "none", or a missing file: loading the backbone says so
     left_out = {"description", "tasks", "backbone", "weights"}
+    default = find_strategy(config.strategy).default_weight
     facts = {
         "config": config.model_dump(mode="json", include={"strategy", "seed", "split"}),
         "preset": preset.model_dump(mode="json", exclude=left_out),
-        "weight": own_weight,
+        "weight": preset.weights.get(config.strategy, default),
         "card": card.model_dump(mode="json", include=COMPUTED_FIELDS),
         "backbone": weights,
         "data": list(data.items()),
         "version": RESULTS_VERSION,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def weights_digest(card: BackboneCard) -> str:
-    """Identify a card's weights without loading them: their sha256, ``"hub"`` or ``"none"``."""
-    if card.weights in ("hub", "none"):
-        return card.weights
-    try:
-        return card.sha256 or remembered_digest(Path(card.weights))
-    except OSError:
-        return "missing"  # loading the backbone says so, and what to do
 
 
 def check_order(order: Sequence[str]) -> None:
@@ -238,13 +226,7 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
 
 
 def parse_overrides(changes: Sequence[str]) -> dict[str, Any]:
-    """Parse changes of a preset as the command line takes them.
-
-    Args:
-        changes: ``"path=value"`` each, for instance ``"schedule.head.epochs=2"``; values are YAML.
-
-    Returns:
-        Values by dotted path.
+    """Parse changes of a preset, such as ``"schedule.head.epochs=2"``, into values by dotted path.
 
     Raises:
         ConfigError: One has no ``=``, or its value is no YAML.

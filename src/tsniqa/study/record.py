@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save, save_file
 
 from tsniqa.cards import BackboneCard
+from tsniqa.data.task import PARTS, Task
 from tsniqa.errors import RecordError
 from tsniqa.model.readouts import MIXTURES, READOUTS
 from tsniqa.model.tsniqa import SHARED
@@ -48,6 +49,12 @@ class TaskInfo(BaseModel):
     simulated: bool
     images: dict[str, int]
     fingerprint: str
+
+    @classmethod
+    def of(cls, task: Task) -> "TaskInfo":
+        """Tell what a record keeps of a task: its attributes of the same names, and counts."""
+        images = {part: len(task.part(part)) for part in PARTS}
+        return cls(**vars(task), images=images, fingerprint=task.fingerprint())
 
 
 class HeadEvent(NamedTuple):
