@@ -34,62 +34,38 @@ RESULTS_VERSION = 1  # raised by hand when a change of the code changes results
 
 
 class Preset(BaseModel):
-    """A complete, named set of choices: all a run needs but strategy, order and seed.
-
-    Attributes:
-        name: The preset's name, that of its file.
-        description: One sentence for users.
-        tasks: The default task order.
-        backbone: Name or path of the backbone card.
-        threads: CPU threads of a run; fixed, because the last bits of results depend on it.
-        shorter_side: Larger images are resized to this shorter side in pixels, or None.
-        gate: Options of the gate.
-        schedule: How a task is learned.
-        weights: Main weights by strategy; others take their published default.
-        importance: That of parameters in EWC, SI and MAS: as their papers derive it, or as the
-            authors of the predecessor's released code compute it.
-        memory: Images that strategies with replay may remember in all.
-    """
+    """A complete, named set of choices: all a run needs but strategy, order and seed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    description: str
-    tasks: tuple[str, ...]
-    backbone: str
-    threads: PositiveInt
-    shorter_side: PositiveInt | None
+    name: str  #: that of its file
+    description: str  #: one sentence for users
+    tasks: tuple[str, ...]  #: the default task order
+    backbone: str  #: name or path of the backbone card
+    threads: PositiveInt  #: of the CPU; fixed, because the last bits of results depend on it
+    shorter_side: PositiveInt | None  #: of larger images in pixels; None: all stay as they are
     gate: GateOptions
     schedule: Schedule
-    weights: dict[str, NonNegativeFloat] = {}
+    weights: dict[str, NonNegativeFloat] = {}  #: main weights by strategy, else the published ones
+    #: How EWC, SI and MAS judge parameters: as their papers derive it, or as the authors of the
+    #: predecessor's released code do.
     importance: Literal["derived", "released"] = "derived"
-    memory: PositiveInt = 1000
+    memory: PositiveInt = 1000  #: images that strategies with replay may remember in all
 
 
 class RunConfig(BaseModel):
-    """What a user asks for; :func:`run_config` reports mistakes in one line.
-
-    Attributes:
-        preset: Name of the preset.
-        strategy: Name of the strategy.
-        task_order: Names of the tasks, in the order they are learned; None is the preset's.
-        seed: Seed of everything random; for simulated tasks also the draw of the images.
-        split: ``"given"`` (the table's column) or ``"0"`` to ``"9"`` (a seeded 70/10/20 split).
-        backbone: Name or path of a backbone card; None (or ``""``) is the preset's.
-        overrides: New preset values by dotted path.
-        splits_from: Folder of published split files that replace the split, or None (or ``""``).
-    """
+    """What a user asks for; :func:`run_config` reports mistakes in one line."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     preset: str = "mini"
     strategy: str = "tsn"
-    task_order: tuple[str, ...] | None = None
-    seed: NonNegativeInt = 0
-    split: str = "given"
-    backbone: str | None = None
-    overrides: dict[str, Any] = {}
-    splits_from: str | None = None
+    task_order: tuple[str, ...] | None = None  #: tasks as they are learned; None: the preset's
+    seed: NonNegativeInt = 0  #: of everything random; also draws the images of simulated tasks
+    split: str = "given"  #: the table's column; "0" to "9": a seeded 70/10/20 split
+    backbone: str | None = None  #: name or path of a card; None (or ""): the preset's
+    overrides: dict[str, Any] = {}  #: new preset values by dotted path
+    splits_from: str | None = None  #: folder of published split files in place of the split
 
     @field_validator("backbone", "splits_from", mode="before")
     @classmethod

@@ -2,9 +2,8 @@
 
 A record is a folder with ``record.json`` (what was run, on what, where) and ``arrays.safetensors``
 (head scores, course of learning). What does not depend on the strategy (gate distances, names of
-test images, opinion scores of simulated tasks) is kept once, in the folder ``shared`` beside it,
-under a hash of its content. Records of human-rated tasks hold correlations and bootstrap draws in
-place of opinion scores.
+test images, opinion scores of simulated tasks) is kept once, under a hash of its content, in the
+folder ``shared`` beside it. Of human-rated tasks, correlations and draws replace opinion scores.
 """
 
 import hashlib
@@ -52,7 +51,7 @@ class TaskInfo(BaseModel):
 
     @classmethod
     def of(cls, task: Task) -> "TaskInfo":
-        """Tell what a record keeps of a task: its attributes of the same names, and counts."""
+        """Take a task's attributes of the same names, and count its images."""
         images = {part: len(task.part(part)) for part in PARTS}
         return cls(**vars(task), images=images, fingerprint=task.fingerprint())
 
@@ -60,9 +59,9 @@ class TaskInfo(BaseModel):
 class HeadEvent(NamedTuple):
     """The scores of one head at one step: one row of the record's ``scores``."""
 
-    step: int  # number of the task, from 0, after which the head had these scores
-    head: str  # its task, or "shared"
-    offset: float  # its mean score over its own training images
+    step: int  #: number of the task, from 0, after which the head had these scores
+    head: str  #: its task, or "shared"
+    offset: float  #: its mean score over its own training images
 
 
 class RecordDescription(BaseModel):
@@ -89,9 +88,12 @@ class RecordDescription(BaseModel):
 
 @dataclass
 class RunRecord:
-    """One finished run.
+    """One finished run; rows of images are all test images of all tasks, tasks in name order.
 
-    Rows of images: all test images of all tasks, tasks in name order.
+    ``config``, ``strategy``, ``order`` (task names as they were learned), ``names`` (task names in
+    name order: that of columns), ``tasks`` (their :class:`TaskInfo` by name, as they were learned)
+    and ``simulated`` (whether all labels are) follow from the description. So do ``readouts``,
+    those that the heads allow, the paper's first, and ``tabulated``, those in ``correlations``.
 
     Attributes:
         description: Content of ``record.json``.
@@ -120,51 +122,18 @@ class RunRecord:
     folder: Path | None = None
     cache: dict = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def config(self) -> RunConfig:
-        """What was run."""
-        return self.description.config
-
-    @property
-    def strategy(self) -> str:
-        """Name of the strategy."""
-        return self.config.strategy
-
-    @property
-    def tasks(self) -> dict[str, TaskInfo]:
-        """What is known of each task, in the order they were learned."""
-        return {task.name: task for task in self.description.tasks}
-
-    @property
-    def order(self) -> list[str]:
-        """Task names in the order they were learned."""
-        return list(self.tasks)
-
-    @property
-    def names(self) -> list[str]:
-        """Task names in name order: the order of columns."""
-        return sorted(self.tasks)
-
-    @property
-    def simulated(self) -> bool:
-        """Whether the labels of all tasks are simulated."""
-        return all(task.simulated for task in self.description.tasks)
-
-    @property
-    def readouts(self) -> tuple[str, ...]:
-        """Readouts that this strategy's heads allow, the first being the paper's."""
-        if not self.description.gated:
-            return ("single",)
-        return (*READOUTS, "half") if self.description.order_dependent else READOUTS
-
-    @property
-    def tabulated(self) -> tuple[str, ...]:
-        """Readouts in ``correlations``.
-
-        With heads that stay as they were, ``oracle`` and ``latest`` follow from sets of one task.
-        """
-        stays = self.description.gated and not self.description.order_dependent
-        return MIXTURES if stays else self.readouts
+    def __post_init__(self) -> None:
+        facts = self.description
+        self.config, self.strategy = facts.config, facts.config.strategy
+        self.tasks = {task.name: task for task in facts.tasks}
+        self.order, self.names = list(self.tasks), sorted(self.tasks)
+        self.simulated = all(task.simulated for task in facts.tasks)
+        if not facts.gated:
+            self.readouts = self.tabulated = ("single",)
+        elif facts.order_dependent:
+            self.readouts = self.tabulated = (*READOUTS, "half")
+        else:  # heads stay as they were: oracle and latest follow from sets of one task
+            self.readouts, self.tabulated = READOUTS, MIXTURES
 
     def rows(self, task: str) -> slice:
         """Return the rows of a task's test images."""

@@ -100,8 +100,7 @@ def find_experiment(
         changed: Values of the preset, by name, that the wanted records have in place of its.
 
     Returns:
-        By strategy (those that are registered first), its records by seed. Nothing is returned
-        where there is nothing to be like.
+        By strategy, as they are registered, its records by seed; empty without one to be like.
     """
     records = find_records(results_dir, preset=preset, split=split, splits_from=None)
     records = [record for record in records if record.config.seed in seeds]
@@ -119,13 +118,14 @@ def find_experiment(
     weights = load_preset(preset).weights
     same = [
         record
-        for record in sorted(records, key=lambda record: record.config.seed)
+        for record in records
         if _experiment(like, record.config.seed) | dict(changed or {})
         == _experiment(record, like.config.seed)
         and record.description.preset.weights.get(record.strategy) == weights.get(record.strategy)
     ]
-    names = dict.fromkeys([*STRATEGIES, *sorted(record.strategy for record in same)])
-    runs = {name: [record for record in same if record.strategy == name] for name in names}
+    runs: dict[str, list[RunRecord]] = {name: [] for name in STRATEGIES}
+    for record in sorted(same, key=lambda record: (record.strategy, record.config.seed)):
+        runs.setdefault(record.strategy, []).append(record)
     return {name: own for name, own in runs.items() if own}
 
 
