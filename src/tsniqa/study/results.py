@@ -57,15 +57,12 @@ def results(
 
 
 def find_records(results_dir: Path, **wanted: object) -> list[RunRecord]:
-    """Find finished records by their configuration.
+    """Find finished records by their configuration, in folder-name order.
 
     Args:
         results_dir: A folder of record folders; it need not exist.
         **wanted: Values of :class:`~tsniqa.study.config.RunConfig` fields, such as
             ``preset="mini"``; a ``task_order`` of None matches any order.
-
-    Returns:
-        The matching records, in folder-name order.
     """
     order = wanted.pop("task_order", None)
     found = [RunRecord.load(path.parent) for path in sorted(results_dir.glob("*/record.json"))]
@@ -116,16 +113,13 @@ def find_experiment(
     if like is None:
         return {}
     weights = load_preset(preset).weights
-    same = [
-        record
-        for record in records
-        if _experiment(like, record.config.seed) | dict(changed or {})
-        == _experiment(record, like.config.seed)
-        and record.description.preset.weights.get(record.strategy) == weights.get(record.strategy)
-    ]
     runs: dict[str, list[RunRecord]] = {name: [] for name in STRATEGIES}
-    for record in sorted(same, key=lambda record: (record.strategy, record.config.seed)):
-        runs.setdefault(record.strategy, []).append(record)
+    for record in sorted(records, key=lambda one: (one.strategy, one.config.seed)):
+        name, own_weights = record.strategy, record.description.preset.weights
+        wanted = _experiment(like, record.config.seed) | dict(changed or {})
+        same = _experiment(record, like.config.seed) == wanted
+        if same and own_weights.get(name) == weights.get(name):
+            runs.setdefault(name, []).append(record)
     return {name: own for name, own in runs.items() if own}
 
 
@@ -139,9 +133,7 @@ def _experiment(record: RunRecord, seed: int) -> dict[str, Any]:
         "version": facts.results_version,
         # Every seed draws simulated images of its own.
         "data": [
-            task.fingerprint
-            for task in facts.tasks
-            if not task.simulated or record.config.seed == seed
+            t.fingerprint for t in facts.tasks if not t.simulated or record.config.seed == seed
         ],
     }
 
@@ -193,17 +185,13 @@ def largest_differences(local_dir: Path, published_dir: Path) -> pd.DataFrame:
                 f"the records {here} and {there} are of one run but hold different values; "
                 f"delete {here} and run it again"
             )
-        values = [(record.scores, record.distances, _every_srcc(record)) for record in pair]
-        differences = [_largest_difference(*both) for both in zip(*values, strict=True)]
-        devices = [record.description.device for record in pair]
-        rows.append([pair[0].description.run_id, *differences, *devices])
+        tables = [results([one], measures=["srcc"]).query("measure == 'srcc'") for one in pair]
+        srcc = [table["value"].to_numpy() for table in tables]
+        parts = [one.scores for one in pair], [one.distances for one in pair], srcc
+        differences = [_largest_difference(*part) for part in parts]
+        rows.append([here.name, *differences, *(one.description.device for one in pair)])
     names = ["run", "scores", "gate distances", "SRCC", "here", "published"]
     return pd.DataFrame(rows, columns=names)
-
-
-def _every_srcc(record: RunRecord) -> np.ndarray:
-    table = results([record], measures=["srcc"])
-    return table.loc[table["measure"] == "srcc", "value"].to_numpy()
 
 
 def _largest_difference(first: np.ndarray | None, second: np.ndarray | None) -> float:

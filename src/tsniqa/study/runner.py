@@ -44,9 +44,6 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
         results_dir: Folder of record folders; locks and what runs share lie in it, too.
         device: ``"auto"``, or a torch device name.
 
-    Returns:
-        The finished record.
-
     Raises:
         TsniqaError: See :func:`tsniqa.study.config.resolve_run`; or the weights are unusable.
     """
