@@ -110,8 +110,7 @@ def resolve_run(config: RunConfig, data_root: Path, device: str = "auto") -> Res
         device: ``"auto"``, or a torch device name.
 
     Raises:
-        ConfigError: A name is unknown, the order is empty or repeats a task, there is no such
-            device.
+        ConfigError: A name is unknown, the order is none, or there is no such device.
         DataError: A task's labels are unusable, or an image is missing.
     """
     preset = load_preset(config.preset, config.overrides)
@@ -164,8 +163,7 @@ def check_order(order: Sequence[str]) -> None:
         raise ConfigError("the task order is empty; name at least one task, or leave it out")
     if not all(name.strip() for name in order):
         raise ConfigError("the task order has an empty name; put one comma between two names")
-    repeated = sorted({name for name in order if order.count(name) > 1})
-    if repeated:
+    if repeated := sorted({name for name in order if order.count(name) > 1}):
         raise ConfigError(f"the task order names {', '.join(repeated)} twice; name each task once")
 
 

@@ -151,13 +151,10 @@ class RunRecord:
 
         What records share goes into ``shared``, by default beside the folder.
         """
-        common = {"distances": self.distances, "mos": self.mos}
-        common["test_images"] = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
-        digests = {
-            name: _keep(array, shared or folder.parent / "shared")
-            for name, array in common.items()
-            if array is not None
-        }
+        names = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
+        common = {"distances": self.distances, "mos": self.mos, "test_images": names}
+        place = shared or folder.parent / "shared"
+        digests = {name: _keep(it, place) for name, it in common.items() if it is not None}
         self.description = self.description.model_copy(update={"shared": digests})
         self.folder = folder
         save_file(self._arrays(), folder / "arrays.safetensors")
@@ -179,10 +176,9 @@ class RunRecord:
             "event_offset": np.array([event.offset for event in self.events], np.float64),
         }
         numbers = {"task": self.order.index, "step": STEPS.index}
+        history = self.history.assign(**{k: self.history[k].map(f) for k, f in numbers.items()})
         for name, dtype in HISTORY.items():
-            column = self.history[name]
-            column = column.map(numbers[name]) if name in numbers else column
-            arrays[f"history_{name}"] = column.to_numpy().astype(dtype)
+            arrays[f"history_{name}"] = history[name].to_numpy().astype(dtype)
         if self.correlations is not None:
             arrays["correlations"] = self.correlations
         if self.draws is not None:

@@ -62,7 +62,7 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
 
 
 def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -> TrainingContext:
-    """Load the backbone of a run and put together what its strategy may use.
+    """Load a run's backbone and put together what its strategy may use.
 
     Args:
         resolved: The run.
@@ -167,8 +167,7 @@ class _Run:
     def _write_record(self, done: list[dict[str, Any]]) -> RunRecord:
         timings = {name: seconds for part in done for name, seconds in part["timings"].items()}
         epochs = [epoch for part in done for epoch in part["history"]]
-        history = pd.DataFrame(epochs, columns=list(HISTORY)).astype({"loss": "float64"})
-        kinds = {name: kind for name, kind in HISTORY.items() if name not in ("task", "step")}
+        numbers = {name: HISTORY[name] for name in ("epoch", "loss", "validation_srcc")}
         record = RunRecord(
             self._describe(timings | {"all heads": self._time_all_heads()}),
             scores=torch.cat([part["scores"] for part in done]).numpy(),
@@ -176,7 +175,7 @@ class _Run:
             test_images={
                 task.name: task.part("test")["image"].tolist() for task in self.in_name_order
             },
-            history=history.astype(kinds),
+            history=pd.DataFrame(epochs, columns=list(HISTORY)).astype(numbers),
         )
         if self.strategy.gated:
             read = self.strategy.model.read
