@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
     ValidationError,
-    field_validator,
 )
 
 from tsniqa.cards import COMPUTED_FIELDS, BackboneCard, load_card
@@ -31,6 +31,8 @@ from tsniqa.strategies import find_strategy
 from tsniqa.training.context import GateOptions, Schedule
 
 RESULTS_VERSION = 1  # raised by hand when a change of the code changes results
+
+Given = Annotated[str | None, BeforeValidator(lambda value: value or None)]  # "" is None, too
 
 
 class Preset(BaseModel):
@@ -62,15 +64,10 @@ class RunConfig(BaseModel):
     strategy: str = "tsn"
     task_order: tuple[str, ...] | None = None  #: tasks as they are learned; None: the preset's
     seed: NonNegativeInt = 0  #: of everything random; also draws the images of simulated tasks
-    split: str = "given"  #: the table's column; "0" to "9": a seeded 70/10/20 split
-    backbone: str | None = None  #: name or path of a card; None (or ""): the preset's
+    split: str = "given"  #: "given" in the table, or "0" to "9": a seeded 70/10/20 split
+    backbone: Given = None  #: name or path of a card; None (or ""): the preset's
     overrides: dict[str, Any] = {}  #: new preset values by dotted path
-    splits_from: str | None = None  #: folder of published split files in place of the split
-
-    @field_validator("backbone", "splits_from", mode="before")
-    @classmethod
-    def _nothing_is_none(cls, value: object) -> object:
-        return value or None
+    splits_from: Given = None  #: folder of published split files in place of the split
 
 
 @dataclass(frozen=True, eq=False)
