@@ -79,7 +79,7 @@ def test_a_run_killed_after_task_two_and_resumed_equals_the_uninterrupted_one(
     results = tmp_path / "records"
     killed(world, results, strategy, monkeypatch, FAMILIES[strategy], "learn", 3)
     (partial,) = results.glob("*.partial")
-    assert [path.name for path in partial.iterdir()] == ["progress.pt"]
+    assert [path.name for path in partial.iterdir()] == ["progress.safetensors"]
     with monkeypatch.context() as patch:
         calls = fail_at(patch, FAMILIES[strategy], "learn", 99)
         resumed = world.run(results, strategy, ORDER)

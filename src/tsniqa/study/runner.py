@@ -1,5 +1,6 @@
 """The study loop: one configuration in, one run record out; resumable after every task."""
 
+import json
 import logging
 import platform
 import shutil
@@ -13,12 +14,15 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import AcquireReturnProxy, FileLock, Timeout
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from tsniqa.data.cache import DecodedCache, decode_tasks
 from tsniqa.data.images import ImageSet
 from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.paths import cache_folder, project_root
 from tsniqa.runtime import reproducible
+from tsniqa.storage import grouped
 from tsniqa.strategies import find_strategy
 from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.config import RESULTS_VERSION, ResolvedRun, RunConfig, resolve_run
@@ -116,19 +120,27 @@ class _Run:
         last = len(self.tasks) - 1
         steps = [last] if self.strategy.all_at_once else list(range(last + 1))
         done: list[dict[str, Any]] = []
-        progress = self.partial / "progress.pt"
+        progress = self.partial / "progress.safetensors"
         if progress.is_file():
-            stored = torch.load(progress, map_location="cpu", weights_only=True)
-            done = stored["done"]
+            done = self._continue(progress)
             log.info("%s: continuing after %d finished steps", self.folder.name, len(done))
-            self.strategy.load_state(stored["state"])
         for step in steps[len(done) :]:
             done.append(self._learn(step))
-            state = {name: value.contiguous() for name, value in self.strategy.state().items()}
+            tensors = {f"state/{name}": value for name, value in self.strategy.state().items()}
+            tensors |= {f"scores/{i}": part["scores"] for i, part in enumerate(done)}
+            facts = [{k: v for k, v in part.items() if k != "scores"} for part in done]
             unfinished = progress.with_suffix(".unfinished")
-            torch.save({"done": done, "state": state}, unfinished)
+            save_file(tensors, unfinished, metadata={"done": json.dumps(facts)})
             unfinished.replace(progress)
         return self._write_record(done)
+
+    def _continue(self, progress: Path) -> list[dict[str, Any]]:
+        """Bring the strategy to where an interrupted run had come, and return what it had done."""
+        with safe_open(progress, "pt") as file:
+            done = json.loads(file.metadata()["done"])
+            stored = grouped({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        self.strategy.load_state(stored["state"])
+        return [part | {"scores": stored["scores"][str(i)]} for i, part in enumerate(done)]
 
     def _learn(self, step: int) -> dict[str, Any]:
         """Learn one task, then score all test images with the heads whose scores changed."""
