@@ -7,7 +7,6 @@ import threading
 
 import numpy as np
 import pytest
-import torch
 from filelock import FileLock
 
 from tsniqa.data.images import ImageSet
@@ -114,12 +113,12 @@ def test_a_step_that_was_not_written_whole_is_done_again(world, finished, tmp_pa
     results = tmp_path / "records"
     killed(world, results, "tsn", monkeypatch, TSN, "learn", 2)
 
-    def half(content, path):
+    def half(tensors, path, metadata):
         path.write_bytes(b"half a fi")
         raise PulledPlugError
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", half)
+        patch.setattr(study, "save_file", half)
         with pytest.raises(PulledPlugError):
             world.run(results, "tsn", ORDER)
     resumed = world.run(results, "tsn", ORDER)
