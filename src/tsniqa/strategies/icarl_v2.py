@@ -1,11 +1,10 @@
 """iCaRL for quality, second variant: the new head also learns the remembered images' labels.
 
-Source: the released code of *Continual Learning for Blind Image Quality Assessment* (Zhang et al.,
-IEEE TPAMI 2023, arXiv 2102.09717; ``LwF_Replay`` with ``icarl`` and ``new_replay``, its default).
-To the first variant (:mod:`tsniqa.strategies.icarl_v1`) it adds that the new task's pairs and all
-replayed ones, with their labels, form one batch, whose mean loss under the new head takes the place
-of the new task's alone. So the new head is a head for all tasks; at test time the code takes
-the plain mean of its score and the gated one, the readout ``half``.
+Source: the predecessor's released code (see :mod:`.multihead`; ``LwF_Replay`` with ``icarl`` and
+``new_replay``, its default). To the first variant (:mod:`.icarl_v1`) it adds that the new task's
+pairs and all replayed ones, with their labels, form one batch, whose mean loss under the new head
+takes the place of the new task's alone. So the new head is a head for all tasks; at test time the
+code takes the plain mean of its score and the gated one, the readout ``half``.
 
 Where pairs are drawn, the mean is over pairs, as there. Where all images within a batch are
 compared, the number of pairs grows with the square of the batch and small batches of memories

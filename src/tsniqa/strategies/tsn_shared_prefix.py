@@ -22,10 +22,10 @@ class Suffix(Backbone):
     """A copy of the part of a backbone behind a cut, which takes the prefix for its preprocessing.
 
     Its network has identities in place of the modules of the prefix; so whoever trains, swaps or
-    counts its parameters reaches the suffix alone, and the prefix stays in evaluation mode.
+    counts its parameters reaches the suffix alone.
 
     Attributes:
-        whole: The backbone that was cut; it stays as it is.
+        whole: The backbone that was cut; it stays as it is, in evaluation mode.
         cut: Number of the stage whose output is handed over, as ``forward_intermediates`` counts.
     """
 
@@ -33,8 +33,7 @@ class Suffix(Backbone):
         """Cut before the first of the gate's two stages.
 
         Raises:
-            ConfigError: No stage comes before it, or the network is no chain there: it does not go
-                on from that stage's output alone.
+            ConfigError: No stage comes before it, or the network does not go on from it alone.
         """
         card = whole.card
         cut = card.stages[0] % len(whole.network.feature_info) - 1
@@ -53,9 +52,8 @@ class Suffix(Backbone):
         object.__setattr__(self, "whole", whole)
         self.cut = cut
         with torch.inference_mode():
-            expected = whole(probe)
-            features = self(_run_to(whole.network, cut, probe))
-        if not torch.equal(features.head, expected.head):
+            same = torch.equal(self(_run_to(whole.network, cut, probe)).head, whole(probe).head)
+        if not same:
             raise ConfigError(
                 f"backbone '{card.name}': '{card.model}' cannot be cut after stage"
                 f" {cut}; use the strategy 'tsn'"
@@ -96,7 +94,7 @@ class TSNSharedPrefix(TSN):
 
 
 def _run_to(network: nn.Module, cut: int, inputs: Tensor) -> Tensor:
-    """Run a timm network from its input to the output of stage ``cut``, and no further."""
+    """Run a timm network from its input to the output of stage ``cut``."""
     return network.forward_intermediates(
         inputs, indices=[cut], stop_early=True, intermediates_only=True
     )[0]

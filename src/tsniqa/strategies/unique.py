@@ -1,12 +1,10 @@
 """UNIQUE: joint learning from probabilities, with an uncertainty for every image.
 
-Source: Zhang, Ma, Zhai and Yang, *Uncertainty-Aware Blind Image Quality Assessment in the
-Laboratory and Wild*, IEEE TIP 30, 2021 (arXiv 2005.13983), with the values of the authors' released
-code. A joint rival: where others learn which of two images is better, it learns how
-probably, from the standard deviations of the opinion scores, and predicts how sure it is. Network,
-pooling, batches and schedule are the setting's, as for every strategy: one linear map of the pooled
-feature stands in for the code's bilinear pooling, and pairs with equal scores are left out where
-batches compare all images.
+Source: Zhang, Ma, Zhai and Yang, IEEE TIP 30, 2021 (arXiv 2005.13983), with the values of the
+authors' released code. Where others learn which of two images is better, it learns how probably,
+from the standard deviations of the opinion scores, and predicts how sure it is. One linear map of
+the pooled feature stands in for the code's bilinear pooling, and pairs with equal scores are left
+out where batches compare all images.
 """
 
 from collections.abc import Sequence
@@ -21,26 +19,22 @@ from tsniqa.data.task import Task
 from tsniqa.model.fidelity import fidelity_loss
 from tsniqa.model.heads import LinearHead
 from tsniqa.model.tsniqa import SHARED
-from tsniqa.strategies.base import Lesson, ParameterCount
+from tsniqa.strategies.base import Lesson, ParameterCount, numbers
 from tsniqa.strategies.joint import Joint
 from tsniqa.strategies.sequential import TrainVal
 from tsniqa.training.context import TrainingContext
 from tsniqa.training.pairs import PairBatch
 from tsniqa.training.trainer import Batch
 
+# By how much two predicted standard deviations shall differ where the human ones do.
 MARGIN = 0.025
-"""By how much two predicted standard deviations shall differ where the human ones do."""
 
+# Adam's initial rate for the uncertainty (the released code's, for everything). At a head's, which
+# may be thousands of times larger, the hinge drives all deviations to 0 together.
 RATE = 1e-4
-"""Adam's initial rate for the uncertainty (the released code's, for everything).
 
-The schedules' rates of a head may be thousands of times larger. At such a rate the hinge drives all
-deviations to 0 together, and every preference, right or wrong, becomes certain.
-"""
-
+# Standard deviation where a dataset gives none: half a point on a scale from 1 to 5, as a share.
 UNPUBLISHED = 0.5 / 4
-"""Standard deviation where a dataset gives none: half a point on a scale from 1 to 5, as a share of
-the task's own rating scale."""
 
 
 class Opinions(NamedTuple):
@@ -50,34 +44,23 @@ class Opinions(NamedTuple):
     std: Tensor
 
 
-class Uncertainty(nn.Module):
-    """Predict the standard deviation of an image's quality: softplus of an affine map.
-
-    Attributes:
-        weight: Float32 vector [C].
-        bias: Float32 scalar.
-    """
+class Uncertainty(LinearHead):
+    """Predict the standard deviation of an image's quality: softplus of an affine map."""
 
     def __init__(self, width: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(width, generator=generator) / width**0.5)
+        super().__init__(width, generator)
         self.bias = nn.Parameter(torch.zeros(()))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return standard deviations [N] of features [N, C]."""
-        return softplus(features @ self.weight + self.bias)
+        return softplus(super().forward(features) + self.bias)
 
 
 class Unique(Joint):
-    """Fit one network, one head and one uncertainty to all tasks together.
-
-    Attributes:
-        uncertainty: Used while learning; scores are the predicted means alone.
-    """
+    """Fit one network, one head and one uncertainty, of which scores make no use, to all tasks."""
 
     name = "unique"
-    default_weight = 1.0
-    """Factor of the hinge loss (the released code adds both losses as they are)."""
+    default_weight = 1.0  # factor of the hinge loss, as released
 
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
@@ -95,7 +78,7 @@ class Unique(Joint):
         return every, every
 
     def seed_of(self, step: str, validation: Sequence[Lesson]) -> int:
-        """Derive the seed of a step, by the names that published records were made with."""
+        """Derive a step's seed, by the names that published records were made with."""
         return super().seed_of({"step one": "head", "step two": "images"}[step], validation)
 
     def task_loss(self, batch: Batch) -> Tensor:
@@ -106,10 +89,9 @@ class Unique(Joint):
         return unique_loss(mean, std, own, pairs, self.weight)
 
     def parameters(self) -> ParameterCount:
-        """Count trained values, the uncertainty's among them; no task adds any to the model."""
-        own = sum(parameter.numel() for parameter in self.uncertainty.parameters())
-        joint = super().parameters().learnable_per_task
-        return ParameterCount(learnable_per_task=joint + own, stored_per_task=0)
+        """Count the uncertainty's values among those that are trained."""
+        joint, own = super().parameters(), numbers(self.uncertainty.parameters())
+        return joint.model_copy(update={"learnable_per_task": joint.learnable_per_task + own})
 
 
 def opinions_of(task: Task) -> Opinions:
@@ -123,11 +105,8 @@ def opinions_of(task: Task) -> Opinions:
 def preference(difference: Tensor, first: Tensor, second: Tensor, epsilon: float) -> Tensor:
     """Return Phi(difference / sqrt(first^2 + second^2 + epsilon)): how probably x is the better.
 
-    Args:
-        difference: Mean of x less mean of y, floating point [P].
-        first: Standard deviations of x [P].
-        second: Standard deviations of y [P].
-        epsilon: Keeps the quotient finite where nobody disagreed.
+    All are [P]: mean of x less mean of y, standard deviations of x and of y. Epsilon keeps the
+    quotient finite where nobody disagreed.
     """
     spread = torch.sqrt(first**2 + second**2 + epsilon)
     return 0.5 * torch.erfc(-difference / (spread * 2**0.5))
@@ -144,7 +123,7 @@ def unique_loss(
 
     Args:
         mean: Predicted qualities [B].
-        std: Predicted standard deviations [B].
+        std: Their predicted standard deviations [B].
         opinions: The human ones [B].
         batch: The pairs, positions within the batch; its binary targets are not used.
         weight: Factor of the hinge.

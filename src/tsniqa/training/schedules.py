@@ -21,14 +21,13 @@ class HeadSchedule(BaseModel):
 
     Attributes:
         epochs: Passes over the training images (or drawn pairs).
-        batch: Images (or drawn pairs) a batch, at least 2: one image alone makes no pair.
+        batch: Images (or drawn pairs) a batch, at least 2.
         learning_rate: Adam's initial rate.
         weight_decay: Adam's L2 penalty.
         decay_every: The rate is divided by 10 after every so many epochs.
         pairs: Pairs to draw an epoch, one number or a number a task; None compares all images
             within each batch.
-        keep: Which state is kept: that of the ``best`` validation SRCC, the one before the first
-            epoch included, or the ``last``.
+        keep: The state of the ``best`` validation SRCC, perhaps before any epoch, or the ``last``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,8 +75,7 @@ class Schedule(BaseModel):
     """How a task is learned.
 
     Attributes:
-        head: Step one, for every strategy; with the fields of a :class:`FinetuneSchedule` it learns
-            on crops instead of on features computed once.
+        head: Step one, on features computed once; a :class:`FinetuneSchedule` learns on crops.
         normalization: Step two where normalization alone is trained.
         full: Step two where the whole network is trained.
     """
@@ -90,8 +88,3 @@ class Schedule(BaseModel):
     ]
     normalization: FinetuneSchedule
     full: FinetuneSchedule
-
-    @property
-    def on_features(self) -> bool:
-        """True if step one learns on features computed once, False if on crops."""
-        return not isinstance(self.head, FinetuneSchedule)
