@@ -91,15 +91,6 @@ class TestReplay:
         assert not torch.equal(head(lessons), head(plain))
         assert lessons.strategy.filters_fingerprint() == plain.strategy.filters_fingerprint()
 
-    def test_the_old_task_stays_learned_better_than_without(self, learn):
-        longer = {"schedule.full.epochs": 6, "schedule.full.learning_rate": 0.01}
-        found = {}
-        for name in ("multihead", "replay-multihead"):
-            lessons = learn(name, overrides=longer, to_the_end=True)
-            scores = lessons.scores("train", ["alpha"])[:, 0]
-            found[name] = srcc(scores, lessons.tasks[0].mos("train"))
-        assert found["replay-multihead"] > found["multihead"]
-
 
 class TestGDumb:
     def joint(self, context, tasks):

@@ -15,8 +15,8 @@ PREFIX = ("conv1.", "bn1.", "layer1.", "layer2.")
 
 
 @pytest.fixture
-def lessons(learn):
-    return learn("tsn-shared-prefix", overrides=BATCH, to_the_end=True)
+def lessons(once):
+    return once("tsn-shared-prefix", overrides=BATCH, to_the_end=True)
 
 
 def calls(module):
@@ -55,8 +55,8 @@ def test_a_batch_passes_the_prefix_once_however_many_tasks_there_are(lessons):
     assert (len(prefix), len(suffix)) == (1, 2)
 
 
-def test_the_gate_is_tsns(lessons, learn):
-    tsn = learn("tsn", overrides=BATCH)
+def test_the_gate_is_tsns(lessons, once):
+    tsn = once("tsn", overrides=BATCH)
     assert np.array_equal(lessons.distances(), tsn.distances())
 
 

@@ -55,14 +55,12 @@ class Strategy:
         name: The name it is known by.
         select: What a task, or all together, own of the network: one of :data:`.SELECTIONS`.
         gated: True with one head a task and a gate, False with one shared head.
-        all_at_once: True if ``learn`` is called once, with the last task, and all others as seen;
-            there is only the last row of S.
+        all_at_once: True if ``learn`` is called only once, with the last task, the others as seen.
         order_dependent: True if a later task changes what the heads of earlier ones say.
         main_readout: How its source reads its heads: ``gated``, ``half``, ``oracle``, ``single``.
         default_weight: Its one main weight where the preset gives none; None if it has none.
 
     Attributes:
-        context: What the run hands over.
         model: Everything learned that scoring needs, on a network of its own.
         carried: Tensors that only the learning of later tasks needs, by name.
     """
@@ -160,12 +158,8 @@ class Strategy:
     ) -> list[Epoch]:
         """Warm heads up with the network fixed, then train heads and network.
 
-        Args:
-            task: The task being learned.
-            seen: The tasks before it.
-            train: What both steps learn from.
-            validation: What both steps are judged by.
-            more: What step two learns from, too.
+        Both steps learn from ``train`` and are judged by ``validation``; step two also learns from
+        ``more``.
         """
         warm_up = self.context.schedule.head
         stored = not isinstance(warm_up, FinetuneSchedule)
@@ -242,8 +236,7 @@ class Strategy:
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that going on after an interruption needs, as CPU tensors."""
-        carried = {f"carried/{name}": value for name, value in self.carried.items()}
-        state = self.model.state() | carried
+        state = self.model.state() | {f"carried/{key}": own for key, own in self.carried.items()}
         return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:

@@ -19,9 +19,8 @@ class EWC(Regularized):
     """Hold parameters by the Fisher information that the tasks so far have about them.
 
     ``context.importance`` chooses whose gradient is squared and averaged over pairs: ``"derived"``
-    that of the log-likelihood of the human judgement, ``"released"`` that of the fidelity loss.
-    The first is the diagonal of the empirical Fisher information, as a mean over pairs where the
-    posterior has a sum.
+    that of the log-likelihood of the human judgement (the diagonal of the empirical Fisher
+    information), ``"released"`` that of the fidelity loss.
     """
 
     name = "ewc"

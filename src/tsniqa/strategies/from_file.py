@@ -30,7 +30,7 @@ def load_strategy(path: Path) -> type[Strategy]:
         raise ConfigError(
             f"{path} must define one class with a 'name' of its own, and defines {names}"
         )
-    (strategy,) = own
+    strategy = own[0]
     if not issubclass(strategy, Strategy):
         raise ConfigError(
             f"{path}: '{strategy.name}' is no strategy; derive it from "
@@ -39,8 +39,7 @@ def load_strategy(path: Path) -> type[Strategy]:
     known = STRATEGIES.get(strategy.name, strategy).__module__
     if known != strategy.__module__:
         raise ConfigError(
-            f"{path}: there is a strategy '{strategy.name}' already, in {known}; "
-            "choose another name"
+            f"{path}: there is a strategy '{strategy.name}' already, in {known}; take another name"
         )
     return strategy
 

@@ -1,10 +1,9 @@
 """GDumb: after every task forget the network, and learn anew from a balanced memory alone.
 
 Source: Prabhu, Torr and Dokania, ECCV 2020; for quality, the predecessor's released code (see
-:mod:`.multihead`). A question to methods that replay: what do they gain over their memory? It is
-joint learning on the memory of all tasks so far (:mod:`.memory`), the new one included. As there,
-the best epoch is that of the largest mean validation SRCC over all tasks so far, whose validation
-images the budget does not count.
+:mod:`.multihead`). It is joint learning on the memory of all tasks so far (:mod:`.memory`), the new
+one included. As there, the best epoch is that of the largest mean validation SRCC over all tasks,
+whose validation images the budget does not count.
 """
 
 from collections.abc import Sequence

@@ -2,11 +2,9 @@
 
 Sources: Rebuffi, Kolesnikov, Sperl and Lampert, CVPR 2017 (arXiv 1611.07725); for quality, the
 predecessor's released code (see :mod:`.multihead`; ``LwF_Replay`` with ``icarl`` and without
-``new_replay``), which keeps of iCaRL the distillation on a memory, and neither its choice of
-exemplars nor its classifier. As in LwF (:mod:`.lwf`) network and old heads are copied before step
-two, and old heads learn along; but the pairs to distil are those of remembered images
-(:mod:`.memory`), under the head of the task they come from. Their labels are not used, and images
-of the new task are not distilled.
+``new_replay``), which keeps of iCaRL the distillation on a memory (:mod:`.memory`), and neither its
+choice of exemplars nor its classifier. It is LwF (:mod:`.lwf`), but the pairs to distil are those
+of remembered images, under the head of the task they come from; labels are not used.
 """
 
 from collections.abc import Iterator, Sequence

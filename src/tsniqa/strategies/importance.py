@@ -1,16 +1,14 @@
 """Regularisation by importance: what earlier tasks need of the network moves only at a price.
 
-What EWC, SI and MAS share. After every task each parameter theta_k of the network is given an
-importance Omega_k, summed online over the tasks; while a later task is learned,
+Each parameter theta_k has an importance Omega_k, summed over the tasks; in a later task's step two
 
     weight x sum_k Omega_k (theta_k - theta*_k)^2
 
 is added to its loss, where theta* are the parameters that the last task left (Zhang et al., IEEE
 TPAMI 2023, arXiv 2102.09717, released code, ``online_reg``, with which the importance "released"
-and the default weights go; the pairs of one epoch stand for its list of all training pairs).
-
-All parameters of the network count, gamma and beta of normalization included, running statistics
-and heads not. Omega is one flat vector [P], in the network's own order of parameters.
+and the default weights go; the pairs of one epoch stand for its list of all training pairs). Gamma
+and beta of normalization count, running statistics and heads not. Omega is one vector [P], in the
+network's order of parameters.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,7 +43,7 @@ class Regularized(MultiHead):
         return torch.zeros_like(self.theta) if known is None else known
 
     def before_task(self, task: Task, seen: Sequence[Task]) -> None:
-        """Note where the penalty starts: theta* [P], the parameters that the last task left."""
+        """Note theta* [P], the parameters that the last task left."""
         self.start_at = self.theta.detach()
 
     def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
@@ -61,11 +59,7 @@ class Regularized(MultiHead):
     def image_gradients(
         self, task: Task, head: LinearHead, indices: Iterable[int], generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the quality of single training images, and its gradient [P] by the parameters.
-
-        The head scores by its raw weight, as in learning; the generator (on the CPU) draws random
-        crops as step two sees them.
-        """
+        """Yield the quality of single training images, on random crops, and its gradient [P]."""
         backbone, crop = self.backbone, self.finetune_schedule().crop
         images = self.context.images(task, "train").images
         weight = head.weight.detach().to(backbone.device)
@@ -73,11 +67,9 @@ class Regularized(MultiHead):
         for index in indices:
             inputs = backbone.preprocess(random_crop(images[index], crop, generator)[None])
             backbone.requires_grad_(True)
-            try:
-                quality = backbone(inputs).head[0] @ weight
-                own = torch.autograd.grad(quality, parameters, materialize_grads=True)
-            finally:
-                backbone.requires_grad_(False)
+            quality = backbone(inputs).head[0] @ weight
+            own = torch.autograd.grad(quality, parameters, materialize_grads=True)
+            backbone.requires_grad_(False)
             yield quality.detach(), flat(own)
 
     def pair_gradients(

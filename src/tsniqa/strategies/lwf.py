@@ -11,8 +11,7 @@ There one rate serves all. Where a schedule trains new heads faster than the net
 learn at the network's rate: they start where their loss is least, and Adam's first steps, which are
 as long as the rate whatever the gradient, would throw them out of it.
 
-The copy is in evaluation mode, as there. With batch statistics in step two the living network is
-not, and differs from its copy from the start.
+The copy is in evaluation mode, as there; with batch statistics the living network is not.
 """
 
 import copy

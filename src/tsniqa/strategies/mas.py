@@ -16,9 +16,8 @@ from tsniqa.strategies.importance import Regularized, mean_of
 class MAS(Regularized):
     """Hold parameters by the mean magnitude of the gradient of the squared output.
 
-    ``context.importance`` chooses the output: ``"derived"`` the quality of an image by its task's
-    head, whose squared L2 norm the paper differentiates; ``"released"`` the probability that the
-    first image of a pair is better, squared.
+    ``context.importance`` chooses the output: ``"derived"`` the quality of an image by its head, as
+    in the paper; ``"released"`` the probability that the first image of a pair is better.
     """
 
     name = "mas"

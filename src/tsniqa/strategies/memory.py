@@ -1,12 +1,10 @@
 """The memory of replay: which training images of earlier tasks may still be learned from.
 
 As in the predecessor's released code (see :mod:`.multihead`): 1,000 images in all (the context's
-``memory``), drawn at random, everything as long as it fits, then an even share for every task so
-far. There the old images are shuffled again at every new task; here every task has one shuffled
-list, drawn from the seed and its name, and a smaller share is a shorter start of it. So what is
-remembered depends on which tasks were seen, not on their order, an image once forgotten never comes
-back, and nothing has to be stored to resume. And there a task smaller than its share leaves room
-unused, which here the others take.
+``memory``), drawn at random, an even share for every task so far. There the old images are shuffled
+again at every new task; here every task has one shuffled list, drawn from the seed and its name,
+and keeps its start. So what is remembered depends on which tasks were seen, not on their order, and
+nothing has to be stored to resume. What a small task leaves of its share, the others take.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +19,7 @@ from tsniqa.training.context import TrainingContext
 def shares(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
     """Divide a budget of images evenly among tasks, given how many each has.
 
-    Tasks that do not keep all of theirs differ by one image at most, and the larger have it. One
-    more task never raises the share of another.
+    Tasks that do not keep all of theirs differ by one image at most, and the larger have it.
     """
     kept: dict[str, int] = {}
     # From the smallest on, so that what a small task leaves is there for the larger ones.

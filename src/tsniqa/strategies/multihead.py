@@ -26,8 +26,7 @@ class MultiHead(Strategy):
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
         """Learn a task: its head on the present network, then head and network together.
 
-        The head's offset is its mean score over the task's training images now; later these images
-        are gone, so it is not brought up to date.
+        The head's offset is its mean score over training images now; later these are gone.
         """
         self.start()
         head = self.new_head(task.name)

@@ -21,10 +21,8 @@ from tsniqa.model.heads import RidgeHead
 from tsniqa.strategies.base import Learned, Strategy
 from tsniqa.training.trainer import Epoch
 
+# Penalties on the squared weights, where the squared error is summed over images; or the weight.
 STRENGTHS = tuple(10.0**exponent for exponent in range(-6, 4))
-"""Penalties on the squared weights to choose from, where the squared error is summed over images;
-the context's ``weight`` replaces them by one."""
-
 FOLDS = 5
 
 
@@ -39,7 +37,7 @@ class Ridge(Strategy):
         """Return None: nothing is learned on crops."""
 
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
-        """Solve for a task's head; the history is one entry, the solution's validation SRCC."""
+        """Solve for a task's head; the history is the solution's validation SRCC."""
         context = self.context
         train, validation = (context.reference_features(task, part) for part in ("train", "val"))
         start = time.perf_counter()
@@ -55,14 +53,9 @@ class Ridge(Strategy):
 def fit_ridge(features: Tensor, task: Task, strength: float | None = None) -> RidgeHead:
     """Solve ridge regression for the training images of a task.
 
-    The strength with the least squared error on held-out folds is taken. Folds are disjoint in
-    reference content: where many images show one scene, leaving out single ones would favour heads
-    that know the scenes. (A single content leaves no choice but leave-one-out.)
-
-    Args:
-        features: Float32 [n, D] of the training images.
-        task: Gives labels, rating scale and contents.
-        strength: Taken instead of :data:`STRENGTHS`.
+    Without a given strength, that with the least squared error on held-out folds is taken. Folds
+    are disjoint in reference content: leaving out single images of a scene would favour heads that
+    know the scenes. (A single content leaves no choice but leave-one-out.) Features are [n, D].
     """
     low, high = task.mos_range
     labels = 2 * (task.mos("train") - low) / (high - low) - 1

@@ -6,9 +6,8 @@ the gradient of a loss before the step. After a task, with D_k the whole way fro
 
     Omega_k grows by omega_k / (D_k^2 + DAMPING).
 
-The best state on the validation images is restored. So D is taken to the restored parameters, and
-omega, the integral along the way to them and no further, is restored with the network (as in the
-predecessor's code). If the best state is that before the first epoch, both are zero.
+The best state on the validation images is restored, as in the predecessor's code. So D is taken to
+the restored parameters, and omega, the integral along the way to them, is restored with them.
 """
 
 from collections.abc import Sequence
@@ -27,9 +26,8 @@ DAMPING = 0.1  # xi of the paper: keeps the importance of parameters that hardly
 class SI(Regularized):
     """Hold parameters by their share in what was learned.
 
-    ``context.importance`` chooses the loss that is integrated: ``"derived"`` the task's alone, as
-    the paper defines it, with the summed importance kept from falling below zero as the paper's
-    authors do in their code; ``"released"`` the penalty included and the sum as it comes.
+    ``context.importance``: ``"derived"`` integrates the task's loss alone, as in the paper, and its
+    importance is never below zero, as in its authors' code; ``"released"`` the penalty, too.
     """
 
     name = "si"

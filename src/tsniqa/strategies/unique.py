@@ -1,10 +1,9 @@
 """UNIQUE: joint learning from probabilities, with an uncertainty for every image.
 
 Source: Zhang, Ma, Zhai and Yang, IEEE TIP 30, 2021 (arXiv 2005.13983), with the values of the
-authors' released code. Where others learn which of two images is better, it learns how probably,
-from the standard deviations of the opinion scores, and predicts how sure it is. One linear map of
-the pooled feature stands in for the code's bilinear pooling, and pairs with equal scores are left
-out where batches compare all images.
+authors' released code. It learns how probably one image is better, from the standard deviations of
+the opinion scores, and predicts how sure it is. One linear map of the pooled feature stands in for
+the code's bilinear pooling, and ties are left out where batches compare all images.
 """
 
 from collections.abc import Sequence
@@ -26,15 +25,11 @@ from tsniqa.training.context import TrainingContext
 from tsniqa.training.pairs import PairBatch
 from tsniqa.training.trainer import Batch
 
-# By how much two predicted standard deviations shall differ where the human ones do.
-MARGIN = 0.025
-
+MARGIN = 0.025  # by how much predicted standard deviations shall differ where human ones do
 # Adam's initial rate for the uncertainty (the released code's, for everything). At a head's, which
 # may be thousands of times larger, the hinge drives all deviations to 0 together.
 RATE = 1e-4
-
-# Standard deviation where a dataset gives none: half a point on a scale from 1 to 5, as a share.
-UNPUBLISHED = 0.5 / 4
+UNPUBLISHED = 0.5 / 4  # deviation where none is given: half a point on a scale from 1 to 5
 
 
 class Opinions(NamedTuple):
@@ -103,11 +98,7 @@ def opinions_of(task: Task) -> Opinions:
 
 
 def preference(difference: Tensor, first: Tensor, second: Tensor, epsilon: float) -> Tensor:
-    """Return Phi(difference / sqrt(first^2 + second^2 + epsilon)): how probably x is the better.
-
-    All are [P]: mean of x less mean of y, standard deviations of x and of y. Epsilon keeps the
-    quotient finite where nobody disagreed.
-    """
+    """Return Phi(difference / sqrt(first^2 + second^2 + epsilon)) [P]: how probably x is better."""
     spread = torch.sqrt(first**2 + second**2 + epsilon)
     return 0.5 * torch.erfc(-difference / (spread * 2**0.5))
 
@@ -125,12 +116,12 @@ def unique_loss(
         mean: Predicted qualities [B].
         std: Their predicted standard deviations [B].
         opinions: The human ones [B].
-        batch: The pairs, positions within the batch; its binary targets are not used.
+        batch: The pairs; its binary targets are not used.
         weight: Factor of the hinge.
     """
     x, y = batch.first, batch.second
-    own, human = std.detach(), opinions.std
-    target = preference(opinions.mos[x] - opinions.mos[y], human[x], human[y], 1e-30)
+    (mos, human), own = opinions, std.detach()
+    target = preference(mos[x] - mos[y], human[x], human[y], 1e-30)
     predicted = preference(mean[x] - mean[y], own[x], own[y], 1e-8)
     fidelity = fidelity_loss(predicted, target.to(mean))
     order = torch.sign(human[x] - human[y]).to(std)

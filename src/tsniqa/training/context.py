@@ -53,12 +53,10 @@ class TrainingContext:
         seed: The run's seed.
         shorter_side: Larger images are resized to this shorter side, or None.
         weight: The strategy's one main weight, or None for its published default.
-        importance: What EWC, SI and MAS accumulate: as their papers derive it, or as the
-            predecessor's released code does.
+        importance: What EWC, SI and MAS accumulate, as in their papers or as in released code.
         memory: Images that strategies with replay may remember in all.
         feature_cache: Folder that keeps reference features, or None.
-        decoded: Decoded images on disk, or None to decode into memory, as always for the small
-            tasks that this package makes.
+        decoded: Decoded images on disk, or None to decode into memory, as tasks made here are.
     """
 
     backbone: Backbone
@@ -88,10 +86,7 @@ class TrainingContext:
         return self._images[key]
 
     def reference_features(self, task: Task, part: str) -> Features:
-        """Return features of a part of a task on the reference network, the same for everybody.
-
-        They are kept on disk under a fingerprint of the network, the data and the resizing.
-        """
+        """Return features of a part on the reference network, kept on disk for all strategies."""
         if self.feature_cache is None:
             return image_features(self.backbone, self.images(task, part).images)
         card = self.backbone.card.model_dump(mode="json", include=COMPUTED_FIELDS)

@@ -11,20 +11,13 @@ from tsniqa.training.schedules import HeadSchedule
 
 
 class PairBatch(NamedTuple):
-    """A batch of images of one source, and the pairs to compare within it.
+    """A batch of images of one source (one task), and the pairs to compare within it."""
 
-    Attributes:
-        source: Number of the source (task) that all images come from.
-        indices: Int64 [B], which of its images to load.
-        first, second: Int64 [P], positions within the batch.
-        target: Float32 [P], 1 where the first image's opinion score is at least the second's.
-    """
-
-    source: int
-    indices: Tensor
-    first: Tensor
+    source: int  # its number
+    indices: Tensor  # int64 [B], which of its images to load
+    first: Tensor  # int64 [P], positions within the batch
     second: Tensor
-    target: Tensor
+    target: Tensor  # float32 [P], 1 where the first opinion score is at least the second, else 0
 
 
 def epoch_of_pairs(
@@ -43,15 +36,13 @@ def epoch_of_pairs(
 def in_batch_pairs(mos: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Form every pair within a batch of images of one task, but for ties.
 
-    The paper keeps ties with target 1; where labels repeat often this teaches an order that nobody
-    saw.
+    The paper keeps ties with target 1, which teaches an order that nobody saw.
 
     Args:
         mos: Labels [B], higher is better.
 
     Returns:
-        Positions of the first images, of the second ones (int64 [P], first < second), and targets
-        (floating point [P]): 1 where the first label is the higher, else 0.
+        First and second positions and targets, as in :class:`PairBatch`; first < second.
     """
     first, second = torch.triu_indices(len(mos), len(mos), offset=1, device=mos.device)
     differ = mos[first] != mos[second]
@@ -92,11 +83,9 @@ def drawn_epoch(
         pairs: Pairs an epoch, one number a source.
         generator: A CPU generator, the only source of randomness.
     """
-    plans = [
-        (source, size)
-        for source, count in enumerate(pairs)
-        for size in [batch] * (count // batch) + [count % batch] * (count % batch > 0)
-    ]
+    plans = []
+    for source, count in enumerate(pairs):
+        plans += [(source, min(batch, count - start)) for start in range(0, count, batch)]
     for position in torch.randperm(len(plans), generator=generator).tolist():
         source, size = plans[position]
         labels = mos[source]

@@ -25,8 +25,7 @@ class HeadSchedule(BaseModel):
         learning_rate: Adam's initial rate.
         weight_decay: Adam's L2 penalty.
         decay_every: The rate is divided by 10 after every so many epochs.
-        pairs: Pairs to draw an epoch, one number or a number a task; None compares all images
-            within each batch.
+        pairs: Pairs to draw an epoch (or by task); None compares all images within a batch.
         keep: The state of the ``best`` validation SRCC, perhaps before any epoch, or the ``last``.
     """
 
@@ -62,8 +61,7 @@ class FinetuneSchedule(HeadSchedule):
     Attributes:
         head_learning_rate: Adam's initial rate for the head; ``learning_rate`` is the network's.
         crop: Side of the square training crops in pixels.
-        statistics: ``"kept"`` leaves the running statistics of batch normalization as they are;
-            ``"batch"`` trains with batch statistics and so learns new ones.
+        statistics: Running ones are ``"kept"``, or learned by training with each ``"batch"``'s own.
     """
 
     head_learning_rate: PositiveFloat
@@ -72,12 +70,9 @@ class FinetuneSchedule(HeadSchedule):
 
 
 class Schedule(BaseModel):
-    """How a task is learned.
+    """How a task is learned: step one, and step two of normalization or of the full network.
 
-    Attributes:
-        head: Step one, on features computed once; a :class:`FinetuneSchedule` learns on crops.
-        normalization: Step two where normalization alone is trained.
-        full: Step two where the whole network is trained.
+    A :class:`FinetuneSchedule` as step one learns on crops instead of features computed once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,7 +1,6 @@
 """One loop for everything that is learned by gradients: pairs of one task at a time, Adam, epochs.
 
-As in the paper (Zhang et al., TIP 2024) a head is warmed up first, then head and network learn
-together; both by pairs. Which images, which parameters and which loss are the strategy's choice.
+Which images, which parameters and which loss are the strategy's choice.
 """
 
 import copy
@@ -29,48 +28,32 @@ Step = Literal["head", "images"]
 
 
 class Epoch(BaseModel):
-    """What one epoch came to; epoch 0 is the state before the first.
-
-    The validation SRCC is NaN where all scores are equal or some are no numbers.
-    """
+    """What one epoch came to; epoch 0 is the state before the first."""
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
 
     step: Step
     epoch: int
     loss: float | None
-    validation_srcc: float
+    validation_srcc: float  # NaN where all scores are equal or some are no numbers
     seconds: float
 
 
 class Source(NamedTuple):
-    """Images to learn from, and the head that scores them; pairs never cross sources.
-
-    Attributes:
-        images: Images and labels.
-        head: Learned along; sources may share it.
-        features: Features [n, C] of the images if the network stays as it is, else None.
-    """
+    """Images to learn from, and the head that scores them; pairs never cross sources."""
 
     images: LabelledImages
-    head: LinearHead
-    features: Tensor | None = None
+    head: LinearHead  # sources may share it
+    features: Tensor | None = None  # [n, C], if the network stays as it is
 
 
 class Batch(NamedTuple):
-    """A batch of one source, as losses see it.
-
-    Attributes:
-        pairs: Which images were taken, and which of their pairs to compare.
-        head: The source's head, live.
-        inputs: Preprocessed crops [B, 3, H, W]; None if features were computed before.
-        features: Features [B, C] of the present network, with gradient.
-    """
+    """A batch of one source, as losses see it."""
 
     pairs: PairBatch
-    head: LinearHead
-    inputs: Tensor | None
-    features: Tensor
+    head: LinearHead  # the source's
+    inputs: Tensor | None  # preprocessed crops [B, 3, H, W], unless features were computed before
+    features: Tensor  # [B, C], of the present network, with gradient
 
 
 def pair_loss(batch: Batch) -> Tensor:
@@ -171,7 +154,7 @@ def _descend(
     loss: Callable[[Batch], Tensor],
     after_step: Callable[[], None] | None,
 ) -> float:
-    """Make one step a batch; return the mean loss, NaN without batches."""
+    """Make one step a batch, and return the mean loss; NaN without batches."""
     losses = []
     for batch in batches:
         value = loss(batch)
