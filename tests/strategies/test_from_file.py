@@ -46,11 +46,6 @@ def test_it_returns_the_one_class_that_names_itself_and_registers_nothing(writte
     assert sys.modules[strategy.__module__].__doc__ == "Mine: an example."
 
 
-def test_no_file_hides_a_module_of_its_name(written):
-    load_strategy(written(GOOD, "torch.py"))
-    assert hasattr(sys.modules["torch"], "Tensor")
-
-
 def test_a_registered_file_can_be_loaded_again_after_a_change(written, monkeypatch):
     monkeypatch.setitem(STRATEGIES, "mine", load_strategy(written(GOOD)))
     path = written(GOOD + "    default_weight = 3.0\n")

@@ -10,12 +10,11 @@ from torch import nn
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies import importance as shared
 from tsniqa.strategies.ewc import EWC, log_likelihood
-from tsniqa.strategies.importance import flat, mean_of
+from tsniqa.strategies.importance import flat
 from tsniqa.strategies.mas import MAS
 from tsniqa.strategies.si import DAMPING, SI
 from tsniqa.training.pairs import epoch_of_pairs
 
-ALL = pytest.mark.parametrize("method", [EWC, SI, MAS], ids=lambda method: method.name)
 BOTH = pytest.mark.parametrize("importance", ["derived", "released"])
 PAIRS = pytest.mark.parametrize("pairs", [None, 10], ids=["in batch", "drawn"])
 
@@ -49,18 +48,8 @@ class TestThePenalty:
         expected = [2 * 7 * 0.5 * 2, 0, 0, 0, 2 * 7 * 3 * -0.5, 0]
         assert flat(gradients).tolist() == pytest.approx(expected, rel=1e-5)
 
-    def test_channels_last_memory_changes_nothing(self):
-        filters = torch.randn(3, 2, 2, 2, generator=torch.Generator().manual_seed(0))
-        assert torch.equal(flat([filters.to(memory_format=torch.channels_last)]), flat([filters]))
 
-
-def test_the_mean_of_no_vectors_is_zero():
-    like = torch.ones(3)
-    assert torch.equal(mean_of(iter([]), like), torch.zeros(3))
-    assert torch.equal(mean_of(iter([like, 3 * like]), like), 2 * like)
-
-
-@ALL
+@pytest.mark.parametrize("method", [EWC, SI], ids=lambda method: method.name)
 def test_a_heavy_penalty_holds_what_is_important(method, learn, world):
     lessons, moved = learn(method, ("alpha",), to_the_end=True), {}
     first = lessons.strategy

@@ -105,13 +105,3 @@ class TestGDumb:
         assert equal(lessons.state, self.joint(lessons.context, kept))
         whole = self.joint(lessons.context, lessons.tasks)
         assert equal(lessons.state, whole) == (memory == 1000)
-
-    def test_what_it_learned_before_does_not_matter(self, learn, equal, world):
-        first, spoiled = (learn("gdumb", ("alpha", "beta"), memory=20) for _ in range(2))
-        with torch.no_grad():
-            spoiled.model.heads["shared"].weight.zero_()
-            for value in spoiled.model.bank.states["shared"].values():
-                value.fill_(0.01)
-        for one in (first, spoiled):
-            one.go_on(world.task("gamma"))
-        assert equal(first.state, spoiled.state)

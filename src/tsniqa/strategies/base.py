@@ -156,11 +156,7 @@ class Strategy:
         validation: Sequence[Lesson],
         more: Sequence[Lesson] = (),
     ) -> list[Epoch]:
-        """Warm heads up with the network fixed, then train heads and network.
-
-        Both steps learn from ``train`` and are judged by ``validation``; step two also learns from
-        ``more``.
-        """
+        """Warm heads up with the network fixed, then train both (``more`` is for the latter)."""
         warm_up = self.context.schedule.head
         stored = not isinstance(warm_up, FinetuneSchedule)
         history = fit(

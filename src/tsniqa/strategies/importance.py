@@ -77,9 +77,8 @@ class Regularized(MultiHead):
     ) -> Iterator[Tensor]:
         """Yield the gradient [P] of a function f for every pair of one epoch of step two.
 
-        f takes differences of quality [n] and targets [n]. A pair (i, j) enters by the difference
-        d = q_i - q_j: its gradient is f'(d) (grad q_i - grad q_j), and each image of a batch is
-        differentiated only once.
+        f takes differences of quality d = q_i - q_j [n] and targets [n]; its gradient is
+        f'(d) (grad q_i - grad q_j), so each image of a batch is differentiated only once.
         """
         seed = self.context.seed_for(task.name, "importance")
         order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))

@@ -17,10 +17,7 @@ from tsniqa.training.context import TrainingContext
 
 
 def shares(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
-    """Divide a budget of images evenly among tasks, given how many each has.
-
-    Tasks that do not keep all of theirs differ by one image at most, and the larger have it.
-    """
+    """Share a budget among tasks of some sizes: all of a task, or as much as others but for one."""
     kept: dict[str, int] = {}
     # From the smallest on, so that what a small task leaves is there for the larger ones.
     for position, name in enumerate(sorted(sizes, key=lambda name: (sizes[name], name))):

@@ -24,10 +24,7 @@ class MultiHead(Strategy):
         return []
 
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
-        """Learn a task: its head on the present network, then head and network together.
-
-        The head's offset is its mean score over training images now; later these are gone.
-        """
+        """Learn a head on the present network, then both together; its offset is that of now."""
         self.start()
         head = self.new_head(task.name)
         own = [Lesson(task, head)]

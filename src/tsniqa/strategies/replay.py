@@ -27,15 +27,12 @@ class Replay:
         for source, stream in zip(self.memory, self.streams, strict=True):
             pairs, how = next(stream), self.schedule.statistics
             crops = random_crops(source, pairs, self.schedule.crop, self.crops)
-            untied = len(pairs.target)
-            yield read_crops(backbone, source, pairs, crops, how) if untied else None
+            tied = not len(pairs.target)
+            yield None if tied else read_crops(backbone, source, pairs, crops, how)
 
 
 def replay_batch(batch: int, tasks: int) -> int:
-    """Return how many images (or drawn pairs) each of some old tasks shows at every step.
-
-    In the released code 32, 16 and 8 pairs with one, two and more old tasks, beside 32 new ones.
-    """
+    """Return the images (or pairs) each old task shows at a step; of 32 as released 32, 16, 8."""
     return max(2, batch // (tasks if tasks < 3 else 4))
 
 

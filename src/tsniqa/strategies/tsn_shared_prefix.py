@@ -50,8 +50,8 @@ class Suffix(Backbone):
             same = torch.equal(self(_run_to(whole.network, cut, probe)).head, whole(probe).head)
         if not same:
             raise ConfigError(
-                f"backbone '{card.name}': '{card.model}' cannot be cut after stage"
-                f" {cut}; use the strategy 'tsn'"
+                f"backbone '{card.name}': '{card.model}' cannot be cut after stage {cut}; use the"
+                " strategy 'tsn'"
             )
 
     def preprocess(self, images: Tensor) -> Tensor:
@@ -95,10 +95,7 @@ def _called_up_to(network: nn.Module, cut: int, probe: Tensor) -> list[str]:
     """Return the names of the outermost modules that run up to stage ``cut``."""
     called: set[nn.Module] = set()
     hook = register_module_forward_hook(lambda module, *_: called.add(module))
-    try:
-        with torch.inference_mode():
-            _run_to(network, cut, probe)
-    finally:
-        hook.remove()
+    with hook, torch.inference_mode():
+        _run_to(network, cut, probe)
     names = [name for name, module in network.named_modules() if module in called]
     return [name for name in names if not any(name.startswith(f"{other}.") for other in names)]

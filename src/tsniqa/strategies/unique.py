@@ -26,9 +26,7 @@ from tsniqa.training.pairs import PairBatch
 from tsniqa.training.trainer import Batch
 
 MARGIN = 0.025  # by how much predicted standard deviations shall differ where human ones do
-# Adam's initial rate for the uncertainty (the released code's, for everything). At a head's, which
-# may be thousands of times larger, the hinge drives all deviations to 0 together.
-RATE = 1e-4
+RATE = 1e-4  # Adam's, as released; at a head's larger one the hinge drives all deviations to 0
 UNPUBLISHED = 0.5 / 4  # deviation where none is given: half a point on a scale from 1 to 5
 
 
@@ -68,9 +66,9 @@ class Unique(Joint):
 
     def lessons(self, task: Task, seen: Sequence[Task], head: LinearHead) -> TrainVal:
         """Return all tasks, whose opinions the loss needs whole."""
-        every, _ = super().lessons(task, seen, head)
-        self.opinions = [opinions_of(lesson.task) for lesson in every]
-        return every, every
+        both = super().lessons(task, seen, head)
+        self.opinions = [opinions_of(lesson.task) for lesson in both[0]]
+        return both
 
     def seed_of(self, step: str, validation: Sequence[Lesson]) -> int:
         """Derive a step's seed, by the names that published records were made with."""
@@ -108,9 +106,9 @@ def unique_loss(
 ) -> Tensor:
     """Return the mean loss of a batch's pairs: fidelity, and a hinge on the uncertainties.
 
-    As in the released code, the fidelity loss does not train the uncertainties (they are detached
-    in it), and the hinge max(0, margin - sign(human x - human y) (predicted x - predicted y)) has
-    no gradient where the human deviations are equal, as where none are published.
+    As released, fidelity does not train the uncertainties, and the hinge
+    max(0, margin - sign(human x - human y) (predicted x - predicted y)) has no gradient where the
+    human deviations are equal, as where none are published.
 
     Args:
         mean: Predicted qualities [B].

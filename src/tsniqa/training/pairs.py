@@ -93,6 +93,5 @@ def drawn_epoch(
         # A shift by 1..n-1 never pairs an image with itself.
         shift = torch.randint(1, len(labels), (size,), generator=generator)
         right = (left + shift) % len(labels)
-        positions = torch.arange(size)
-        target = (labels[left] >= labels[right]).float()
-        yield PairBatch(source, torch.cat([left, right]), positions, positions + size, target)
+        first, target = torch.arange(size), (labels[left] >= labels[right]).float()
+        yield PairBatch(source, torch.cat([left, right]), first, first + size, target)
