@@ -237,13 +237,10 @@ class Strategy:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Replace everything learned by what :meth:`state` returned."""
-        learned, self.carried = {}, {}
-        for name, value in state.items():
-            kind, _, rest = name.partition("/")
-            if kind == "carried":
-                self.carried[rest] = value.to(self.backbone.device, copy=True)
-            else:
-                learned[name] = value
+        learned, self.carried = dict(state), {}
+        for name in filter(lambda name: name.startswith("carried/"), state):
+            own = learned.pop(name).to(self.backbone.device, copy=True)
+            self.carried[name.removeprefix("carried/")] = own
         self.model.load_state(learned)
 
     def save(self, folder: Path) -> None:
