@@ -12,11 +12,12 @@ from tsniqa.strategies.base import Learned
 
 @dataclass
 class Lessons:
-    """A strategy, the tasks it has learned, and what it said after each."""
+    """A strategy, the tasks it has learned, and what it said, and its state, after each."""
 
     strategy: Strategy
     tasks: list
     results: list[Learned]
+    states: list[dict]
 
     @property
     def context(self):
@@ -34,6 +35,7 @@ class Lessons:
         """Learn one more task."""
         self.results.append(self.strategy.learn(task, list(self.tasks)))
         self.tasks.append(task)
+        self.states.append(self.state)
         return self.results[-1]
 
     def scores(self, part="test", names=None) -> np.ndarray:
@@ -65,14 +67,28 @@ def learn(world):
             last = {name: step.model_copy(update={"keep": "last"}) for name, step in steps.items()}
             plan.context.schedule = plan.context.schedule.model_copy(update=last)
         made = plan.strategy if isinstance(strategy, str) else strategy(plan.context)
-        lessons = Lessons(made, [], [])
+        lessons = Lessons(made, [], [], [])
         if made.all_at_once and order:
-            lessons.tasks = plan.tasks
-            lessons.results = [made.learn(plan.tasks[-1], plan.tasks[:-1])]
+            lessons.tasks = plan.tasks[:-1]
+            lessons.go_on(plan.tasks[-1])
         else:
             for task in plan.tasks[: len(order)]:
                 lessons.go_on(task)
         return lessons
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def once(learn):
+    """Learn as :func:`learn` does, but once a session: to look at, not to go on with."""
+    known = {}
+
+    def run(strategy, order=("alpha", "beta"), **own):
+        key = repr((strategy, order, own))
+        if key not in known:
+            known[key] = learn(strategy, order, **own)
+        return known[key]
 
     return run
 

@@ -31,13 +31,6 @@ def test_what_does_not_fit_is_balanced_within_one_image(sizes, budget):
         assert max(kept.values()) <= min(short) + 1
 
 
-@given(SIZES, BUDGETS, st.randoms(use_true_random=False))
-def test_shares_do_not_depend_on_order(sizes, budget, random):
-    names = list(sizes)
-    random.shuffle(names)
-    assert shares({name: sizes[name] for name in names}, budget) == shares(sizes, budget)
-
-
 @given(SIZES, BUDGETS, st.integers(1, 60))
 def test_one_more_task_never_brings_back_what_was_forgotten(sizes, budget, size):
     before, after = shares(sizes, budget), shares(sizes | {"another": size}, budget)
@@ -68,12 +61,6 @@ def tight(world):
 
 def train_images(task):
     return set(task.part("train")["image"])
-
-
-def test_what_all_fits_is_remembered_whole(world):
-    plan = world.plan("multihead")
-    assert remembered(plan.context, plan.tasks) == plan.tasks
-    assert remembered(plan.context, []) == []
 
 
 def test_the_memory_is_the_same_in_every_order(tight):

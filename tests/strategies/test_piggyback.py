@@ -14,10 +14,10 @@ from tsniqa.strategies.piggyback import INITIAL, THRESHOLD, Masked, Piggyback, S
 
 
 @pytest.fixture
-def lessons(learn):
+def lessons(once):
     """Learn with a rate so large that masks flip within the few steps of a test."""
     overrides = {"schedule.full.statistics": "batch"}
-    return learn("piggyback", seed=1, overrides=overrides, weight=6e-3, to_the_end=True)
+    return once("piggyback", seed=1, overrides=overrides, weight=6e-3, to_the_end=True)
 
 
 def test_the_gradient_of_a_mask_is_that_of_the_masked_weight_times_the_weight():

@@ -57,13 +57,3 @@ def test_a_memory_starts_again_when_all_of_it_was_shown(memory):
     shown = [torch.cat([next(stream).indices for _ in range(4)]) for _ in range(3)]
     assert all(sorted(once.tolist()) == list(range(16)) for once in shown)
     assert not torch.equal(shown[0], shown[1])
-
-
-def test_the_seed_decides(memory, world):
-    backbone = world.backbone()
-    first, again, other = (
-        [batch.inputs for _ in range(3) for batch in replay.batches(backbone)]
-        for replay in (Replay(memory, schedule(), seed) for seed in (3, 3, 4))
-    )
-    assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
-    assert not torch.equal(first[0], other[0])

@@ -91,15 +91,6 @@ class TestReplay:
         assert not torch.equal(head(lessons), head(plain))
         assert lessons.strategy.filters_fingerprint() == plain.strategy.filters_fingerprint()
 
-    def test_the_old_task_stays_learned_better_than_without(self, learn):
-        longer = {"schedule.full.epochs": 6, "schedule.full.learning_rate": 0.01}
-        found = {}
-        for name in ("multihead", "replay-multihead"):
-            lessons = learn(name, overrides=longer, to_the_end=True)
-            scores = lessons.scores("train", ["alpha"])[:, 0]
-            found[name] = srcc(scores, lessons.tasks[0].mos("train"))
-        assert found["replay-multihead"] > found["multihead"]
-
 
 class TestGDumb:
     def joint(self, context, tasks):
@@ -114,13 +105,3 @@ class TestGDumb:
         assert equal(lessons.state, self.joint(lessons.context, kept))
         whole = self.joint(lessons.context, lessons.tasks)
         assert equal(lessons.state, whole) == (memory == 1000)
-
-    def test_what_it_learned_before_does_not_matter(self, learn, equal, world):
-        first, spoiled = (learn("gdumb", ("alpha", "beta"), memory=20) for _ in range(2))
-        with torch.no_grad():
-            spoiled.model.heads["shared"].weight.zero_()
-            for value in spoiled.model.bank.states["shared"].values():
-                value.fill_(0.01)
-        for one in (first, spoiled):
-            one.go_on(world.task("gamma"))
-        assert equal(first.state, spoiled.state)

@@ -8,15 +8,15 @@ from tsniqa.errors import ConfigError
 from tsniqa.model.backbone import BackboneCard, load_backbone
 from tsniqa.model.normalization import NormalizationBank, normalization_layers
 from tsniqa.scoring.features import image_features
-from tsniqa.strategies.tsn_shared_prefix import Suffix, TSNSharedPrefix
+from tsniqa.strategies.tsn_shared_prefix import Suffix
 
 BATCH = {"schedule.normalization.statistics": "batch"}
 PREFIX = ("conv1.", "bn1.", "layer1.", "layer2.")
 
 
 @pytest.fixture
-def lessons(learn):
-    return learn("tsn-shared-prefix", overrides=BATCH, to_the_end=True)
+def lessons(once):
+    return once("tsn-shared-prefix", overrides=BATCH, to_the_end=True)
 
 
 def calls(module):
@@ -55,23 +55,14 @@ def test_a_batch_passes_the_prefix_once_however_many_tasks_there_are(lessons):
     assert (len(prefix), len(suffix)) == (1, 2)
 
 
-def test_the_gate_is_tsns(lessons, learn):
-    tsn = learn("tsn", overrides=BATCH)
+def test_the_gate_is_tsns(lessons, once):
+    tsn = once("tsn", overrides=BATCH)
     assert np.array_equal(lessons.distances(), tsn.distances())
 
 
-def test_the_cache_of_reference_features_is_that_of_the_whole_network(world, tmp_path):
-    plan = world.plan(order=("alpha",))
-    plan.context.feature_cache = tmp_path
-    features = plan.context.reference_features(plan.tasks[0], "train")
-    (path,) = tmp_path.iterdir()
-    again = TSNSharedPrefix(plan.context).features(plan.tasks[0], "train")
-    assert torch.equal(again.head, features.head)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("model", ["resnet18", "mobilenetv2_050"])
-@pytest.mark.parametrize("head_feature", ["final", "stage"])
+@pytest.mark.parametrize(
+    ("model", "head_feature"), [("resnet18", "stage"), ("mobilenetv2_050", "final")]
+)
 def test_other_networks_are_cut_before_the_gates_stages(model, head_feature):
     card = BackboneCard(
         name="other", model=model, weights="none", mean=(0.5,) * 3, std=(0.5,) * 3,

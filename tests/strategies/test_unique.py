@@ -84,13 +84,6 @@ def test_missing_deviations_are_half_a_point_of_five(world):
     assert wide.std.tolist() == [12.5] * 16
 
 
-def test_the_units_of_a_rating_scale_do_not_matter():
-    mean, std, opinions, batch = drawn()
-    other = Opinions(opinions.mos * 25 - 25, opinions.std * 25)
-    expected = unique_loss(mean, std, opinions, batch)
-    assert float(unique_loss(mean, std, other, batch)) == pytest.approx(float(expected), abs=1e-6)
-
-
 @pytest.mark.parametrize("on_crops", [False, True])
 def test_all_parts_learn_in_both_steps(learn, on_crops):
     crops = {"crop": 24, "head_learning_rate": 0.1, "statistics": "kept"}

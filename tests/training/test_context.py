@@ -89,11 +89,3 @@ def test_a_broken_cache_file_is_written_anew(make, world, tmp_path):
     path.write_bytes(b"half")
     assert equal(make().reference_features(task, "val"), expected)
     assert path.stat().st_size > 4
-
-
-def test_images_of_a_part_are_decoded_once(make, world):
-    context, task = make(), world.task("alpha")
-    first = context.images(task, "train")
-    assert context.images(world.task("alpha"), "train") is first
-    assert context.images(task, "val") is not first
-    assert first.mos.tolist() == pytest.approx(task.mos("train").tolist(), rel=1e-6)

@@ -53,16 +53,6 @@ def test_drawn_epochs_draw_so_many_pairs_a_source_and_count_ties_as_one(mos, bat
                 assert float(target) == float(values[left] >= values[right])
 
 
-def test_every_pair_can_be_drawn():
-    batches = epoch(drawn_epoch, [[1.0, 2.0, 3.0]], 50, [300])
-    seen = {
-        (int(one.indices[a]), int(one.indices[b]))
-        for one in batches
-        for a, b in zip(one.first, one.second, strict=True)
-    }
-    assert seen == {(i, j) for i in range(3) for j in range(3) if i != j}
-
-
 @pytest.mark.parametrize(
     ("function", "arguments"), [(in_batch_epoch, (4,)), (drawn_epoch, (4, [9, 9]))]
 )
@@ -79,9 +69,3 @@ def test_the_generator_alone_decides(function, arguments):
     torch.manual_seed(2)
     assert flat(5) == first
     assert flat(6) != first
-
-
-def test_batches_of_several_sources_come_in_mixed_order():
-    order = [one.source for one in epoch(in_batch_epoch, [[1.0, 2.0] * 10, [3.0, 4.0] * 10], 4)]
-    assert sorted(order) == [0] * 5 + [1] * 5
-    assert order != sorted(order)

@@ -31,11 +31,7 @@ FAMILIES: dict[str, tuple[type[Strategy], ...]] = {
     "bounds": (Joint, Unique, Separate),
 }
 """All strategies by how they keep what they know; a new one is one more file and one name here."""
-
-STRATEGIES: dict[str, type[Strategy]] = {
-    strategy.name: strategy for family in FAMILIES.values() for strategy in family
-}
-"""All strategies by name."""
+STRATEGIES = {strategy.name: strategy for family in FAMILIES.values() for strategy in family}
 
 __all__ = ["FAMILIES", "STRATEGIES", "Learned", "ParameterCount", "Strategy", "find_strategy"]
 

@@ -1,8 +1,7 @@
 """Affine-only: TSN with gamma and beta of every task, on the initial running statistics.
 
 The control that parts TSN's two ingredients, trained affine parameters and statistics of the task's
-own images. With a preset whose schedule keeps the statistics anyway, it scores as TSN does, bit
-for bit, and only stores less.
+own images. Where the schedule keeps the statistics anyway, it scores as TSN does, bit for bit.
 """
 
 from tsniqa.strategies.tsn import TSN

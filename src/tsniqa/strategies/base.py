@@ -1,9 +1,8 @@
 """What every strategy is: a model that learns one task after another, and hooks into its learning.
 
-A strategy of one's own derives from :class:`Strategy` or from one of its three families:
-:class:`tsniqa.strategies.tsn.TSN` (what a task owns is kept apart from all others),
-:class:`tsniqa.strategies.multihead.MultiHead` (a head a task on one network that goes on learning)
-and :class:`tsniqa.strategies.sequential.Sequential` (one head, one network).
+A strategy derives from :class:`Strategy` or from one of three families: :class:`.TSN` (what a task
+owns is kept apart from all others), :class:`.MultiHead` (a head a task on one network that goes on
+learning) and :class:`.Sequential` (one head, one network).
 """
 
 import copy
@@ -28,61 +27,40 @@ from tsniqa.training.trainer import Batch, Epoch, Source, fit, pair_loss
 
 
 class Learned(NamedTuple):
-    """What a strategy says after it has learned a task.
-
-    Attributes:
-        history: The epochs of both steps.
-        offsets: For every head whose scores changed, its mean score over the training images it
-            was fitted to. Heads that are not named keep the scores they had.
-    """
+    """The epochs of both steps, and the new offset of every head whose scores have changed."""
 
     history: list[Epoch]
     offsets: dict[str, float]
 
 
 class ParameterCount(BaseModel):
-    """Numbers of parameters.
-
-    Attributes:
-        learnable_per_task: Values trained when one task is learned.
-        stored_per_task: Values that one more task adds to the model (the gate's included).
-    """
+    """Values trained when a task is learned, and those it adds to the model with its gate."""
 
     learnable_per_task: int
     stored_per_task: int
 
 
 class Lesson(NamedTuple):
-    """A task to learn from, or to be judged by, and the head that scores it.
-
-    Attributes:
-        task: The task.
-        head: Its head, or one that tasks share.
-        counted_as: The task by whose name a schedule counts drawn pairs, if it is another one.
-    """
+    """A task to learn from, or to be judged by, and the head that scores it."""
 
     task: Task
     head: LinearHead
-    counted_as: str = ""
+    counted_as: str = ""  # by whose name a schedule counts drawn pairs, if not the task's
 
 
 class Strategy:
-    """A way to learn a sequence of tasks; results depend on the seed and on nothing random else.
+    """A way to learn a sequence of tasks; nothing is random but by the seed.
 
     Class attributes that a strategy sets:
         name: The name it is known by.
-        select: What a task, or all tasks together, own of the network; see
-            :data:`tsniqa.model.normalization.SELECTIONS`.
+        select: What a task, or all together, own of the network: one of :data:`.SELECTIONS`.
         gated: True with one head a task and a gate, False with one shared head.
-        all_at_once: True if it is given all tasks together (``learn`` is then called once, with
-            the last task, and all others as seen); it can then have only the last row of S.
-        order_dependent: True if a later task changes what the heads of earlier ones say; what a
-            subset or another order of the tasks would give is then unknown.
+        all_at_once: True if ``learn`` is called only once, with the last task, the others as seen.
+        order_dependent: True if a later task changes what the heads of earlier ones say.
         main_readout: How its source reads its heads: ``gated``, ``half``, ``oracle``, ``single``.
         default_weight: Its one main weight where the preset gives none; None if it has none.
 
     Attributes:
-        context: What the run hands over.
         model: Everything learned that scoring needs, on a network of its own.
         carried: Tensors that only the learning of later tasks needs, by name.
     """
@@ -96,7 +74,6 @@ class Strategy:
     default_weight: ClassVar[float | None] = None
 
     def __init__(self, context: TrainingContext) -> None:
-        """Start with nothing learned."""
         self.context = context
         gate = KMeansGate(**context.gate.model_dump()) if self.gated else None
         backbone = self.own_backbone()
@@ -179,19 +156,12 @@ class Strategy:
         validation: Sequence[Lesson],
         more: Sequence[Lesson] = (),
     ) -> list[Epoch]:
-        """Warm heads up with the network fixed, then train heads and network.
-
-        Args:
-            task: The task being learned.
-            seen: The tasks before it.
-            train: What both steps learn from.
-            validation: What both steps are judged by.
-            more: What step two learns from, too.
-        """
-        stored = self.context.schedule.on_features
+        """Warm heads up with the network fixed, then train both (``more`` is for the latter)."""
+        warm_up = self.context.schedule.head
+        stored = not isinstance(warm_up, FinetuneSchedule)
         history = fit(
             "head",
-            self.context.schedule.head,
+            warm_up,
             self.backbone,
             train=self.as_sources(train, "train", stored),
             validation=self.as_sources(validation, "val", stored),
@@ -203,6 +173,12 @@ class Strategy:
         if schedule is None or not schedule.epochs:
             return history
         self.before_task(task, seen)
+
+        def whole_loss(batch: Batch) -> Tensor:
+            loss = self.task_loss(batch)
+            extra = self.extra_loss(batch, loss)
+            return loss if extra is None else loss + extra
+
         return history + fit(
             "images",
             schedule,
@@ -212,7 +188,7 @@ class Strategy:
             seed=self.seed_of("step two", validation),
             parameters=self.trained(),
             companions=self.companions(),
-            loss=self._whole_loss,
+            loss=whole_loss,
             after_step=self.after_step,
         )
 
@@ -220,23 +196,16 @@ class Strategy:
         """Derive the seed of a step from what it is judged by."""
         return self.context.seed_for(" ".join(lesson.task.name for lesson in validation), step)
 
-    def _whole_loss(self, batch: Batch) -> Tensor:
-        loss = self.task_loss(batch)
-        extra = self.extra_loss(batch, loss)
-        return loss if extra is None else loss + extra
-
     def as_sources(
         self, lessons: Sequence[Lesson], part: str, stored: bool = False
     ) -> list[Source]:
         """Return a part of every lesson's task, with features if they are stored."""
-        return [
-            Source(
-                self.context.images(task, part)._replace(task=counted_as or task.name),
-                head,
-                self.features(task, part).head if stored else None,
-            )
-            for task, head, counted_as in lessons
-        ]
+        sources = []
+        for task, head, counted_as in lessons:
+            images = self.context.images(task, part)._replace(task=counted_as or task.name)
+            features = self.features(task, part).head if stored else None
+            sources.append(Source(images, head, features))
+        return sources
 
     # What the study asks of every strategy.
 
@@ -246,13 +215,13 @@ class Strategy:
         return self.model.tasks
 
     def parameters(self) -> ParameterCount:
-        """Count what a task costs; at least one task has been learned."""
+        """Count what a task costs; at least one has been learned."""
         model, name = self.model, self.model.tasks[0]
-        head = _numbers(model.heads[name].state_dict().values())
-        trained = _numbers(self.trained()) if self.finetune_schedule() else 0
+        head = numbers(model.heads[name].state_dict().values())
+        trained = numbers(self.trained()) if self.finetune_schedule() else 0
         stored = 0
         if self.gated:
-            own = _numbers(model.bank.states.get(name, {}).values())
+            own = numbers(model.bank.states.get(name, {}).values())
             stored = own + head + max(map(model.gate.stored, model.tasks))
         return ParameterCount(learnable_per_task=trained + head, stored_per_task=stored)
 
@@ -263,19 +232,15 @@ class Strategy:
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that going on after an interruption needs, as CPU tensors."""
-        carried = {f"carried/{name}": value for name, value in self.carried.items()}
-        state = self.model.state() | carried
+        state = self.model.state() | {f"carried/{key}": own for key, own in self.carried.items()}
         return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Replace everything learned by what :meth:`state` returned."""
-        learned, self.carried = {}, {}
-        for name, value in state.items():
-            kind, _, rest = name.partition("/")
-            if kind == "carried":
-                self.carried[rest] = value.to(self.backbone.device, copy=True)
-            else:
-                learned[name] = value
+        learned, self.carried = dict(state), {}
+        for name in filter(lambda name: name.startswith("carried/"), state):
+            own = learned.pop(name).to(self.backbone.device, copy=True)
+            self.carried[name.removeprefix("carried/")] = own
         self.model.load_state(learned)
 
     def save(self, folder: Path) -> None:
@@ -283,6 +248,6 @@ class Strategy:
         self.model.save(folder)
 
 
-def _numbers(tensors: Iterable[Tensor]) -> int:
+def numbers(tensors: Iterable[Tensor]) -> int:
     """Count the numbers in some tensors."""
     return sum(tensor.numel() for tensor in tensors)

@@ -13,17 +13,14 @@ def load_strategy(path: Path) -> type[Strategy]:
     """Execute a Python file and return the one strategy that it defines.
 
     The strategy is the one class defined in the file (not imported by it) that has a ``name`` of
-    its own. It is not registered; whoever wants to run it adds it to
-    :data:`tsniqa.strategies.STRATEGIES`, for the running process:
-    ``STRATEGIES[strategy.name] = strategy``.
+    its own. To run it, register it for the process: ``STRATEGIES[strategy.name] = strategy``.
 
     Args:
         path: The file. It is executed, so it must be one you trust.
 
     Raises:
-        ConfigError: The file is missing or cannot be executed, defines no strategy or several, its
-            class derives from no :class:`Strategy`, or takes the name of another strategy, whose
-            records would then be taken for its own.
+        ConfigError: The file is missing or cannot be executed, defines no strategy or several, or
+            one that is no :class:`Strategy` or takes the name (and so the records) of another.
     """
     module = _execute(path)
     own = [value for value in vars(module).values() if isinstance(value, type)]
@@ -33,17 +30,16 @@ def load_strategy(path: Path) -> type[Strategy]:
         raise ConfigError(
             f"{path} must define one class with a 'name' of its own, and defines {names}"
         )
-    (strategy,) = own
+    strategy = own[0]
     if not issubclass(strategy, Strategy):
         raise ConfigError(
             f"{path}: '{strategy.name}' is no strategy; derive it from "
             "tsniqa.strategies.Strategy, or from a strategy such as MultiHead"
         )
-    known = STRATEGIES.get(strategy.name)
-    if known is not None and known.__module__ != module.__name__:
+    known = STRATEGIES.get(strategy.name, strategy).__module__
+    if known != strategy.__module__:
         raise ConfigError(
-            f"{path}: there is a strategy '{strategy.name}' already, in {known.__module__}; "
-            "choose another name"
+            f"{path}: there is a strategy '{strategy.name}' already, in {known}; take another name"
         )
     return strategy
 
@@ -54,7 +50,7 @@ def _execute(path: Path) -> ModuleType:
         raise ConfigError(f"no strategy file at {path}; name a Python file")
     name = f"tsniqa_strategy_{path.stem}"
     spec = spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if spec is None:
         raise ConfigError(f"{path} is no Python file; its name must end in .py")
     module = module_from_spec(spec)
     sys.modules[name] = module  # where classes look up their own module

@@ -1,12 +1,9 @@
 """GDumb: after every task forget the network, and learn anew from a balanced memory alone.
 
-Source: Prabhu, Torr and Dokania, ECCV 2020; for quality, the released code of *Continual Learning
-for Blind Image Quality Assessment* (Zhang et al., IEEE TPAMI 2023, arXiv 2102.09717). Meant as a
-question to methods that replay: what do they gain over their memory? It is joint learning on
-the memory of all tasks so far (:mod:`tsniqa.strategies.memory`), the new one included, and on tasks
-that all fit it is joint learning. As in the released code the best epoch is that of the
-largest mean validation SRCC over all tasks so far; their validation images are not counted in the
-budget.
+Source: Prabhu, Torr and Dokania, ECCV 2020; for quality, the predecessor's released code (see
+:mod:`.multihead`). It is joint learning on the memory of all tasks so far (:mod:`.memory`), the new
+one included. As there, the best epoch is that of the largest mean validation SRCC over all tasks,
+whose validation images the budget does not count.
 """
 
 from collections.abc import Sequence
@@ -29,7 +26,7 @@ class GDumb(Sequential):
         return every, every
 
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
-        """Start over from the initial network; what came out of earlier tasks does not matter."""
+        """Start over from the initial network."""
         self.model.bank.states.clear()
         self.model.heads.clear()
         return super().learn(task, seen)

@@ -1,7 +1,4 @@
-"""Head-only: everything frozen but one head a task; TSN's step one and nothing more.
-
-The control that shows what task-specific normalization adds.
-"""
+"""Head-only: TSN's step one alone; the control that shows what normalization adds."""
 
 from tsniqa.strategies.tsn import TSN
 

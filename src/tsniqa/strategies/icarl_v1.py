@@ -1,17 +1,10 @@
 """iCaRL for quality, first variant: old heads are held to what they said of remembered images.
 
 Sources: Rebuffi, Kolesnikov, Sperl and Lampert, CVPR 2017 (arXiv 1611.07725); for quality, the
-released code of *Continual Learning for Blind Image Quality Assessment* (Zhang et al., IEEE TPAMI
-2023, arXiv 2102.09717; ``LwF_Replay`` with ``icarl`` and without ``new_replay``), which keeps of
-iCaRL the distillation on a memory, and neither its choice of exemplars nor its classifier. Before
-step two network and old heads are copied. At every step the copy's probability of each pair of
-remembered images (:mod:`tsniqa.strategies.memory`), under the head of the task they come from, is
-the soft target of living network and head, by the fidelity loss. Labels of remembered images
-are not used, and images of the new task are not distilled. Old heads learn along as they do in
-LwF (:mod:`tsniqa.strategies.lwf`), whose replay this is.
-
-The copy is in evaluation mode, as there. With batch statistics in step two the living network is
-not, and differs from its copy from the start.
+predecessor's released code (see :mod:`.multihead`; ``LwF_Replay`` with ``icarl`` and without
+``new_replay``), which keeps of iCaRL the distillation on a memory (:mod:`.memory`), and neither its
+choice of exemplars nor its classifier. It is LwF (:mod:`.lwf`), but the pairs to distil are those
+of remembered images, under the head of the task they come from; labels are not used.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,17 +1,12 @@
 """iCaRL for quality, second variant: the new head also learns the remembered images' labels.
 
-Source: the released code of *Continual Learning for Blind Image Quality Assessment* (Zhang et al.,
-IEEE TPAMI 2023, arXiv 2102.09717; ``LwF_Replay`` with ``icarl`` and ``new_replay``, its default).
-To the first variant (:mod:`tsniqa.strategies.icarl_v1`) it adds that the new task's pairs and all
+Source: the predecessor's released code (see :mod:`.multihead`; ``LwF_Replay`` with ``icarl`` and
+``new_replay``). To the first variant (:mod:`.icarl_v1`) it adds that the new task's pairs and all
 replayed ones, with their labels, form one batch, whose mean loss under the new head takes the place
-of the new task's alone. So the new head is a head for all tasks; at test time the code takes
-the plain mean of its score and the gated one, the readout ``half``.
-
-Where pairs are drawn, the mean is over pairs, as there. Where all images within a batch are
-compared, the number of pairs grows with the square of the batch and small batches of memories
-would hardly count; so every batch counts by its images, which for drawn pairs is the same. Every
-batch passes the network by itself, so batch statistics are those of one task, where there they are
-those of all batches joined.
+of the new task's. So the new head is a head for all tasks; the code then takes the plain mean of
+its score and the gated one. There the mean is over pairs. Where all images in a batch are compared,
+small batches would hardly count; so here they count by their images, which for drawn pairs is the
+same. Batch statistics are those of one task, there of all.
 """
 
 import torch

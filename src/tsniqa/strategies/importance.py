@@ -1,17 +1,14 @@
 """Regularisation by importance: what earlier tasks need of the network moves only at a price.
 
-What EWC, SI and MAS share. After every task each parameter theta_k of the network is given an
-importance Omega_k, summed online over the tasks; while a later task is learned,
+Each parameter theta_k has an importance Omega_k, summed over the tasks; in a later task's step two
 
     weight x sum_k Omega_k (theta_k - theta*_k)^2
 
-is added to its loss, where theta* are the parameters that the last task left (as in the authors'
-released code of arXiv 2102.09717, ``online_reg``; there is no factor 1/2, so a published
-lambda/2 is the weight here). Old heads are not regularised: they stay as they were learned.
-
-All parameters of the network count, gamma and beta of normalization included; running statistics
-are no parameters and not held. One value a parameter is kept in one flat vector [P], in the
-network's own order of parameters.
+is added to its loss, where theta* are the parameters that the last task left (Zhang et al., IEEE
+TPAMI 2023, arXiv 2102.09717, released code, ``online_reg``, with which the importance "released"
+and the default weights go; the pairs of one epoch stand for its list of all training pairs). Gamma
+and beta of normalization count, running statistics and heads not. Omega is one vector [P], in the
+network's order of parameters.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,7 +43,7 @@ class Regularized(MultiHead):
         return torch.zeros_like(self.theta) if known is None else known
 
     def before_task(self, task: Task, seen: Sequence[Task]) -> None:
-        """Note where the penalty starts: theta* [P], the parameters that the last task left."""
+        """Note theta* [P], the parameters that the last task left."""
         self.start_at = self.theta.detach()
 
     def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
@@ -62,17 +59,7 @@ class Regularized(MultiHead):
     def image_gradients(
         self, task: Task, head: LinearHead, indices: Iterable[int], generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Differentiate the quality of single images with respect to the network's parameters.
-
-        Args:
-            task: Gives the training images.
-            head: The head that scores, by its raw weight as in learning.
-            indices: Which of the images to visit, in this order.
-            generator: A CPU generator for the random crops, which are what step two sees.
-
-        Yields:
-            For each image its quality (a scalar) and the gradient of it [P].
-        """
+        """Yield the quality of single training images, on random crops, and its gradient [P]."""
         backbone, crop = self.backbone, self.finetune_schedule().crop
         images = self.context.images(task, "train").images
         weight = head.weight.detach().to(backbone.device)
@@ -80,31 +67,18 @@ class Regularized(MultiHead):
         for index in indices:
             inputs = backbone.preprocess(random_crop(images[index], crop, generator)[None])
             backbone.requires_grad_(True)
-            try:
-                quality = backbone(inputs).head[0] @ weight
-                own = torch.autograd.grad(
-                    quality, parameters, allow_unused=True, materialize_grads=True
-                )
-            finally:
-                backbone.requires_grad_(False)
+            quality = backbone(inputs).head[0] @ weight
+            own = torch.autograd.grad(quality, parameters, materialize_grads=True)
+            backbone.requires_grad_(False)
             yield quality.detach(), flat(own)
 
     def pair_gradients(
         self, task: Task, head: LinearHead, function: Callable[[Tensor, Tensor], Tensor]
     ) -> Iterator[Tensor]:
-        """Differentiate a function of single pairs with respect to the network's parameters.
+        """Yield the gradient [P] of a function f for every pair of one epoch of step two.
 
-        The pairs are those of one epoch of step two. A pair (i, j) enters by its difference of
-        quality d = q_i - q_j, so that its gradient is f'(d) (grad q_i - grad q_j), and each image
-        of a batch is differentiated only once.
-
-        Args:
-            task: Gives the training images and their opinion scores.
-            head: The head that scores.
-            function: Takes differences [n] and targets [n], returns values [n].
-
-        Yields:
-            The gradient [P] of every pair.
+        f takes differences of quality d = q_i - q_j [n] and targets [n]; its gradient is
+        f'(d) (grad q_i - grad q_j), so each image of a batch is differentiated only once.
         """
         seed = self.context.seed_for(task.name, "importance")
         order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
@@ -116,12 +90,12 @@ class Regularized(MultiHead):
             difference = (quality[pairs.first] - quality[pairs.second]).requires_grad_()
             value = function(difference, pairs.target.to(quality.device)).sum()
             (slopes,) = torch.autograd.grad(value, difference)
-            both = zip(slopes, pairs.first.tolist(), pairs.second.tolist(), strict=True)
-            yield from (slope * (gradients[i] - gradients[j]) for slope, i, j in both)
+            for slope, i, j in zip(slopes, pairs.first, pairs.second, strict=True):
+                yield slope * (gradients[i] - gradients[j])
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:
-    """Join tensors of any shapes into one vector; a copy that passes gradients on."""
+    """Join tensors of any shapes into one vector; gradients pass."""
     return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 

@@ -1,7 +1,4 @@
-"""Joint learning: one network and one head, trained on all tasks at once; the upper bound.
-
-Pairs still come from one task at a time, since opinion scores of two datasets do not compare.
-"""
+"""Joint learning: one network and one head, trained on all tasks at once; the upper bound."""
 
 from collections.abc import Sequence
 

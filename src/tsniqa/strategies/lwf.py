@@ -10,9 +10,6 @@ data. The loss is summed over old heads, not divided by their number.
 There one rate serves all. Where a schedule trains new heads faster than the network, old heads
 learn at the network's rate: they start where their loss is least, and Adam's first steps, which are
 as long as the rate whatever the gradient, would throw them out of it.
-
-The copy is in evaluation mode, as there. With batch statistics in step two the living network is
-not, and differs from its copy from the start.
 """
 
 import copy
@@ -49,7 +46,7 @@ class LwF(MultiHead):
         return [(nn.ModuleList(self.old_heads()), self.finetune_schedule().learning_rate)]
 
     def before_task(self, task: Task, seen: Sequence[Task]) -> None:
-        """Copy network and old heads as they are."""
+        """Copy network and old heads; in evaluation mode even where the living network is not."""
         self.before = copy.deepcopy(self.backbone).eval().requires_grad_(False)
         self.copies = [copy.deepcopy(head).to(self.backbone.device) for head in self.old_heads()]
 

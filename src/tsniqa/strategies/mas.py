@@ -1,8 +1,6 @@
 """MAS: memory aware synapses, by how much the output moves with a parameter.
 
-Sources: Aljundi et al., ECCV 2018 (arXiv 1711.09601); as a rival of multi-head learning in Zhang
-et al., IEEE TPAMI 2023 (arXiv 2102.09717), whose released code the importance "released" and the
-weight follow (the pairs of one epoch stand for its list of all training pairs). No opinion score
+Source: Aljundi et al., ECCV 2018 (arXiv 1711.09601); see :mod:`.importance`. No opinion score
 enters either importance.
 """
 
@@ -18,13 +16,12 @@ from tsniqa.strategies.importance import Regularized, mean_of
 class MAS(Regularized):
     """Hold parameters by the mean magnitude of the gradient of the squared output.
 
-    ``context.importance`` chooses the output: ``"derived"`` the quality of an image by its task's
-    head, whose squared L2 norm the paper differentiates; ``"released"`` the probability that the
-    first image of a pair is better, squared.
+    ``context.importance`` chooses the output: ``"derived"`` the quality of an image by its head, as
+    in the paper; ``"released"`` the probability that the first image of a pair is better.
     """
 
     name = "mas"
-    default_weight = 10.0  # published for the importance "released"
+    default_weight = 10.0
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the mean over images, or over pairs, of the gradient's magnitude [P]."""
@@ -39,5 +36,5 @@ class MAS(Regularized):
 
 
 def squared_probability(difference: Tensor, target: Tensor) -> Tensor:
-    """Squared probability that the first image is better; the judgement is not looked at."""
+    """Squared probability that the first image is better, whatever was judged."""
     return thurstone(difference, torch.zeros_like(difference)) ** 2

@@ -1,17 +1,10 @@
 """The memory of replay: which training images of earlier tasks may still be learned from.
 
-Source: the released code of *Continual Learning for Blind Image Quality Assessment* (Zhang et al.,
-IEEE TPAMI 2023, arXiv 2102.09717): 1,000 images in all (the context's ``memory``), drawn at random,
-everything as long as it fits, then an even share for every task so far. There the old images are
-shuffled again at every new task; here every task has one shuffled list, drawn from the seed and its
-name, and a smaller share is a shorter start of it. So what is remembered depends on which tasks
-were seen, not on their order, an image once forgotten never comes back, and nothing has to be
-stored to resume. And there a task smaller than its share leaves room unused, which here the others
-take.
-
-With T large tasks each keeps 1000 / T images: 1,000, 500, 333, 250, 200, 166. Where all training
-images fit, all are remembered: so it is for six tasks of 160 images (960), as the mini benchmark
-has; replay then forgets no image at all, and says nothing of how small a memory may be.
+As in the predecessor's released code (see :mod:`.multihead`): 1,000 images in all (the context's
+``memory``), drawn at random, an even share for every task so far. There the old images are shuffled
+again at every new task; here every task has one shuffled list, drawn from the seed and its name,
+and keeps its start. So what is remembered depends on which tasks were seen, not on their order, and
+nothing has to be stored to resume. What a small task leaves of its share, the others take.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,16 +17,7 @@ from tsniqa.training.context import TrainingContext
 
 
 def shares(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
-    """Divide a budget of images evenly.
-
-    Args:
-        sizes: How many images each task has.
-        budget: The most images in all.
-
-    Returns:
-        How many images each task keeps. Tasks that do not keep all of theirs differ by one image
-        at most, and the larger have it. One more task never raises the share of another.
-    """
+    """Share a budget among tasks of some sizes: all of a task, or as much as others but for one."""
     kept: dict[str, int] = {}
     # From the smallest on, so that what a small task leaves is there for the larger ones.
     for position, name in enumerate(sorted(sizes, key=lambda name: (sizes[name], name))):
@@ -42,14 +26,8 @@ def shares(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
 
 
 def remembered(context: TrainingContext, tasks: Sequence[Task]) -> list[Task]:
-    """Return tasks, in name order, of whose training parts only the memory is left.
-
-    Args:
-        context: Gives the seed, and how many images are remembered in all.
-        tasks: All tasks seen so far, in any order.
-    """
-    sizes = {task.name: len(task.part("train")) for task in tasks}
-    kept = shares(sizes, context.memory)
+    """Return all tasks seen, in name order, of whose training parts only the memory is left."""
+    kept = shares({task.name: len(task.part("train")) for task in tasks}, context.memory)
     by_name = sorted(tasks, key=lambda task: task.name)
     return [_shortened(task, kept[task.name], context) for task in by_name]
 

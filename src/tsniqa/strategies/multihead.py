@@ -24,11 +24,7 @@ class MultiHead(Strategy):
         return []
 
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
-        """Learn a task: its head on the present network, then head and network together.
-
-        The head's offset is its mean score over the task's training images now; later these images
-        are gone, so it is not brought up to date.
-        """
+        """Learn a head on the present network, then both together; its offset is that of now."""
         self.start()
         head = self.new_head(task.name)
         own = [Lesson(task, head)]

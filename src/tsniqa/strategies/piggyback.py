@@ -1,11 +1,9 @@
 """Piggyback: frozen filters, and for every task a binary mask over each of their weights.
 
-Source: Mallya, Davis and Lazebnik, *Piggyback: Adapting a Single Network to Multiple Tasks by
-Learning to Mask Weights*, ECCV 2018 (arXiv 1801.06519), with the values of the authors' released
-code. Real-valued masks are learned through a hard threshold whose gradient is passed straight on;
-of them only the bits are kept. As in the code's default, normalization stays the pretrained one,
-gamma, beta and running statistics alike; biases are not masked. The heads are mixed by the same
-K-means gate as TSN's, on features of the unmasked network.
+Source: Mallya, Davis and Lazebnik, ECCV 2018 (arXiv 1801.06519), with the values of the authors'
+released code. Real-valued masks are learned through a hard threshold whose gradient is passed
+straight on; of them only the bits are kept. As in the code's default, normalization stays the
+pretrained one, gamma, beta and running statistics alike; biases are not masked.
 """
 
 from collections.abc import Sequence
@@ -22,11 +20,8 @@ from tsniqa.strategies.base import ParameterCount
 from tsniqa.strategies.tsn import TSN
 from tsniqa.training.schedules import FinetuneSchedule
 
-INITIAL = 1e-2
-"""Every real-valued mask starts here, so that all weights are in use."""
-
-THRESHOLD = 5e-3
-"""Weights whose real-valued mask is above are used."""
+INITIAL = 1e-2  # where every real-valued mask starts, so that all weights are in use
+THRESHOLD = 5e-3  # weights whose real-valued mask is above are used
 
 
 class StraightThrough(torch.autograd.Function):
@@ -34,7 +29,7 @@ class StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, mask: Tensor) -> Tensor:
-        """Return 1 where the mask is above the threshold and else 0, in the mask's dtype."""
+        """Return 1 where the mask is above the threshold and else 0, in its dtype."""
         return (mask > THRESHOLD).to(mask.dtype)
 
     @staticmethod
@@ -44,11 +39,7 @@ class StraightThrough(torch.autograd.Function):
 
 
 class Masked(nn.Module):
-    """What a weight is while its mask is learned: the frozen weight times the binary mask.
-
-    Attributes:
-        mask: Real-valued mask of the weight's shape.
-    """
+    """What a weight is while its mask is learned: the frozen weight times the binary mask."""
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
@@ -64,11 +55,10 @@ class Piggyback(TSN):
 
     name = "piggyback"
     select = "masks"
-    default_weight = 1e-4
-    """Adam's initial rate for the real-valued masks (the released training script)."""
+    default_weight = 1e-4  # Adam's initial rate for the real-valued masks, as released
 
     def finetune_schedule(self) -> FinetuneSchedule:
-        """Return the schedule of the whole network with the masks' own rate, and what they need.
+        """Return the schedule of the whole network with the masks' own rate.
 
         The weight decay is the released code's 0: Adam would let even a slight pull towards 0
         overcome the masks' tiny gradients, and prune whatever matters little.
@@ -94,9 +84,7 @@ class Piggyback(TSN):
 
     def parameters(self) -> ParameterCount:
         """Count real-valued masks as trained; of what is stored, 32 bits of a mask as one value."""
-        model = self.model
-        masks = sum(weight.numel() for weight in model.bank.initial.values())
-        head, gate = self.backbone.head_width, max(map(model.gate.stored, model.tasks))
-        return ParameterCount(
-            learnable_per_task=masks + head, stored_per_task=-(-masks // 32) + head + gate
-        )
+        masks = sum(weight.numel() for weight in self.model.bank.initial.values())
+        head, gate = self.backbone.head_width, max(map(self.model.gate.stored, self.model.tasks))
+        stored = -(-masks // 32) + head + gate
+        return ParameterCount(learnable_per_task=masks + head, stored_per_task=stored)

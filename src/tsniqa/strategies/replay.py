@@ -1,8 +1,4 @@
-"""Replay beside the new task: at every step a batch of every memory.
-
-So the released code of *Continual Learning for Blind Image Quality Assessment* (Zhang et al.,
-IEEE TPAMI 2023, arXiv 2102.09717) trains, for losses that are summed within a step.
-"""
+"""Replay beside the new task: at every step a batch of every memory, as the predecessor's code."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,17 +12,10 @@ from tsniqa.training.trainer import Batch, Source, random_crops, read_crops
 
 
 class Replay:
-    """Endless batches of several memories.
-
-    Args:
-        memory: What is remembered of every old task, with the head that scores it.
-        schedule: That of the new task: size of batches and crops, and how pairs are formed.
-        seed: Everything random comes from it.
-    """
+    """Endless batches of the memories of old tasks, formed as the new task's schedule says."""
 
     def __init__(self, memory: Sequence[Source], schedule: FinetuneSchedule, seed: int) -> None:
-        self.memory = list(memory)
-        self.schedule = schedule
+        self.memory, self.schedule = list(memory), schedule
         self.crops = torch.Generator().manual_seed(seed + 1)
         generator = torch.Generator().manual_seed(seed)
         size = replay_batch(schedule.batch, len(self.memory))
@@ -36,27 +25,19 @@ class Replay:
     def batches(self, backbone: Backbone) -> Iterator[Batch | None]:
         """Yield the next batch of every memory; None for one whose labels are all tied."""
         for source, stream in zip(self.memory, self.streams, strict=True):
-            pairs = next(stream)
+            pairs, how = next(stream), self.schedule.statistics
             crops = random_crops(source, pairs, self.schedule.crop, self.crops)
             tied = not len(pairs.target)
-            how = self.schedule.statistics
             yield None if tied else read_crops(backbone, source, pairs, crops, how)
 
 
 def replay_batch(batch: int, tasks: int) -> int:
-    """Return how many images (or drawn pairs) a memory shows at every step.
-
-    In the released code 32, 16 and 8 pairs with one, two and more old tasks, beside 32 new ones.
-
-    Args:
-        batch: Images (or drawn pairs) of the new task.
-        tasks: Number of old tasks.
-    """
+    """Return the images (or pairs) each old task shows at a step; of 32 as released 32, 16, 8."""
     return max(2, batch // (tasks if tasks < 3 else 4))
 
 
 def endless(mos: Tensor, size: int, drawn: bool, generator: torch.Generator) -> Iterator[PairBatch]:
-    """Go through a memory of two images or more again and again, as the schedule forms pairs."""
+    """Go through the labels [n] of a memory, n > 1, again and again."""
     while True:
         if drawn:
             yield from drawn_epoch([mos], size, [size], generator)

@@ -1,11 +1,9 @@
 """Multi-head replay: multi-head fine-tuning in which old heads go on learning from a memory.
 
-The baseline MH-CL-Replay of the released code of *Continual Learning for Blind Image Quality
-Assessment* (Zhang et al., IEEE TPAMI 2023, arXiv 2102.09717). Step two learns the new task and
-the labelled memory of every old one (:mod:`tsniqa.strategies.memory`), each with its own head and
-without weights between them. There every step sums the losses of one batch of each; here batches
-of one task each take turns. All heads, old ones too, learn at the schedule's rate of heads. The
-best epoch is the new task's, in both.
+The predecessor's MH-CL-Replay (see :mod:`.multihead`). Step two learns the new task and the
+labelled memory of every old one (:mod:`.memory`), each with its own head and without weights
+between them. There every step sums the losses of one batch of each; here batches of one task each
+take turns. All heads learn at the schedule's rate of heads. The best epoch is the new task's.
 """
 
 from collections.abc import Sequence

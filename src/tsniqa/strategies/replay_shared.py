@@ -1,14 +1,10 @@
 """Replay with one head: sequential fine-tuning on every new task and a memory of the old ones.
 
-The baseline SH-CL-Replay of the released code of *Continual Learning for Blind Image Quality
-Assessment* (Zhang et al., IEEE TPAMI 2023, arXiv 2102.09717). Labels of two datasets do not
-compare, so pairs come from one task or one memory (:mod:`tsniqa.strategies.memory`) at a time.
-There is no step one there but for the first task, and every step joins one batch of each into one
-loss; here both steps replay, and batches of one task each take turns. So a memory weighs as much as
-the new task here, by its images or, where a schedule counts pairs, by as many pairs; there, with
-three or more old tasks, a pair of each is drawn a quarter as often as a new one. And batch
-statistics are those of one task here, of the joined batch there. The best epoch is the new task's,
-in both: validation images of old tasks would be a second memory.
+The predecessor's SH-CL-Replay (see :mod:`.multihead`). Pairs come from one task or one memory
+(:mod:`.memory`) at a time. There only the first task has a step one, and every step joins one batch
+of each; here both steps replay, and batches of one task take turns. So a memory weighs as much as
+the new task here, and batch statistics are those of one task. The best epoch is the new task's:
+validation images of old tasks would be a second memory.
 """
 
 from collections.abc import Sequence

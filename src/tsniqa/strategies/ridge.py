@@ -1,14 +1,10 @@
 """Ridge: closed-form ridge regression for every task, on frozen features of several stages.
 
-The control without any learning by gradients: how far do the features go that TSN starts from? In
-the manner of GRepQ (Srinath et al., WACV 2024, arXiv 2312.04838), which trains a simple regressor
-on concatenated features of frozen networks; here they are the gate's two stages and the head's
-feature, each L2-normalised as everywhere. The heads are mixed by the same K-means gate as TSN's.
-
-Unlike other heads, these regress the opinion scores themselves. The rating scale of every task is
-mapped to [-1, 1], so that heads of different tasks can be mixed, and predictions are clipped to it:
-mixtures and the bound on skipped heads need scores in [-1, 1]. Predictions beyond the ends of the
-rating scale become ties.
+The control without learning by gradients: how far do the features go that TSN starts from? In the
+manner of GRepQ (Srinath et al., WACV 2024, arXiv 2312.04838); its features here are the gate's two
+stages and the head's, each L2-normalised. Unlike other heads, these regress the opinion scores
+themselves. The rating scale of every task is mapped to [-1, 1], and predictions are clipped to it:
+mixtures and the bound on skipped heads need that. Those beyond the ends become ties.
 """
 
 import time
@@ -25,20 +21,13 @@ from tsniqa.model.heads import RidgeHead
 from tsniqa.strategies.base import Learned, Strategy
 from tsniqa.training.trainer import Epoch
 
+# Penalties on the squared weights, where the squared error is summed over images; or the weight.
 STRENGTHS = tuple(10.0**exponent for exponent in range(-6, 4))
-"""Penalties on the squared weights to choose from, where the squared error is summed over images.
-
-The context's ``weight`` replaces them by one."""
-
 FOLDS = 5
-"""Folds of the cross-validation; images of one reference content stay together."""
 
 
 class Ridge(Strategy):
-    """Regress every task's opinion scores on features of the untouched network.
-
-    Nothing but the gate's centroids depends on the seed.
-    """
+    """Regress every task's opinion scores on features; only the gate depends on the seed."""
 
     name = "ridge"
     select = "nothing"
@@ -48,7 +37,7 @@ class Ridge(Strategy):
         """Return None: nothing is learned on crops."""
 
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
-        """Solve for a task's head; the history is one entry, the solution's validation SRCC."""
+        """Solve for a task's head; the history is the solution's validation SRCC."""
         context = self.context
         train, validation = (context.reference_features(task, part) for part in ("train", "val"))
         start = time.perf_counter()
@@ -64,18 +53,9 @@ class Ridge(Strategy):
 def fit_ridge(features: Tensor, task: Task, strength: float | None = None) -> RidgeHead:
     """Solve ridge regression for the training images of a task.
 
-    The strength with the least squared error on held-out folds is taken. Folds are disjoint in
-    reference content as the task's parts are: where many images show one scene, leaving out single
-    ones would favour heads that know the scenes. (A single content leaves no choice but
-    leave-one-out.)
-
-    Args:
-        features: Float32 [n, D] of the training images.
-        task: Gives labels, rating scale and contents.
-        strength: Taken instead of :data:`STRENGTHS`.
-
-    Returns:
-        The head.
+    Without a given strength, that with the least squared error on held-out folds is taken. Folds
+    are disjoint in reference content: leaving out single images of a scene would favour heads that
+    know the scenes. (A single content leaves no choice but leave-one-out.) Features are [n, D].
     """
     low, high = task.mos_range
     labels = 2 * (task.mos("train") - low) / (high - low) - 1

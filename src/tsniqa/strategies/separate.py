@@ -1,7 +1,4 @@
-"""Separate: one fully fine-tuned network a task; an upper bound that forgets nothing.
-
-Memory grows by a whole network a task. The heads are mixed by the same gate as TSN's.
-"""
+"""Separate: one fully fine-tuned network a task; an upper bound that forgets nothing."""
 
 from tsniqa.strategies.tsn import TSN
 from tsniqa.training.schedules import FinetuneSchedule

@@ -1,7 +1,6 @@
 """Sequential fine-tuning: one network and one head, trained on one task after another.
 
-The baseline without any defence against forgetting (``SH_CL`` in the released code of *Continual
-Learning for Blind Image Quality Assessment*, IEEE TPAMI 2023, arXiv 2102.09717).
+The baseline without any defence (``SH_CL`` in the predecessor's code, see :mod:`.multihead`).
 """
 
 from collections.abc import Sequence
@@ -11,8 +10,7 @@ from tsniqa.model.heads import LinearHead
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.strategies.base import Learned, Lesson, Strategy
 
-TrainVal = tuple[list[Lesson], list[Lesson]]
-"""What to learn from, and what to be judged by."""
+TrainVal = tuple[list[Lesson], list[Lesson]]  # what to learn from, and what to be judged by
 
 
 class Sequential(Strategy):

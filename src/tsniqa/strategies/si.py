@@ -1,20 +1,13 @@
 """SI: synaptic intelligence, by what each parameter's way contributed to the fall of the loss.
 
-Sources: Zenke, Poole and Ganguli, ICML 2017 (arXiv 1703.04200); as a rival of multi-head learning
-in Zhang et al., IEEE TPAMI 2023 (arXiv 2102.09717), whose released code the importance "released"
-and the weight follow.
-
-While a task is learned, every step of the optimiser adds -g_k (theta_k after - theta_k before) to
-the path integral omega_k, where g is the gradient of a loss before the step. When the task has been
-learned, with D_k the whole way from its start to its end,
+Source: Zenke, Poole and Ganguli, ICML 2017 (arXiv 1703.04200); see :mod:`.importance`. Every step
+of the optimiser adds -g_k (theta_k after - theta_k before) to the path integral omega_k, where g is
+the gradient of a loss before the step. After a task, with D_k the whole way from start to end,
 
     Omega_k grows by omega_k / (D_k^2 + DAMPING).
 
-Learning does not end where it stops: the best state on the validation images is restored. D is
-therefore taken to the restored parameters, and omega has to be the integral along the way to
-them and no further; what came later led elsewhere. So the integral is restored with the network
-(the released code keeps it in the checkpoint of the best state, to the same effect). If the best
-state is that before the first epoch, both are zero.
+The best state on the validation images is restored, as in the predecessor's code. So D is taken to
+the restored parameters, and omega, the integral along the way to them, is restored with them.
 """
 
 from collections.abc import Sequence
@@ -27,38 +20,29 @@ from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.importance import Regularized, flat
 from tsniqa.training.trainer import Batch
 
-DAMPING = 0.1
-"""Keeps the importance of parameters that hardly moved finite (xi of the paper); as released."""
-
-
-class PathIntegral(nn.Module):
-    """The integral omega [P], as a module, so that it is restored with the network's best state."""
-
-    def __init__(self, like: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("omega", torch.zeros_like(like))
+DAMPING = 0.1  # xi of the paper: keeps the importance of parameters that hardly moved finite
 
 
 class SI(Regularized):
     """Hold parameters by their share in what was learned.
 
-    ``context.importance`` chooses the loss that is integrated: ``"derived"`` the task's alone, as
-    the paper defines it, with the summed importance kept from falling below zero as the paper's
-    authors do in their code; ``"released"`` the penalty included and the sum as it comes.
+    ``context.importance``: ``"derived"`` integrates the task's loss alone, as in the paper, and its
+    importance is never below zero, as in its authors' code; ``"released"`` the penalty, too.
     """
 
     name = "si"
-    default_weight = 1_000.0  # published for the importance "released"
-    path: PathIntegral | None = None
+    default_weight = 1_000.0
+    path: nn.Module | None = None
 
     def companions(self) -> Sequence[tuple[nn.Module, float]]:
         """Let the integral be restored with the network; it has no parameters to train."""
         return [] if self.path is None else [(self.path, 0.0)]
 
     def before_task(self, task: Task, seen: Sequence[Task]) -> None:
-        """Start the integral at zero."""
+        """Start the integral omega [P] at zero."""
         super().before_task(task, seen)
-        self.path = PathIntegral(self.start_at)
+        self.path = nn.Module()
+        self.path.register_buffer("omega", torch.zeros_like(self.start_at))
 
     def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
         """Return the penalty, and remember from where the step starts."""

@@ -14,9 +14,8 @@ from tsniqa.training.schedules import FinetuneSchedule
 class TSN(Strategy):
     """Learn every task from the initial network, apart from all others.
 
-    What is learned for a task depends on the seed and the task's name and data, never on the tasks
-    before it; so the final model is bitwise the same for every task order. What a task owns of the
-    network is ``select``: controls and rivals that isolate tasks differ from TSN by little more.
+    What is learned for a task depends on the seed and the task's name and data alone; so the final
+    model is bitwise the same for every task order.
     """
 
     name = "tsn"

@@ -1,8 +1,7 @@
 """TSN with a shared prefix: task-specific normalization in the last two stages only.
 
-A cheaper TSN: everything before the gate's two stages keeps the initial normalization, so it runs
-once for all tasks, and only the suffix runs once a task. The gate reads the suffix under its
-initial normalization, as TSN's does.
+Everything before the gate's two stages keeps the initial normalization, so it runs once for all
+tasks, and only the suffix runs once a task.
 """
 
 import copy
@@ -22,19 +21,14 @@ class Suffix(Backbone):
     """A copy of the part of a backbone behind a cut, which takes the prefix for its preprocessing.
 
     Its network has identities in place of the modules of the prefix; so whoever trains, swaps or
-    counts its parameters reaches the suffix alone, and the prefix stays in evaluation mode.
-
-    Attributes:
-        whole: The backbone that was cut; it stays as it is.
-        cut: Number of the stage whose output is handed over, as ``forward_intermediates`` counts.
+    counts its parameters reaches the suffix alone. The ``whole`` backbone stays as it is.
     """
 
     def __init__(self, whole: Backbone) -> None:
         """Cut before the first of the gate's two stages.
 
         Raises:
-            ConfigError: No stage comes before it, or the network is no chain there: it does not go
-                on from that stage's output alone.
+            ConfigError: No stage comes before it, or the network does not go on from it alone.
         """
         card = whole.card
         cut = card.stages[0] % len(whole.network.feature_info) - 1
@@ -43,8 +37,8 @@ class Suffix(Backbone):
                 f"backbone '{card.name}': no stage comes before stage {card.stages[0]},"
                 " so no prefix can be shared; correct 'stages', or use the strategy 'tsn'"
             )
-        probe = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-        probe = probe.to(whole.device)
+        generator = torch.Generator().manual_seed(0)
+        probe = torch.rand(1, 3, 64, 64, generator=generator).to(whole.device)
         network = copy.deepcopy(whole.network)
         for name in _called_up_to(network, cut, probe):
             network.set_submodule(name, nn.Identity())
@@ -53,12 +47,11 @@ class Suffix(Backbone):
         object.__setattr__(self, "whole", whole)
         self.cut = cut
         with torch.inference_mode():
-            expected = whole(probe)
-            features = self(_run_to(whole.network, cut, probe))
-        if not torch.equal(features.head, expected.head):
+            same = torch.equal(self(_run_to(whole.network, cut, probe)).head, whole(probe).head)
+        if not same:
             raise ConfigError(
-                f"backbone '{card.name}': '{card.model}' cannot be cut after stage"
-                f" {cut}; use the strategy 'tsn'"
+                f"backbone '{card.name}': '{card.model}' cannot be cut after stage {cut}; use the"
+                " strategy 'tsn'"
             )
 
     def preprocess(self, images: Tensor) -> Tensor:
@@ -66,10 +59,7 @@ class Suffix(Backbone):
         with torch.no_grad():
             return _run_to(self.whole.network, self.cut, self.whole.preprocess(images))
 
-    @property
-    def head_width(self) -> int:
-        """Number of channels C of the feature that feeds the heads."""
-        return self.whole.head_width
+    head_width = property(lambda self: self.whole.head_width)
 
     def filters(self) -> dict[str, Tensor]:
         """Return the filters of prefix and suffix: none may change."""
@@ -96,20 +86,16 @@ class TSNSharedPrefix(TSN):
 
 
 def _run_to(network: nn.Module, cut: int, inputs: Tensor) -> Tensor:
-    """Run a timm network from its input to the output of stage ``cut``, and no further."""
-    return network.forward_intermediates(
-        inputs, indices=[cut], stop_early=True, intermediates_only=True
-    )[0]
+    """Run a timm network from its input to the output of stage ``cut``."""
+    only = {"indices": [cut], "stop_early": True, "intermediates_only": True}
+    return network.forward_intermediates(inputs, **only)[0]
 
 
 def _called_up_to(network: nn.Module, cut: int, probe: Tensor) -> list[str]:
     """Return the names of the outermost modules that run up to stage ``cut``."""
     called: set[nn.Module] = set()
     hook = register_module_forward_hook(lambda module, *_: called.add(module))
-    try:
-        with torch.inference_mode():
-            _run_to(network, cut, probe)
-    finally:
-        hook.remove()
+    with hook, torch.inference_mode():
+        _run_to(network, cut, probe)
     names = [name for name, module in network.named_modules() if module in called]
     return [name for name in names if not any(name.startswith(f"{other}.") for other in names)]

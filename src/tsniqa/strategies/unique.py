@@ -1,12 +1,9 @@
 """UNIQUE: joint learning from probabilities, with an uncertainty for every image.
 
-Source: Zhang, Ma, Zhai and Yang, *Uncertainty-Aware Blind Image Quality Assessment in the
-Laboratory and Wild*, IEEE TIP 30, 2021 (arXiv 2005.13983), with the values of the authors' released
-code. A joint rival: where others learn which of two images is better, it learns how
-probably, from the standard deviations of the opinion scores, and predicts how sure it is. Network,
-pooling, batches and schedule are the setting's, as for every strategy: one linear map of the pooled
-feature stands in for the code's bilinear pooling, and pairs with equal scores are left out where
-batches compare all images.
+Source: Zhang, Ma, Zhai and Yang, IEEE TIP 30, 2021 (arXiv 2005.13983), with the values of the
+authors' released code. It learns how probably one image is better, from the standard deviations of
+the opinion scores, and predicts how sure it is. One linear map of the pooled feature stands in for
+the code's bilinear pooling, and ties are left out where batches compare all images.
 """
 
 from collections.abc import Sequence
@@ -21,26 +18,16 @@ from tsniqa.data.task import Task
 from tsniqa.model.fidelity import fidelity_loss
 from tsniqa.model.heads import LinearHead
 from tsniqa.model.tsniqa import SHARED
-from tsniqa.strategies.base import Lesson, ParameterCount
+from tsniqa.strategies.base import Lesson, ParameterCount, numbers
 from tsniqa.strategies.joint import Joint
 from tsniqa.strategies.sequential import TrainVal
 from tsniqa.training.context import TrainingContext
 from tsniqa.training.pairs import PairBatch
 from tsniqa.training.trainer import Batch
 
-MARGIN = 0.025
-"""By how much two predicted standard deviations shall differ where the human ones do."""
-
-RATE = 1e-4
-"""Adam's initial rate for the uncertainty (the released code's, for everything).
-
-The schedules' rates of a head may be thousands of times larger. At such a rate the hinge drives all
-deviations to 0 together, and every preference, right or wrong, becomes certain.
-"""
-
-UNPUBLISHED = 0.5 / 4
-"""Standard deviation where a dataset gives none: half a point on a scale from 1 to 5, as a share of
-the task's own rating scale."""
+MARGIN = 0.025  # by how much predicted standard deviations shall differ where human ones do
+RATE = 1e-4  # Adam's, as released; at a head's larger one the hinge drives all deviations to 0
+UNPUBLISHED = 0.5 / 4  # deviation where none is given: half a point on a scale from 1 to 5
 
 
 class Opinions(NamedTuple):
@@ -50,34 +37,23 @@ class Opinions(NamedTuple):
     std: Tensor
 
 
-class Uncertainty(nn.Module):
-    """Predict the standard deviation of an image's quality: softplus of an affine map.
-
-    Attributes:
-        weight: Float32 vector [C].
-        bias: Float32 scalar.
-    """
+class Uncertainty(LinearHead):
+    """Predict the standard deviation of an image's quality: softplus of an affine map."""
 
     def __init__(self, width: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(width, generator=generator) / width**0.5)
+        super().__init__(width, generator)
         self.bias = nn.Parameter(torch.zeros(()))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return standard deviations [N] of features [N, C]."""
-        return softplus(features @ self.weight + self.bias)
+        return softplus(super().forward(features) + self.bias)
 
 
 class Unique(Joint):
-    """Fit one network, one head and one uncertainty to all tasks together.
-
-    Attributes:
-        uncertainty: Used while learning; scores are the predicted means alone.
-    """
+    """Fit one network, one head and one uncertainty, of which scores make no use, to all tasks."""
 
     name = "unique"
-    default_weight = 1.0
-    """Factor of the hinge loss (the released code adds both losses as they are)."""
+    default_weight = 1.0  # factor of the hinge loss, as released
 
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
@@ -90,12 +66,12 @@ class Unique(Joint):
 
     def lessons(self, task: Task, seen: Sequence[Task], head: LinearHead) -> TrainVal:
         """Return all tasks, whose opinions the loss needs whole."""
-        every, _ = super().lessons(task, seen, head)
-        self.opinions = [opinions_of(lesson.task) for lesson in every]
-        return every, every
+        both = super().lessons(task, seen, head)
+        self.opinions = [opinions_of(lesson.task) for lesson in both[0]]
+        return both
 
     def seed_of(self, step: str, validation: Sequence[Lesson]) -> int:
-        """Derive the seed of a step, by the names that published records were made with."""
+        """Derive a step's seed, by the names that published records were made with."""
         return super().seed_of({"step one": "head", "step two": "images"}[step], validation)
 
     def task_loss(self, batch: Batch) -> Tensor:
@@ -106,10 +82,9 @@ class Unique(Joint):
         return unique_loss(mean, std, own, pairs, self.weight)
 
     def parameters(self) -> ParameterCount:
-        """Count trained values, the uncertainty's among them; no task adds any to the model."""
-        own = sum(parameter.numel() for parameter in self.uncertainty.parameters())
-        joint = super().parameters().learnable_per_task
-        return ParameterCount(learnable_per_task=joint + own, stored_per_task=0)
+        """Count the uncertainty's values among those that are trained."""
+        joint, own = super().parameters(), numbers(self.uncertainty.parameters())
+        return joint.model_copy(update={"learnable_per_task": joint.learnable_per_task + own})
 
 
 def opinions_of(task: Task) -> Opinions:
@@ -121,14 +96,7 @@ def opinions_of(task: Task) -> Opinions:
 
 
 def preference(difference: Tensor, first: Tensor, second: Tensor, epsilon: float) -> Tensor:
-    """Return Phi(difference / sqrt(first^2 + second^2 + epsilon)): how probably x is the better.
-
-    Args:
-        difference: Mean of x less mean of y, floating point [P].
-        first: Standard deviations of x [P].
-        second: Standard deviations of y [P].
-        epsilon: Keeps the quotient finite where nobody disagreed.
-    """
+    """Return Phi(difference / sqrt(first^2 + second^2 + epsilon)) [P]: how probably x is better."""
     spread = torch.sqrt(first**2 + second**2 + epsilon)
     return 0.5 * torch.erfc(-difference / (spread * 2**0.5))
 
@@ -138,20 +106,20 @@ def unique_loss(
 ) -> Tensor:
     """Return the mean loss of a batch's pairs: fidelity, and a hinge on the uncertainties.
 
-    As in the released code, the fidelity loss does not train the uncertainties (they are detached
-    in it), and the hinge max(0, margin - sign(human x - human y) (predicted x - predicted y)) has
-    no gradient where the human deviations are equal, as where none are published.
+    As released, fidelity does not train the uncertainties, and the hinge
+    max(0, margin - sign(human x - human y) (predicted x - predicted y)) has no gradient where the
+    human deviations are equal, as where none are published.
 
     Args:
         mean: Predicted qualities [B].
-        std: Predicted standard deviations [B].
+        std: Their predicted standard deviations [B].
         opinions: The human ones [B].
-        batch: The pairs, positions within the batch; its binary targets are not used.
+        batch: The pairs; its binary targets are not used.
         weight: Factor of the hinge.
     """
     x, y = batch.first, batch.second
-    own, human = std.detach(), opinions.std
-    target = preference(opinions.mos[x] - opinions.mos[y], human[x], human[y], 1e-30)
+    (mos, human), own = opinions, std.detach()
+    target = preference(mos[x] - mos[y], human[x], human[y], 1e-30)
     predicted = preference(mean[x] - mean[y], own[x], own[y], 1e-8)
     fidelity = fidelity_loss(predicted, target.to(mean))
     order = torch.sign(human[x] - human[y]).to(std)

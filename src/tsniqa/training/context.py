@@ -25,7 +25,7 @@ from tsniqa.training.schedules import Schedule
 
 
 class GateOptions(BaseModel):
-    """Options of the K-means gate, see :class:`tsniqa.model.gating.KMeansGate`."""
+    """Options of :class:`tsniqa.model.gating.KMeansGate`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,12 +53,10 @@ class TrainingContext:
         seed: The run's seed.
         shorter_side: Larger images are resized to this shorter side, or None.
         weight: The strategy's one main weight, or None for its published default.
-        importance: Which importance of parameters EWC, SI and MAS accumulate: as their papers
-            derive it, or as the authors of the predecessor's released code do.
+        importance: What EWC, SI and MAS accumulate, as in their papers or as in released code.
         memory: Images that strategies with replay may remember in all.
         feature_cache: Folder that keeps reference features, or None.
-        decoded: Decoded images on disk, or None to decode into memory. Simulated tasks that this
-            package makes are small and always decoded into memory.
+        decoded: Decoded images on disk, or None to decode into memory, as tasks made here are.
     """
 
     backbone: Backbone
@@ -88,11 +86,7 @@ class TrainingContext:
         return self._images[key]
 
     def reference_features(self, task: Task, part: str) -> Features:
-        """Return features of a part of a task on the reference network.
-
-        They are the same for every strategy, so they are computed once and kept on disk under a
-        fingerprint of the network, the data and the resizing.
-        """
+        """Return features of a part on the reference network, kept on disk for all strategies."""
         if self.feature_cache is None:
             return image_features(self.backbone, self.images(task, part).images)
         card = self.backbone.card.model_dump(mode="json", include=COMPUTED_FIELDS)
@@ -107,7 +101,7 @@ class TrainingContext:
             features = image_features(self.backbone, self.images(task, part).images)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
-        gate3, gate4 = features.gate
-        save_file({"gate3": gate3, "gate4": gate4, "head": features.head}, partial)
+        gate = {"gate3": features.gate[0], "gate4": features.gate[1]}
+        save_file(gate | {"head": features.head}, partial)
         partial.replace(path)
         return features

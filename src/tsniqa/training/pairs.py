@@ -11,33 +11,19 @@ from tsniqa.training.schedules import HeadSchedule
 
 
 class PairBatch(NamedTuple):
-    """A batch of images of one source, and the pairs to compare within it.
+    """A batch of images of one source (one task), and the pairs to compare within it."""
 
-    Attributes:
-        source: Number of the source (task) that all images come from.
-        indices: Int64 [B], which of its images to load.
-        first: Int64 [P], positions within the batch.
-        second: Int64 [P], positions within the batch.
-        target: Float32 [P], 1 where the first image's opinion score is at least the second's.
-    """
-
-    source: int
-    indices: Tensor
-    first: Tensor
+    source: int  # its number
+    indices: Tensor  # int64 [B], which of its images to load
+    first: Tensor  # int64 [P], positions within the batch
     second: Tensor
-    target: Tensor
+    target: Tensor  # float32 [P], 1 where the first opinion score is at least the second, else 0
 
 
 def epoch_of_pairs(
     train: Sequence[LabelledImages], schedule: HeadSchedule, generator: torch.Generator
 ) -> Iterator[PairBatch]:
-    """Go once through some sources as a schedule says, but for batches with nothing but ties.
-
-    Args:
-        train: The sources.
-        schedule: Whether pairs are drawn, and how many, or all within a batch are compared.
-        generator: A CPU generator.
-    """
+    """Go once through some sources as a schedule says, but for batches with nothing but ties."""
     mos = [source.mos for source in train]
     if schedule.pairs is None:
         batches = in_batch_epoch(mos, schedule.batch, generator)
@@ -50,16 +36,13 @@ def epoch_of_pairs(
 def in_batch_pairs(mos: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Form every pair within a batch of images of one task, but for ties.
 
-    B decoded images give B (B - 1) / 2 pairs, where loading pair by pair would decode two images
-    for each. The paper keeps ties with target 1; where labels repeat often this teaches an order
-    that nobody saw.
+    The paper keeps ties with target 1, which teaches an order that nobody saw.
 
     Args:
         mos: Labels [B], higher is better.
 
     Returns:
-        Positions of the first images, of the second ones (int64 [P], first < second), and targets
-        (floating point [P]): 1 where the first label is the higher, else 0.
+        First and second positions and targets, as in :class:`PairBatch`; first < second.
     """
     first, second = torch.triu_indices(len(mos), len(mos), offset=1, device=mos.device)
     differ = mos[first] != mos[second]
@@ -72,18 +55,18 @@ def in_batch_epoch(
 ) -> Iterator[PairBatch]:
     """Visit every image of every source once, comparing all images within a batch.
 
-    A batch of B images gives B(B-1)/2 pairs, where loading pair by pair gives B/2. Tied pairs are
-    dropped; batches never mix sources, since opinion scores of two datasets do not compare.
+    A batch of B images gives B(B-1)/2 pairs, where loading pair by pair gives B/2; batches never
+    mix sources, since opinion scores of two datasets do not compare.
 
     Args:
         mos: One float tensor [n] a source.
         batch: Images a batch; a remainder of one image is left out.
-        generator: A CPU generator; order and composition of batches come from it alone.
+        generator: A CPU generator, the only source of randomness.
     """
     plans = []
     for source, labels in enumerate(mos):
-        shuffled = torch.randperm(len(labels), generator=generator)
-        plans += [(source, part) for part in shuffled.split(batch) if len(part) > 1]
+        parts = torch.randperm(len(labels), generator=generator).split(batch)
+        plans += [(source, part) for part in parts if len(part) > 1]
     for position in torch.randperm(len(plans), generator=generator).tolist():
         source, indices = plans[position]
         yield PairBatch(source, indices, *in_batch_pairs(mos[source][indices]))
@@ -98,13 +81,11 @@ def drawn_epoch(
         mos: One float tensor [n] a source.
         batch: Pairs a batch, so 2 x batch images.
         pairs: Pairs an epoch, one number a source.
-        generator: A CPU generator.
+        generator: A CPU generator, the only source of randomness.
     """
-    plans = [
-        (source, size)
-        for source, count in enumerate(pairs)
-        for size in [batch] * (count // batch) + [count % batch] * (count % batch > 0)
-    ]
+    plans = []
+    for source, count in enumerate(pairs):
+        plans += [(source, min(batch, count - start)) for start in range(0, count, batch)]
     for position in torch.randperm(len(plans), generator=generator).tolist():
         source, size = plans[position]
         labels = mos[source]
@@ -112,6 +93,5 @@ def drawn_epoch(
         # A shift by 1..n-1 never pairs an image with itself.
         shift = torch.randint(1, len(labels), (size,), generator=generator)
         right = (left + shift) % len(labels)
-        positions = torch.arange(size)
-        target = (labels[left] >= labels[right]).float()
-        yield PairBatch(source, torch.cat([left, right]), positions, positions + size, target)
+        first, target = torch.arange(size), (labels[left] >= labels[right]).float()
+        yield PairBatch(source, torch.cat([left, right]), first, first + size, target)

@@ -21,14 +21,12 @@ class HeadSchedule(BaseModel):
 
     Attributes:
         epochs: Passes over the training images (or drawn pairs).
-        batch: Images (or drawn pairs) a batch, at least 2: one image alone makes no pair.
+        batch: Images (or drawn pairs) a batch, at least 2.
         learning_rate: Adam's initial rate.
         weight_decay: Adam's L2 penalty.
         decay_every: The rate is divided by 10 after every so many epochs.
-        pairs: Pairs to draw an epoch, one number or a number a task; None compares all images
-            within each batch.
-        keep: Which state is kept: that of the ``best`` validation SRCC, the one before the first
-            epoch included, or the ``last``.
+        pairs: Pairs to draw an epoch (or by task); None compares all images within a batch.
+        keep: The state of the ``best`` validation SRCC, perhaps before any epoch, or the ``last``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,8 +61,7 @@ class FinetuneSchedule(HeadSchedule):
     Attributes:
         head_learning_rate: Adam's initial rate for the head; ``learning_rate`` is the network's.
         crop: Side of the square training crops in pixels.
-        statistics: ``"kept"`` leaves the running statistics of batch normalization as they are;
-            ``"batch"`` trains with batch statistics and so learns new ones.
+        statistics: Running ones are ``"kept"``, or learned by training with each ``"batch"``'s own.
     """
 
     head_learning_rate: PositiveFloat
@@ -73,13 +70,9 @@ class FinetuneSchedule(HeadSchedule):
 
 
 class Schedule(BaseModel):
-    """How a task is learned.
+    """How a task is learned: step one, and step two of normalization or of the full network.
 
-    Attributes:
-        head: Step one, for every strategy; with the fields of a :class:`FinetuneSchedule` it learns
-            on crops instead of on features computed once.
-        normalization: Step two where normalization alone is trained.
-        full: Step two where the whole network is trained.
+    A :class:`FinetuneSchedule` as step one learns on crops instead of features computed once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,8 +83,3 @@ class Schedule(BaseModel):
     ]
     normalization: FinetuneSchedule
     full: FinetuneSchedule
-
-    @property
-    def on_features(self) -> bool:
-        """True if step one learns on features computed once, False if on crops."""
-        return not isinstance(self.head, FinetuneSchedule)

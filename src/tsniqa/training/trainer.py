@@ -1,12 +1,11 @@
 """One loop for everything that is learned by gradients: pairs of one task at a time, Adam, epochs.
 
-As in the paper (Zhang et al., TIP 2024) a head is warmed up first, then head and network learn
-together; both by pairs. Which images, which parameters and which loss are the strategy's choice.
+Which images, which parameters and which loss are the strategy's choice.
 """
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -29,48 +28,32 @@ Step = Literal["head", "images"]
 
 
 class Epoch(BaseModel):
-    """What one epoch came to; epoch 0 is the state before the first.
-
-    The validation SRCC is NaN where all scores are equal or some are no numbers.
-    """
+    """What one epoch came to; epoch 0 is the state before the first."""
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
 
     step: Step
     epoch: int
     loss: float | None
-    validation_srcc: float
+    validation_srcc: float  # NaN where all scores are equal or some are no numbers
     seconds: float
 
 
 class Source(NamedTuple):
-    """Images to learn from, and the head that scores them; pairs never cross sources.
-
-    Attributes:
-        images: Images and labels.
-        head: Learned along; several sources may share it.
-        features: Features [n, C] of the images, if the network stays as it is, or None.
-    """
+    """Images to learn from, and the head that scores them; pairs never cross sources."""
 
     images: LabelledImages
-    head: LinearHead
-    features: Tensor | None = None
+    head: LinearHead  # sources may share it
+    features: Tensor | None = None  # [n, C], if the network stays as it is
 
 
 class Batch(NamedTuple):
-    """A batch of one source, as losses see it.
-
-    Attributes:
-        pairs: Which images were taken, and which pairs of them to compare.
-        head: The source's head, live.
-        inputs: Preprocessed crops [B, 3, H, W]; None if features were computed before.
-        features: Features [B, C] of the present network, with gradient.
-    """
+    """A batch of one source, as losses see it."""
 
     pairs: PairBatch
-    head: LinearHead
-    inputs: Tensor | None
-    features: Tensor
+    head: LinearHead  # the source's
+    inputs: Tensor | None  # preprocessed crops [B, 3, H, W], unless features were computed before
+    features: Tensor  # [B, C], of the present network, with gradient
 
 
 def pair_loss(batch: Batch) -> Tensor:
@@ -106,8 +89,7 @@ def fit(
         train: What to learn from; the heads are changed in place, on the CPU before and after.
         validation: What the SRCC is measured on, averaged over sources.
         seed: Everything random comes from it.
-        parameters: The network's parameters to train: normalization for TSN, all for fine-tuning,
-            none in step one.
+        parameters: The network's parameters to train.
         companions: Further modules that learn along, each with its initial rate.
         loss: Of one batch, with gradient.
         after_step: Called after every step of the optimiser.
@@ -116,16 +98,17 @@ def fit(
         The history of epochs, the first being the state before any.
     """
     on_crops = isinstance(schedule, FinetuneSchedule)
-    device = backbone.device if on_crops else torch.device("cpu")
     heads = list(dict.fromkeys(source.head for source in train))
-    further = [module for module, _ in companions]
+    learners = [*heads, *(module for module, _ in companions)]
+    kept = [backbone.network, *learners] if on_crops else learners
     rate = schedule.head_learning_rate if on_crops else schedule.learning_rate
     groups = [
         {"params": list(parameters), "lr": schedule.learning_rate},
         {"params": [head.weight for head in heads], "lr": rate},
         *({"params": list(module.parameters()), "lr": own} for module, own in companions),
     ]
-    crops = torch.Generator().manual_seed(seed + 1)
+    order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
+    images = [source.images for source in train]
 
     def batch_of(pairs: PairBatch) -> Batch:
         source = train[pairs.source]
@@ -136,26 +119,52 @@ def fit(
 
     for parameter in parameters:
         parameter.requires_grad_(True)
-    for module in [*heads, *further]:
-        module.to(device)
+    for module in learners:
+        module.to(backbone.device if on_crops else "cpu")
+    optimizer = torch.optim.Adam(groups, weight_decay=schedule.weight_decay)
+    decay = torch.optim.lr_scheduler.StepLR(optimizer, schedule.decay_every, gamma=0.1)
     try:
-        return _epochs(
-            step,
-            schedule,
-            torch.optim.Adam(groups, weight_decay=schedule.weight_decay),
-            lambda generator: map(
-                batch_of, epoch_of_pairs([source.images for source in train], schedule, generator)
-            ),
-            torch.Generator().manual_seed(seed),
-            loss,
-            lambda: validation_srcc(backbone, validation),
-            [*([backbone.network] if on_crops else []), *heads, *further],
-            after_step,
-        )
+        best = validation_srcc(backbone, validation)
+        states = [copy.deepcopy(module.state_dict()) for module in kept]
+        history = [Epoch(step=step, epoch=0, loss=None, validation_srcc=best, seconds=0.0)]
+        for number in range(1, schedule.epochs + 1):
+            start = time.perf_counter()
+            batches = map(batch_of, epoch_of_pairs(images, schedule, order))
+            mean = _descend(optimizer, batches, loss, after_step)
+            decay.step()
+            new = validation_srcc(backbone, validation)
+            if new > best or (np.isnan(best) and not np.isnan(new)) or schedule.keep == "last":
+                best, states = new, [copy.deepcopy(module.state_dict()) for module in kept]
+            seconds = time.perf_counter() - start
+            history.append(
+                Epoch(step=step, epoch=number, loss=mean, validation_srcc=new, seconds=seconds)
+            )
+        for module, state in zip(kept, states, strict=True):
+            module.load_state_dict(state)
+        return history
     finally:
         backbone.eval().requires_grad_(False)
-        for module in [*heads, *further]:
+        for module in learners:
             module.cpu()
+
+
+def _descend(
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Batch],
+    loss: Callable[[Batch], Tensor],
+    after_step: Callable[[], None] | None,
+) -> float:
+    """Make one step a batch, and return the mean loss; NaN without batches."""
+    losses = []
+    for batch in batches:
+        value = loss(batch)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        optimizer.step()
+        if after_step is not None:
+            after_step()
+        losses.append(value.item())
+    return float(np.mean(losses or [np.nan]))
 
 
 def random_crops(source: Source, pairs: PairBatch, size: int, generator: torch.Generator) -> Tensor:
@@ -174,45 +183,6 @@ def read_crops(
     with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
         features = backbone(inputs).head.float()
     return Batch(pairs, source.head, inputs, features)
-
-
-def _epochs(
-    step: Step,
-    schedule: HeadSchedule,
-    optimizer: torch.optim.Optimizer,
-    epoch: Callable[[torch.Generator], Iterator[Batch]],
-    generator: torch.Generator,
-    loss: Callable[[Batch], Tensor],
-    validate: Callable[[], float],
-    modules: Sequence[nn.Module],
-    after_step: Callable[[], None] | None,
-) -> list[Epoch]:
-    """Run epochs, and restore the state of the modules that the schedule keeps."""
-    decay = torch.optim.lr_scheduler.StepLR(optimizer, schedule.decay_every, gamma=0.1)
-    history = [Epoch(step=step, epoch=0, loss=None, validation_srcc=validate(), seconds=0.0)]
-    best, states = history[0].validation_srcc, [copy.deepcopy(m.state_dict()) for m in modules]
-    for number in range(1, schedule.epochs + 1):
-        start = time.perf_counter()
-        losses = []
-        for batch in epoch(generator):
-            value = loss(batch)
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            optimizer.step()
-            if after_step is not None:
-                after_step()
-            losses.append(value.item())
-        decay.step()
-        quality = validate()
-        if quality > best or (np.isnan(best) and not np.isnan(quality)) or schedule.keep == "last":
-            best, states = quality, [copy.deepcopy(m.state_dict()) for m in modules]
-        mean, seconds = float(np.mean(losses or [np.nan])), time.perf_counter() - start
-        history.append(
-            Epoch(step=step, epoch=number, loss=mean, validation_srcc=quality, seconds=seconds)
-        )
-    for module, state in zip(modules, states, strict=True):
-        module.load_state_dict(state)
-    return history
 
 
 def validation_srcc(backbone: Backbone, sources: Sequence[Source]) -> float:
