@@ -53,10 +53,9 @@ def resamples(record: RunRecord, task: str) -> np.ndarray:
 
 
 def draw_table(record: RunRecord, mos: np.ndarray) -> np.ndarray:
-    """Draw the bootstrap SRCC of every readout after the last task, for a record without ``mos``.
+    """Draw the bootstrap SRCC for a record that is to be kept without opinion scores.
 
-    Returns:
-        Float32 [readouts, T, 1000], to the precision that a record keeps.
+    From ``mos``, float64 [N], to float32 [readouts, T, 1000], to the precision that it keeps.
     """
     rated = replace(record, mos=mos, draws=None, cache={})
     table = [[draws(rated, readout, task) for task in record.names] for readout in record.readouts]
@@ -64,11 +63,7 @@ def draw_table(record: RunRecord, mos: np.ndarray) -> np.ndarray:
 
 
 def draws(record: RunRecord, readout: str, task: str) -> np.ndarray:
-    """Return the bootstrap SRCC, float32 [1000], on one task after the last task was learned.
-
-    Raises:
-        ConfigError: The record has no such readout.
-    """
+    """Return the bootstrap SRCC, float32 [1000], on one task after the last task was learned."""
     check_readout(record, readout)
     if record.draws is not None:
         return record.draws[record.readouts.index(readout), record.names.index(task)]
@@ -99,13 +94,8 @@ class _Compared(NamedTuple):
 def differences(runs: Runs, first: Pair, second: Pair) -> pd.DataFrame:
     """Compare two pairs of strategy and readout: each task by itself, then the mean over tasks.
 
-    Args:
-        runs: Records by strategy; the table is empty if the two share no seed.
-        first: A strategy and a readout.
-        second: Another, of runs with the same tasks.
-
     Returns:
-        The columns :data:`COLUMNS`, with paired intervals.
+        The columns :data:`COLUMNS`, with paired intervals; no row if the two share no seed.
 
     Raises:
         RecordError: Two records of one seed have other test images.
@@ -129,8 +119,8 @@ def simultaneous(
 
     Args:
         runs: Records by strategy.
-        others: Strategies and readouts to compare with the reference.
-        reference: What they are compared with.
+        others: What is compared with the reference.
+        reference: A strategy and a readout.
         tasks: Tasks that count, or :data:`MEAN`: all combinations are one family.
 
     Returns:

@@ -95,8 +95,8 @@ def measures_by_seed(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.Data
         shown: Only these strategies and readouts; None is all.
 
     Returns:
-        One row each: ``label``, ``strategy``, ``readout``, ``role``, ``seed``, the final SRCC of
-        every task (in the order learned), then :data:`tsniqa.study.evaluation.SUMMARY`.
+        One row each: :data:`NAMES`, the final SRCC of every task (in the order learned), then
+        :data:`tsniqa.study.evaluation.SUMMARY`.
     """
     rows = []
     for name, readout in pairs(runs) if shown is None else shown:
@@ -135,7 +135,6 @@ def comparison_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.Data
 
 
 def _costs(records: Sequence[RunRecord]) -> dict[str, float]:
-    """Return what a strategy is weighted by, stores and takes: columns of a comparison."""
     counts = records[0].description.parameters
     return {
         "weight": main_weight(records[0]),
@@ -161,11 +160,7 @@ def minutes(record: RunRecord, kind: str) -> float:
 
 
 def image_milliseconds(record: RunRecord) -> float:
-    """Return the time to score one image with all heads of the final model, in milliseconds.
-
-    Measured on the test images of the last task, without the gate's own pass; NaN in records that
-    were made before this was measured.
-    """
+    """Return the time to score one image with all heads, without the gate's own pass; or NaN."""
     seconds = record.description.timings.get("all heads", float("nan"))
     return 1000 * seconds / len(record.test_images[record.order[-1]])
 
@@ -192,11 +187,7 @@ def _spread(values: pd.Series) -> str:
 
 
 def readout_table(runs: Runs, measure: str = "mean SRCC") -> pd.DataFrame:
-    """Compare readouts of several heads by one measure, averaged over seeds.
-
-    Returns:
-        Strategies in rows, readouts in columns; NaN where heads are not read out so.
-    """
+    """Average a measure over seeds: strategies of several heads in rows, readouts in columns."""
     several = [pair for pair in pairs(runs) if pair[1] != "single"]
     if not several:
         return pd.DataFrame()
@@ -209,9 +200,7 @@ def readout_table(runs: Runs, measure: str = "mean SRCC") -> pd.DataFrame:
 def best_competing(table: pd.DataFrame, column: str) -> tuple[list[str], list[str]]:
     """Return the labels with the highest and second-highest value among those that compete.
 
-    Args:
-        table: From :func:`comparison_table`.
-        column: One of its columns of measures.
+    ``column`` is one of the measures of a table from :func:`comparison_table`.
     """
     values = table.loc[table["role"].isin(COMPETING), column].dropna()
     ranks = values.rank(method="dense", ascending=False)
@@ -227,14 +216,12 @@ def stored_parameters(runs: Runs) -> pd.DataFrame:
     Returns:
         Index: number of tasks, from 1 to that of the runs; a column a strategy: numbers stored.
     """
-    tasks = max((len(records[0].order) for records in runs.values()), default=0)
+    known = {name: runs[name][0].description for name in dict(pairs(runs))}
+    tasks = max((len(one.tasks) for one in known.values()), default=0)
     steps = pd.RangeIndex(1, tasks + 1, name="tasks")
-    table = {}
-    for name in dict.fromkeys(name for name, _ in pairs(runs)):
-        description = runs[name][0].description
-        growth = steps if description.gated else 1
-        table[name] = description.parameters.stored_per_task * growth
-    return pd.DataFrame(table, index=steps)
+    stored = {name: one.parameters.stored_per_task for name, one in known.items()}
+    growth = {name: n * steps if known[name].gated else n for name, n in stored.items()}
+    return pd.DataFrame(growth, index=steps)
 
 
 def joined(here: Runs, published: Runs) -> dict[str, list[RunRecord]]:
@@ -251,9 +238,8 @@ def origins(here: Runs, published: Runs) -> pd.DataFrame:
     """Say which seeds of each strategy were run here and which are read from published records.
 
     Returns:
-        One row for every registered strategy and every other that has records: ``strategy``,
-        ``computed here (seeds)``, ``read from published records (seeds)``; a dash for none, and
-        ``not run`` where there are neither.
+        One row for every registered strategy and every other that has records; a dash for no
+        seeds, and ``not run`` where there are none of either kind.
     """
     rows = []
     for name in dict.fromkeys([*STRATEGIES, *here, *published]):

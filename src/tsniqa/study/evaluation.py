@@ -26,8 +26,8 @@ LARGEST_POWERSET = 8
 def states(record: RunRecord) -> list[tuple[str, ...]]:
     """List the sets of seen tasks that a record knows of: rows of ``correlations``.
 
-    With one head per task, what was learned does not depend on the order, so every non-empty subset
-    has its results; otherwise only the prefixes of the order that was run exist.
+    Heads learned apart from each other have results for every non-empty subset of the tasks; others
+    only for the prefixes of the order that was run.
     """
     order = record.order
     if record.description.all_at_once:
@@ -45,7 +45,7 @@ def predictions(record: RunRecord, readout: str, seen: Sequence[str]) -> dict[st
     """Compute the quality of every task's test images after some tasks were seen.
 
     Args:
-        record: A finished run.
+        record: A run.
         readout: One of ``record.readouts``.
         seen: Names of the seen tasks in order; the last is the ``latest``.
 
@@ -110,12 +110,8 @@ def _step(record: RunRecord, seen: Sequence[str]) -> int:
 def correlation_table(record: RunRecord, mos: np.ndarray) -> np.ndarray:
     """Correlate predictions with opinion scores, for a record that is to be kept without them.
 
-    Args:
-        record: A run with scores and distances.
-        mos: Float64 [N].
-
-    Returns:
-        Float64 [states, readouts, T, measures]; NaN for the ``oracle`` of a task without a head.
+    From ``mos``, float64 [N], to float64 [states, readouts, T, measures]; NaN for the ``oracle`` of
+    a task without a head.
     """
     rated = replace(record, mos=mos, cache={})
     axes = states(record), record.tabulated, record.names, MEASURES
@@ -130,15 +126,7 @@ def srcc(
 ) -> float:
     """Return a correlation with opinion scores on one task's test set.
 
-    Args:
-        record: A finished run.
-        readout: One of ``record.readouts``.
-        seen: Names of the seen tasks, the last being the latest.
-        task: Whose test images.
-        measure: One of :data:`MEASURES`.
-
-    Raises:
-        ConfigError: The record has no such readout, or never saw exactly these tasks.
+    ``measure`` is one of :data:`MEASURES`; the rest, and what is raised, as in :func:`predictions`.
     """
     check_readout(record, readout)
     state = tuple(seen)
@@ -178,7 +166,7 @@ def srcc_matrix(
     """Return S: SRCC on task s (column) after learning task t (row), NaN where s > t.
 
     Args:
-        record: A finished run.
+        record: A run.
         readout: One of ``record.readouts``.
         order: Another task order; only strategies that do not depend on it have its results.
         measure: One of :data:`MEASURES`.

@@ -32,10 +32,6 @@ ROUNDING = 1e-9
 def all_orders(record: RunRecord, readout: str = "gated") -> pd.DataFrame:
     """Compute the measures of every order of a run's tasks.
 
-    Args:
-        record: A run of a strategy with one head per task.
-        readout: One of ``record.readouts``.
-
     Returns:
         One row an order: ``order`` (a tuple of names), then :data:`MEASURES`.
 
@@ -75,10 +71,6 @@ def counts(tasks: int) -> dict[str, int]:
 def spread(table: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """Summarise all orders, beside the one that was run.
 
-    Args:
-        table: From :func:`all_orders`.
-        order: The order to compare.
-
     Returns:
         One row a measure: ``this order``, its ``rank`` in percent (of all orders, how many come out
         lower), ``reversed``, ``mean``, ``std``, ``lowest``, ``highest``.
@@ -98,11 +90,7 @@ def spread(table: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
 
 def by_position(table: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Average a measure over all orders that have a task at a position.
-
-    Returns:
-        Rows: task names, sorted; columns: positions from 1.
-    """
+    """Average a measure over all orders that have a task (row, by name) at a position (column)."""
     orders, values = np.array(table["order"].tolist()), table[measure].to_numpy()
     means = {
         name: [values[orders[:, position] == name].mean() for position in range(orders.shape[1])]
@@ -116,8 +104,8 @@ def bitwise_equal(first: RunRecord, second: RunRecord) -> pd.DataFrame:
     """Compare two runs of the same tasks, learned in different orders, bit for bit.
 
     Returns:
-        One row a task: ``head`` and ``gate`` are True where the scores of its head and the
-        distances to its centroids are the same bits for every test image.
+        One row a task: whether the scores of its ``head``, and the distances to its centroids
+        (``gate``), are the same bits for every test image.
 
     Raises:
         ConfigError: The runs do not have the same tasks and test images.

@@ -1,10 +1,9 @@
 """Sweeps over stated configurations, judged on validation images alone.
 
-No test image is scored, so a choice made here leaves the test sets untouched. A candidate may learn
-each task alone, from the initial network, and is then judged by the validation SRCC it reached; or
-all tasks in order, as what trades keeping for learning must, and is then judged by the validation
-images of all tasks at the end. The latter looks back at validation images of earlier tasks, which a
-learner in the field could not; all strategies are given it alike.
+A candidate may learn each task alone, from the initial network, and is then judged by the
+validation SRCC it reached; or all tasks in order, as what trades keeping for learning must, and is
+then judged by the validation images of all tasks at the end (a learner in the field could not look
+back at them; all strategies are given it alike).
 """
 
 import logging
