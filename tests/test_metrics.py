@@ -1,7 +1,6 @@
 """Measures against hand-computed values and slow, independent implementations."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ vectors = st.integers(2, 12).flatmap(
 )
 
 S = np.array([[0.8, NAN, NAN], [0.6, 0.7, NAN], [0.4, 0.5, 0.9]])
+SUMMARIES = (metrics.mean_plasticity, metrics.mean_stability, metrics.mean_srcc, metrics.mpsr)
 AGREEMENT = np.array([[1.0, NAN, NAN], [0.9, 1.0, NAN], [0.6, 0.8, 1.0]])
 
 
@@ -138,16 +138,13 @@ def test_logistic_fit_follows_a_falling_relation():
     assert metrics.plcc_logistic(-x, np.tanh(3 * x)) == pytest.approx(1, abs=1e-6)
 
 
-def test_logistic_fit_that_fails_gives_nan(monkeypatch):
+def test_logistic_fit_that_fails_or_has_too_few_images_gives_nan(monkeypatch):
     def no_convergence(*args, **kwargs):
         raise RuntimeError("Optimal parameters not found")
 
+    assert math.isnan(metrics.plcc_logistic([1, 2, 3], [1, 2, 3]))
     monkeypatch.setattr(metrics, "curve_fit", no_convergence)
     assert math.isnan(metrics.plcc_logistic([1, 2, 3, 5], [1, 3, 2, 4]))
-
-
-def test_logistic_fit_needs_four_images():
-    assert math.isnan(metrics.plcc_logistic([1, 2, 3], [1, 2, 3]))
 
 
 def test_plasticity_is_the_diagonal():
@@ -187,12 +184,7 @@ def test_mpsr_survives_a_perfectly_reversed_task():
 def test_matrix_measures_never_read_above_the_diagonal(tasks, random):
     lower = np.array([[random.uniform(-1, 1) for _ in range(tasks)] for _ in range(tasks)])
     hidden = np.where(np.tri(tasks, dtype=bool), lower, NAN)
-    for measure in (
-        metrics.mean_plasticity,
-        metrics.mean_stability,
-        metrics.mean_srcc,
-        metrics.mpsr,
-    ):
+    for measure in SUMMARIES:
         assert measure(hidden) == measure(lower)
         assert math.isfinite(measure(hidden))
 
@@ -200,12 +192,7 @@ def test_matrix_measures_never_read_above_the_diagonal(tasks, random):
 def test_only_a_last_row_gives_nan_in_every_summary():
     joint = np.full((3, 3), NAN)
     joint[2] = [0.5, 0.6, 0.7]
-    for measure in (
-        metrics.mean_plasticity,
-        metrics.mean_stability,
-        metrics.mean_srcc,
-        metrics.mpsr,
-    ):
+    for measure in SUMMARIES:
         assert math.isnan(measure(joint))
 
 
@@ -221,25 +208,10 @@ def test_a_matrix_that_is_not_square_is_refused(matrix):
         metrics.mean_srcc(matrix)
 
 
-def test_weighted_srcc_by_hand():
-    assert metrics.weighted_srcc([0.9, 0.5], [100, 300]) == pytest.approx(0.6)
-    assert math.isnan(metrics.weighted_srcc([0.9, NAN], [100, 300]))
-    with pytest.raises(ValueError, match="positive"):
-        metrics.weighted_srcc([0.9, 0.5], [100, 0])
-
-
-def test_bootstrap_indices_repeat_by_seed_and_stay_in_range():
-    indices = metrics.bootstrap_indices(7, 50, seed=3)
-    assert indices.shape == (50, 7)
-    assert set(indices.ravel()) == set(range(7))
-    np.testing.assert_array_equal(indices, metrics.bootstrap_indices(7, 50, seed=3))
-    assert (indices != metrics.bootstrap_indices(7, 50, seed=4)).any()
-
-
 def test_bootstrap_srcc_equals_srcc_of_each_resample():
     random = np.random.default_rng(1)
     prediction, mos = random.normal(size=20), random.integers(0, 6, size=20).astype(float)
-    indices = metrics.bootstrap_indices(20, 40, seed=0)
+    indices = random.integers(0, 20, (40, 20))
     expected = [metrics.srcc(prediction[row], mos[row]) for row in indices]
     np.testing.assert_array_equal(metrics.bootstrap_srcc(prediction, mos, indices), expected)
 
@@ -248,14 +220,6 @@ def test_a_constant_resample_is_nan():
     draws = metrics.bootstrap_srcc([1, 2, 3], [1, 2, 3], np.array([[0, 0, 0], [0, 1, 2]]))
     assert math.isnan(draws[0])
     assert draws[1] == 1.0
-
-
-def test_a_thousand_resamples_of_a_test_set_take_well_under_half_a_second():
-    random = np.random.default_rng(2)
-    prediction, mos = random.normal(size=(2, 240))
-    start = time.process_time()
-    metrics.bootstrap_srcc(prediction, mos, metrics.bootstrap_indices(240, 1000, seed=0))
-    assert time.process_time() - start < 0.5
 
 
 def test_paired_interval_takes_percentiles_of_the_differences():

@@ -60,8 +60,7 @@ def test_a_published_record_has_the_name_that_its_run_has_now(runs):
         facts = record.description
         fingerprints = {task.name: task.fingerprint for task in facts.tasks}
         preset = load_preset("mini", record.config.overrides)
-        card = facts.backbone
-        digest = identity(record.config, preset, card, card.sha256, fingerprints)
+        digest = identity(record.config, preset, facts.backbone, fingerprints)
         assert record.folder.name == facts.run_id
         assert facts.run_id.endswith(f"-seed{record.config.seed}-{digest[:10]}")
 

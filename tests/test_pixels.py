@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tsniqa.errors import DataError
-from tsniqa.pixels import decode, fit_shorter_side
+from tsniqa.pixels import decode, fit_shorter_side, normalize
 
 
 def noise(height, width, seed=0):
@@ -59,28 +60,22 @@ class TestDecode:
         decoded = decode(write(tmp_path / "grey.png", grey))
         np.testing.assert_array_equal(decoded, np.repeat(grey[..., None], 3, axis=2))
 
-    def test_looks_palette_colours_up(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("options", "first"), [({}, [10, 20, 30]), ({"transparency": 0}, [255, 255, 255])]
+    )
+    def test_looks_palette_colours_up_and_lays_transparent_ones_over_white(
+        self, tmp_path, options, first
+    ):
         image = Image.new("P", (2, 1))
         image.putpalette([10, 20, 30, 200, 100, 50])
         image.putpixel((1, 0), 1)
-        image.save(tmp_path / "palette.png")
-        np.testing.assert_array_equal(
-            decode(tmp_path / "palette.png"), [[[10, 20, 30], [200, 100, 50]]]
-        )
+        image.save(tmp_path / "palette.png", **options)
+        np.testing.assert_array_equal(decode(tmp_path / "palette.png"), [[first, [200, 100, 50]]])
 
     def test_lays_transparent_pixels_over_white(self, tmp_path):
         rgba = np.array([[[200, 0, 0, 0], [200, 0, 0, 255], [0, 0, 0, 51]]], dtype=np.uint8)
         decoded = decode(write(tmp_path / "clear.png", rgba))
         np.testing.assert_array_equal(decoded, [[[255] * 3, [200, 0, 0], [204] * 3]])
-
-    def test_lays_a_transparent_palette_entry_over_white(self, tmp_path):
-        image = Image.new("P", (2, 1))
-        image.putpalette([10, 20, 30, 200, 100, 50])
-        image.putpixel((1, 0), 1)
-        image.save(tmp_path / "palette.png", transparency=0)
-        np.testing.assert_array_equal(
-            decode(tmp_path / "palette.png"), [[[255] * 3, [200, 100, 50]]]
-        )
 
     def test_converts_cmyk_ink_to_light(self, tmp_path):
         Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "ink.tif")
@@ -143,21 +138,6 @@ class TestDecode:
 
 
 class TestFitShorterSide:
-    @pytest.mark.parametrize("limit", [None, 6, 7])
-    def test_leaves_an_image_within_the_limit_alone(self, limit):
-        pixels = noise(6, 9)
-        assert fit_shorter_side(pixels, limit) is pixels
-
-    @pytest.mark.parametrize(
-        ("height", "width", "expected"), [(40, 60, (20, 30)), (60, 40, (30, 20))]
-    )
-    def test_brings_the_shorter_side_to_the_limit_and_keeps_the_shape(
-        self, height, width, expected
-    ):
-        smaller = fit_shorter_side(noise(height, width), 20)
-        assert smaller.shape == (*expected, 3)
-        assert smaller.dtype == np.uint8
-
     def test_averages_detail_finer_than_the_new_grid_away(self):
         stripes = np.zeros((64, 64, 3), dtype=np.uint8)
         stripes[:, ::2] = 255
@@ -169,3 +149,15 @@ class TestFitShorterSide:
         expected = np.asarray(Image.fromarray(pixels).resize((42, 30), Image.Resampling.BILINEAR))
         got = fit_shorter_side(pixels, 30)
         assert np.abs(got.astype(int) - expected).max() <= 1
+
+
+def test_normalize_subtracts_means_and_divides_by_deviations():
+    pixels = torch.from_numpy(noise(4, 6)).permute(2, 0, 1)[None]
+    mean, std = (0.5, 0.4, 0.3), (0.25, 0.2, 0.1)
+    scaled = pixels.double() / 255
+    expected = (scaled - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    for images in (pixels, scaled):
+        found = normalize(images, mean, std)
+        assert found.dtype == torch.float32
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)

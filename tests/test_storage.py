@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsniqa.errors import WeightsError
-from tsniqa.storage import grouped, load_tensors, packed, save_tensors, unpacked
+from tsniqa.storage import load_tensors, packed, save_tensors, unpacked
 
 TENSORS = {
     "bank-a/conv.weight": torch.randn(2, 3, 2, 2).to(memory_format=torch.channels_last),
@@ -84,13 +84,6 @@ def test_a_changed_folder_is_refused_in_one_line(folder, damage, message):
         load_tensors(folder)
     assert "\n" not in str(caught.value)
     assert str(folder) in str(caught.value)
-
-
-def test_names_are_grouped_by_their_first_part():
-    assert {file: set(own) for file, own in grouped(TENSORS).items()} == {
-        "bank-a": {"conv.weight"}, "bank-b": {"conv.weight"}, "heads": {"a/weight"},
-        "gate": {"a/0"},
-    }  # fmt: skip
 
 
 @given(shape=st.lists(st.integers(1, 5), min_size=1, max_size=4), seed=st.integers(0, 2**31))

@@ -1,6 +1,5 @@
 """From a backbone card (YAML) to timm's network with its weights, which are read as data alone."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Literal
@@ -12,25 +11,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tsniqa.errors import ConfigError, WeightsError, invalid_content, unknown_name
-from tsniqa.paths import resolve, shipped
+from tsniqa.errors import ConfigError, WeightsError, invalid_content, one_line, unknown_name
+from tsniqa.paths import file_digest, resolve, shipped
 
 WEIGHTS_VARIABLE = "TSNIQA_WEIGHTS"
 """Environment variable that names one more folder to look for weight files in."""
-
 ARGUMENTS = (
     "act_layer", "block", "bn_eps", "bn_momentum", "channels", "layers", "norm_layer",
     "output_stride", "pad_type", "stem_type", "stem_width",
 )  # fmt: skip
 """Arguments of ``timm.create_model`` that a card may set; others reach files, hubs or code."""
 
-CLASSIFIERS = ("classifier", "fc", "head")
-"""Modules of a weight file that a backbone does without."""
-
 COMPUTED_FIELDS = {"model", "arguments", "mean", "std", "stages", "head_feature"}
 """Fields of a card that, beside the weights, decide what a backbone computes."""
-
-Triple = tuple[float, float, float]
 
 
 class BackboneCard(BaseModel):
@@ -41,15 +34,14 @@ class BackboneCard(BaseModel):
         model: Name of the timm architecture, without a source such as ``hf-hub:``.
         arguments: Further arguments of ``timm.create_model``, of those in :data:`ARGUMENTS`.
         weights: ``"hub"`` (timm's download), ``"none"`` (random, for tests), or a path to a
-            ``.safetensors`` file or a state dict, see :func:`find_weights`.
+            ``.safetensors`` file or a state dict, see :meth:`located`.
         sha256: Checksum of the weight file, or None if it is not checked.
         mean: Per-channel mean of the network's input, on the scale [0, 1].
-        std: Per-channel standard deviation of the network's input, on the scale [0, 1].
+        std: Per-channel standard deviation, likewise.
         stages: The two intermediate outputs that feed the gate, counted as in
             ``forward_intermediates``; the paper's stages 3 and 4 are the last two.
-        head_feature: What feeds the prediction heads: ``"final"``, the network's last
-            convolutional output (for MobileNetV2 the 1,280-channel ``conv_head``), or
-            ``"stage"``, the last of ``stages``.
+        head_feature: What feeds the heads: ``"final"``, the network's last convolutional output
+            (for MobileNetV2 the 1,280-channel ``conv_head``), or ``"stage"``, the last stage.
         source: Where the weights come from and how they were made.
         licence: Licence of the weights.
     """
@@ -61,8 +53,8 @@ class BackboneCard(BaseModel):
     arguments: dict[str, bool | int | float | str | list[int]] = {}
     weights: str
     sha256: str | None = None
-    mean: Triple
-    std: Triple
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     stages: tuple[int, int] = (-2, -1)
     head_feature: Literal["final", "stage"] = "final"
     source: str = ""
@@ -79,23 +71,31 @@ class BackboneCard(BaseModel):
     @classmethod
     def _are_known(cls, arguments: dict) -> dict:
         if unknown := sorted(set(arguments) - set(ARGUMENTS)):
-            raise ValueError(
-                f"{', '.join(unknown)} may not be set; allowed: {', '.join(ARGUMENTS)}"
-            )
+            allowed = ", ".join(ARGUMENTS)
+            raise ValueError(f"{', '.join(unknown)} may not be set; allowed: {allowed}")
         return arguments
 
     def located(self, folder: Path) -> "BackboneCard":
-        """Return the card with its weight file named by its place on this machine."""
+        """Return the card with its weight file named by its first existing place.
+
+        Relative paths count from ``folder``, then from the project root, then from the folder that
+        ``TSNIQA_WEIGHTS`` names. Of a path that no longer exists (a model made on another machine)
+        the file's own name is sought, too, at last among what comes with the project.
+        """
         if self.weights in ("hub", "none"):
             return self
-        return self.model_copy(update={"weights": str(find_weights(self.weights, folder))})
+        path = Path(self.weights).expanduser()
+        places = [folder / path, resolve(path), folder / path.name]
+        if WEIGHTS_VARIABLE in os.environ:
+            own = resolve(os.environ[WEIGHTS_VARIABLE])
+            places += [own / path, own / path.name]
+        places.append(shipped("backbones") / path.name)
+        found = next((place for place in places if place.is_file()), places[1])
+        return self.model_copy(update={"weights": str(found)})
 
 
 def load_card(name: str) -> BackboneCard:
-    """Read a backbone card.
-
-    Args:
-        name: Name of a card in ``data/backbones``, or the path of a user's own YAML file.
+    """Read the backbone card of a name in ``data/backbones``, or a user's own YAML file.
 
     Raises:
         ConfigError: The name is unknown, or the file is not a valid card.
@@ -138,55 +138,6 @@ def saved_card(fields: dict, folder: Path, allow_download: bool) -> BackboneCard
     return card.located(folder)
 
 
-def find_weights(name: str, folder: Path) -> Path:
-    """Return the first existing place of a weight file.
-
-    Args:
-        name: A relative or absolute path. Of a path that no longer exists (a model made on another
-            machine) the file's own name is sought, too.
-        folder: Where relative paths count from first; then from the project root, then from the
-            folder that the environment variable ``TSNIQA_WEIGHTS`` names. What comes with the
-            project is looked through last.
-
-    Returns:
-        An existing file, or else the place under the project root.
-    """
-    path = Path(name).expanduser()
-    places = [folder / path, resolve(path), folder / path.name]
-    if WEIGHTS_VARIABLE in os.environ:
-        own = resolve(os.environ[WEIGHTS_VARIABLE])
-        places += [own / path, own / path.name]
-    places.append(shipped("backbones") / path.name)
-    return next((place for place in places if place.is_file()), places[1])
-
-
-def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """Read a safetensors file or a pickled state dict of tensors alone.
-
-    Args:
-        path: The file.
-        sha256: Its checksum, or None if it is not checked.
-
-    Raises:
-        WeightsError: The file is missing, has another checksum, or cannot be read.
-    """
-    if not path.is_file():
-        raise WeightsError(
-            f"no weight file at {path}; put it there, name its folder in the environment variable "
-            f"{WEIGHTS_VARIABLE}, or choose another backbone"
-        )
-    if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-        raise WeightsError(f"{path} does not have the card's sha256; fetch it again")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise WeightsError(f"{path} cannot be loaded: {reason}") from error
-
-
 def build_network(card: BackboneCard) -> nn.Module:
     """Build the network of a card with its weights; without any, the same random ones every time.
 
@@ -200,17 +151,15 @@ def build_network(card: BackboneCard) -> nn.Module:
             torch.manual_seed(0)
             network = timm.create_model(card.model, pretrained=hub, num_classes=0, **card.arguments)
     except Exception as error:  # what timm raises, or a download, varies
-        reason = " ".join(str(error).split())
         if hub and timm.is_model(card.model):
             raise WeightsError(
                 f"backbone '{card.name}': the weights of '{card.model}' cannot be downloaded "
                 f"({type(error).__name__}); on a machine with network access run: "
                 f"python -c \"import timm; timm.create_model('{card.model}', pretrained=True)\" "
-                "and copy its cache folder (~/.cache/huggingface), or point 'weights' of a card at "
-                "a local file"
+                "and copy its cache folder (~/.cache/huggingface), or point 'weights' at a file"
             ) from error
         raise ConfigError(
-            f"backbone '{card.name}': timm cannot build '{card.model}': {reason}"
+            f"backbone '{card.name}': timm cannot build '{card.model}': {one_line(error)}"
         ) from error
     if card.weights not in ("hub", "none"):
         _load(network, card)
@@ -218,9 +167,10 @@ def build_network(card: BackboneCard) -> nn.Module:
 
 
 def _load(network: nn.Module, card: BackboneCard) -> None:
-    """Load a local weight file strictly, but for batch counters and classifier weights."""
-    state, own = read_weights(Path(card.weights), card.sha256), network.state_dict()
-    surplus = [k for k in state if k not in own and k.split(".")[0] not in CLASSIFIERS]
+    """Load a local weight file strictly, but for batch counters and classifiers."""
+    state, own = _read_weights(Path(card.weights), card.sha256), network.state_dict()
+    classifiers = ("classifier.", "fc.", "head.")
+    surplus = [k for k in state if k not in own and not k.startswith(classifiers)]
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     reshaped = [k for k in own if k in state and own[k].shape != state[k].shape]
     if missing or surplus or reshaped:
@@ -231,3 +181,22 @@ def _load(network: nn.Module, card: BackboneCard) -> None:
             f" {names}, ...); check 'model' and 'arguments'"
         )
     network.load_state_dict(state, strict=False)
+
+
+def _read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
+    """Read a safetensors file or a pickled state dict of tensors alone."""
+    if not path.is_file():
+        raise WeightsError(
+            f"no weight file at {path}; put it there, name its folder in the environment variable "
+            f"{WEIGHTS_VARIABLE}, or choose another backbone"
+        )
+    if sha256 and file_digest(path) != sha256:
+        raise WeightsError(f"{path} does not have the card's sha256; fetch it again")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{path} cannot be loaded: {reason}") from error

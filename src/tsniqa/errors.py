@@ -42,15 +42,9 @@ def one_line(error: object) -> str:
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
-    """Build the error for a name that is not in a list.
+    """Build the error, to be raised by the caller, for a name that is none of the valid ones.
 
-    Args:
-        kind: What the name should have been, for instance ``"task"``.
-        name: What was given.
-        valid: All valid names.
-
-    Returns:
-        The error, listing the valid names and the closest one, to be raised by the caller.
+    It lists them, and first the closest one; ``kind`` is what they are, for instance ``"task"``.
     """
     names = sorted(valid)
     close = get_close_matches(name, names, n=1)
@@ -60,11 +54,9 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
 
 
 def invalid_content(where: str, error: "ValidationError") -> ConfigError:
-    """Build the one-line error for content that pydantic refuses, to be raised by the caller.
+    """Build the error, to be raised by the caller, that tells pydantic's first finding.
 
-    Args:
-        where: What was read, for instance ``"preset 'mini'"``.
-        error: What pydantic says; its first finding is told.
+    ``where`` is what was read, for instance ``"preset 'mini'"``.
     """
     first = error.errors()[0]
     # A place within a union also names the member that was tried, with a space in it.

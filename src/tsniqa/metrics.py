@@ -1,9 +1,8 @@
 """Measures of a continual-learning run, as pure functions of arrays.
 
-Correlations compare predictions with opinion scores. Matrix measures take lower-triangular arrays
-whose row t describes the model after learning task t and whose column s is a task's test set;
-cells above the diagonal are never read. A measure that needs a cell holding NaN (a strategy without
-that intermediate model, a constant prediction) is NaN, to be shown as a dash.
+Matrix measures take lower-triangular arrays whose row t describes the model after learning task t
+and whose column s is a task's test set; cells above the diagonal are never read. A measure that
+needs a cell holding NaN (a strategy without that intermediate model, a constant prediction) is NaN.
 
 Sources: plasticity, stability and their summaries from Zhang et al., TIP 2024; MPSR from Zhang
 et al., *Continual Learning for Blind Image Quality Assessment*, TPAMI 2023.
@@ -18,17 +17,12 @@ from scipy.stats import kendalltau, rankdata
 
 
 def srcc(prediction: np.ndarray, mos: np.ndarray) -> float:
-    """Spearman's rank correlation with average ranks for ties.
+    """Spearman's rank correlation of scores [N] with labels [N], average ranks for ties.
 
     Computed from doubled, centred ranks, which are whole numbers: the result is the same whatever
     the order of the images, and exactly 1 for identical arrays.
 
-    Args:
-        prediction: Scores [N].
-        mos: Labels [N].
-
-    Returns:
-        A value in [-1, 1]; NaN if either input is constant.
+    In [-1, 1]; NaN if either input is constant.
 
     Raises:
         ValueError: Shapes differ, or a value is not finite.
@@ -39,8 +33,6 @@ def srcc(prediction: np.ndarray, mos: np.ndarray) -> float:
 
 def _rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """SRCC of each row [R, N] -> [R]; the sums are exact integers below about 200,000 columns."""
-    if first.shape[1] == 0:
-        return np.full(len(first), np.nan)
     centre = first.shape[1] + 1
     a = 2 * rankdata(first, axis=1) - centre
     b = 2 * rankdata(second, axis=1) - centre
@@ -50,7 +42,7 @@ def _rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def plcc(prediction: np.ndarray, mos: np.ndarray) -> float:
-    """Pearson's linear correlation of scores [N] with labels [N]; arguments as for :func:`srcc`."""
+    """Pearson's linear correlation of scores [N] with labels [N]; otherwise as :func:`srcc`."""
     prediction, mos = _checked(prediction, mos)
     if _constant(prediction) or _constant(mos):
         return float("nan")
@@ -60,21 +52,12 @@ def plcc(prediction: np.ndarray, mos: np.ndarray) -> float:
 
 
 def plcc_logistic(prediction: np.ndarray, mos: np.ndarray) -> float:
-    """Pearson's correlation after a 4-parameter logistic is fitted from scores to labels.
+    """Pearson's correlation after a 4-parameter logistic is fitted from scores [N] to labels [N].
 
     The function is that of the Video Quality Experts Group,
     ``(b1 - b2) / (1 + exp(-(x - b3) / |b4|)) + b2``. It may fall as well as rise, so a model that
-    ranks everything in reverse also gets a positive value: read it beside :func:`srcc`.
-
-    Args:
-        prediction: Scores [N].
-        mos: Labels [N].
-
-    Returns:
-        A value in [-1, 1]; NaN if either input is constant, N is below 4, or the fit fails.
-
-    Raises:
-        ValueError: Shapes differ, or a value is not finite.
+    ranks everything in reverse also gets a positive value: read it beside :func:`srcc`. NaN if
+    either input is constant, N is below 4, or the fit fails; errors as of :func:`srcc`.
     """
     prediction, mos = _checked(prediction, mos)
     if len(mos) < 4 or _constant(prediction) or _constant(mos):
@@ -99,12 +82,11 @@ def plcc_logistic(prediction: np.ndarray, mos: np.ndarray) -> float:
 
 
 def _logistic(x: np.ndarray, b1: float, b2: float, b3: float, b4: float) -> np.ndarray:
-    """Evaluate the 4-parameter logistic (see :func:`plcc_logistic`)."""
     return (b1 - b2) * expit((x - b3) / max(abs(b4), 1e-12)) + b2
 
 
 def krcc(prediction: np.ndarray, mos: np.ndarray) -> float:
-    """Kendall's rank correlation, tau-b, of scores [N] with labels [N]; see :func:`srcc`."""
+    """Kendall's tau-b of scores [N] with labels [N]; otherwise as :func:`srcc`."""
     prediction, mos = _checked(prediction, mos)
     if _constant(prediction) or _constant(mos):
         return float("nan")
@@ -114,7 +96,6 @@ def krcc(prediction: np.ndarray, mos: np.ndarray) -> float:
 
 
 def _checked(prediction: np.ndarray, mos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return both as float64 vectors, or raise ValueError."""
     first, second = np.asarray(prediction, np.float64), np.asarray(mos, np.float64)
     if first.ndim != 1 or first.shape != second.shape:
         raise ValueError(f"prediction {first.shape} and mos {second.shape} must be vectors alike")
@@ -125,19 +106,16 @@ def _checked(prediction: np.ndarray, mos: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _constant(values: np.ndarray) -> bool:
-    """Tell whether all values are equal (or there is none)."""
     return len(values) == 0 or bool((values == values[0]).all())
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
-    """Subtract the mean and divide by the standard deviation of values that are not constant."""
     centred = values - values.mean()
     centred = centred / np.abs(centred).max()
     return centred / np.sqrt((centred * centred).mean())
 
 
 def _square(matrix: np.ndarray) -> np.ndarray:
-    """Return a float64 [T, T] array with at least one task, or raise ValueError."""
     array = np.asarray(matrix, np.float64)
     if array.ndim != 2 or array.shape[0] != array.shape[1] or not len(array):
         raise ValueError(f"expected a square matrix with at least one task, not {array.shape}")
@@ -145,26 +123,20 @@ def _square(matrix: np.ndarray) -> np.ndarray:
 
 
 def plasticity(srcc_matrix: np.ndarray) -> np.ndarray:
-    """Plasticity index of every step, PI_t = S[t, t]: how well each task was learned.
+    """Plasticity index PI_t = S[t, t] of every step, [T]: how well each task was learned.
 
     Args:
         srcc_matrix: S [T, T]; S[t, s] is the SRCC on task s after learning task t, for s <= t.
-
-    Returns:
-        Array [T].
     """
     return _square(srcc_matrix).diagonal().copy()
 
 
 def stability(agreement: np.ndarray) -> np.ndarray:
-    """Stability index of every step: SI_1 = 1, SI_t = mean over s < t of agreement[t, s].
+    """Stability index of every step, [T]: SI_1 = 1, SI_t = mean over s < t of agreement[t, s].
 
     Args:
         agreement: [T, T]; cell [t, s], s < t, is the SRCC between the predictions for task s made
             after learning task t and those made right after task s. Only these cells are read.
-
-    Returns:
-        Array [T].
     """
     matrix = _square(agreement)
     return np.array([1.0, *(matrix[t, :t].mean() for t in range(1, len(matrix)))])
@@ -192,16 +164,10 @@ def mean_srcc(srcc_matrix: np.ndarray) -> float:
 
 
 def mpsr(srcc_matrix: np.ndarray) -> float:
-    """Mean plasticity-stability ratio of the predecessor paper.
+    """Mean over the steps of the predecessor paper's plasticity-stability ratio.
 
     S is mapped to (S + 1) / 2; PSR_1 = S[1, 1]; PSR_t = S[t, t] times the mean over s < t of
     S[t, s] / (S[s, s] + 1e-16).
-
-    Args:
-        srcc_matrix: S [T, T] (see :func:`plasticity`).
-
-    Returns:
-        The mean of PSR over the steps.
     """
     positive = (_square(srcc_matrix) + 1) / 2
     learned = positive.diagonal() + 1e-16
@@ -214,13 +180,8 @@ def mpsr(srcc_matrix: np.ndarray) -> float:
 def backward_transfer(srcc_matrix: np.ndarray) -> float:
     """Backward transfer, BWT: the mean over s < T of S[T, s] - S[s, s]; negative if it forgets.
 
-    Source: Lopez-Paz and Ranzato, *Gradient Episodic Memory for Continual Learning*, NIPS 2017.
-
-    Args:
-        srcc_matrix: S [T, T] (see :func:`plasticity`).
-
-    Returns:
-        A value in [-2, 2]; NaN for a single task.
+    In [-2, 2]; NaN for a single task. Source: Lopez-Paz and Ranzato, *Gradient Episodic Memory for
+    Continual Learning*, NIPS 2017.
     """
     matrix = _square(srcc_matrix)
     changes = (matrix[-1] - matrix.diagonal())[:-1]
@@ -230,65 +191,18 @@ def backward_transfer(srcc_matrix: np.ndarray) -> float:
 def forgetting(srcc_matrix: np.ndarray) -> float:
     """Forgetting measure: the mean over s < T of max over s <= t < T of S[t, s] - S[T, s].
 
-    Source: Chaudhry et al., *Riemannian Walk for Incremental Learning*, ECCV 2018.
-
-    Args:
-        srcc_matrix: S [T, T] (see :func:`plasticity`).
-
-    Returns:
-        A value in [-2, 2]; NaN for a single task.
+    In [-2, 2]; NaN for a single task. Source: Chaudhry et al., *Riemannian Walk for Incremental
+    Learning*, ECCV 2018.
     """
     matrix = _square(srcc_matrix)
     lost = [matrix[s:-1, s].max() - matrix[-1, s] for s in range(len(matrix) - 1)]
     return float(np.mean(lost)) if lost else float("nan")
 
 
-def weighted_srcc(srcc_values: np.ndarray, counts: np.ndarray) -> float:
-    """Mean of the tasks' SRCC, weighted by their numbers of test images.
-
-    Args:
-        srcc_values: SRCC of each task [T].
-        counts: Number of images of each task [T], positive.
-
-    Returns:
-        The weighted mean.
-
-    Raises:
-        ValueError: Shapes differ, or a count is not positive.
-    """
-    values, weights = np.asarray(srcc_values, np.float64), np.asarray(counts, np.float64)
-    if values.ndim != 1 or values.shape != weights.shape or not (weights > 0).all():
-        raise ValueError(f"SRCC {values.shape} and positive counts {weights.shape} must be [T]")
-    return float((values * weights).sum() / weights.sum())
-
-
-def bootstrap_indices(n: int, draws: int, seed: int) -> np.ndarray:
-    """Draw resamples of ``n`` images with replacement.
-
-    Two sets of scores resampled with the same indices can be compared pair by pair, so the seed
-    must depend on the test set alone.
-
-    Args:
-        n: Number of images.
-        draws: Number of resamples.
-        seed: See :func:`tsniqa.seeds.derive_seed`.
-
-    Returns:
-        Positions [draws, n], int64, in [0, n).
-    """
-    return np.random.default_rng(seed).integers(0, n, size=(draws, n))
-
-
 def bootstrap_srcc(prediction: np.ndarray, mos: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """SRCC of every resample.
+    """SRCC [draws] of scores [N] with labels [N] on resamples, positions [draws, N].
 
-    Args:
-        prediction: Scores [N].
-        mos: Labels [N].
-        indices: Positions [draws, N] from :func:`bootstrap_indices`.
-
-    Returns:
-        Array [draws]; NaN where a resample is constant.
+    NaN where a resample is constant. Two sets of scores drawn alike can be compared pair by pair.
 
     Raises:
         ValueError: Shapes differ, or a value is not finite.
@@ -300,25 +214,18 @@ def bootstrap_srcc(prediction: np.ndarray, mos: np.ndarray, indices: np.ndarray)
 def paired_interval(
     first: np.ndarray, second: np.ndarray, level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile interval of the difference first - second over paired resamples.
-
-    Args:
-        first: Bootstrap values [draws].
-        second: Bootstrap values [draws] of the same resamples.
-        level: Coverage in (0, 1).
+    """Percentile interval of the difference first - second over paired resamples [draws].
 
     Returns:
-        Lower and upper end; the difference is not resolved if they enclose 0. Resamples with NaN
-        are left out; (NaN, NaN) if none is left.
+        Lower and upper end of coverage ``level``. Resamples with NaN are left out; (NaN, NaN) if
+        none is left.
 
     Raises:
         ValueError: Shapes differ, or ``level`` is outside (0, 1).
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.ndim != 1 or first.shape != second.shape or not 0 < level < 1:
-        raise ValueError(
-            f"draws {first.shape} and {second.shape} must pair, level {level} in (0, 1)"
-        )
+        raise ValueError(f"draws {first.shape}, {second.shape} must pair, level {level} in (0, 1)")
     difference = first - second
     difference = difference[~np.isnan(difference)]
     if not len(difference):

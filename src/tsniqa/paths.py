@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 CACHE_VARIABLE = "TSNIQA_CACHE"
-"""Environment variable naming the folder where images made or decoded here are kept."""
+"""Environment variable that names the folder of :func:`cache_folder`."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
@@ -17,36 +17,25 @@ _turn = threading.Lock()
 
 
 def project_root() -> Path:
-    """Return the folder that relative paths count from.
-
-    Returns:
-        The root of the checkout the package runs from; for an installed package, the current
-        folder.
-    """
+    """Return the checkout the package runs from; for an installed package, the current folder."""
     return _CHECKOUT if (_CHECKOUT / "book" / "_toc.yml").is_file() else Path.cwd()
 
 
 def resolve(path: str | os.PathLike[str]) -> Path:
-    """Resolve a path given by a user or a notebook.
+    """Return a path as an absolute one.
 
     Args:
-        path: Absolute, or relative to :func:`project_root`; ``~`` is the home folder.
-
-    Returns:
-        The absolute path; it need not exist.
+        path: Absolute, or relative to :func:`project_root`; ``~`` is the home folder. It need not
+            exist.
     """
     return (project_root() / Path(path).expanduser()).resolve()
 
 
 def cache_folder(kind: str) -> Path:
-    """Return a folder for what can be made again.
+    """Return a folder for what can be made again: ``$TSNIQA_CACHE/<kind>`` or ``.runs/<kind>``.
 
     Args:
         kind: ``"mini"`` (the mini benchmark), ``"decoded"`` (decoded images) or ``"digests"``.
-
-    Returns:
-        ``$TSNIQA_CACHE/<kind>``, else ``.runs/<kind>`` in the checkout, or in the current folder
-        for an installed package.
     """
     chosen = os.environ.get(CACHE_VARIABLE)
     parent = Path(chosen).expanduser() if chosen else project_root() / ".runs"
@@ -54,21 +43,13 @@ def cache_folder(kind: str) -> Path:
 
 
 def shipped(folder: str) -> Path:
-    """Return the folder of files the project ships.
-
-    Args:
-        folder: ``"presets"``, ``"backbones"`` or ``"datasets"``.
-    """
+    """Return the folder of shipped ``"presets"``, ``"backbones"`` or ``"datasets"``."""
     installed = _PACKAGE / "_data" / folder
     return installed if installed.is_dir() else _CHECKOUT / "data" / folder
 
 
 def file_digest(path: Path) -> str:
-    """Return the sha256 (hex) of a file's bytes; a process reads an unchanged file once.
-
-    Raises:
-        OSError: The file is missing or unreadable.
-    """
+    """Return a file's sha256 (hex), read once a process; OSError if it is unreadable."""
     status = path.stat()
     return _digest(path, status.st_size, status.st_mtime_ns)
 
@@ -85,9 +66,6 @@ def remembered_digest(path: Path) -> str:
     As git does, the cache folder remembers it under the file's path, size and time of change. A
     file that was changed in the last two seconds is not remembered: a further change might leave
     its time as it is.
-
-    Raises:
-        OSError: The file is missing or unreadable.
     """
     status = path.stat()
     key = (str(path.resolve()), status.st_size, status.st_mtime_ns)

@@ -1,13 +1,12 @@
 """Pixels: one image file decoded with checks, and shrunk where it is too large.
 
-The sizes are the paper's (Zhang et al., TIP 2024): an image whose shorter side exceeds a limit (768
-pixels there) is resized to it. Everything stays uint8.
+An image whose shorter side exceeds a limit (768 pixels in Zhang et al., TIP 2024) is resized to it.
 """
 
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,12 @@ from tsniqa.errors import DataError, one_line
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
+Image = str | Path | PILImage.Image | np.ndarray | torch.Tensor
+"""What a user may hand over as an image."""
+
 
 def decode(path: Path, root: Path | None = None) -> np.ndarray:
-    """Decode one image to 8-bit RGB, upright.
+    """Decode one image to 8-bit RGB [H, W, 3], upright.
 
     EXIF orientation is applied; 16-bit greyscale is scaled by 1/257; palettes, greyscale and CMYK
     are converted without colour management; transparent pixels are laid over white, as a browser's
@@ -32,9 +34,6 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
     Args:
         path: The image file.
         root: The folder which the file, symbolic links followed, must not leave.
-
-    Returns:
-        Array [H, W, 3], uint8, RGB.
 
     Raises:
         DataError: The file is missing, outside ``root``, truncated, not an image, of a pixel type
@@ -63,15 +62,7 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
 
 
 def refuse_outside(path: Path, root: Path | None) -> None:
-    """Refuse a file that lies outside a folder, symbolic links followed.
-
-    Args:
-        path: The file.
-        root: The folder, or None to allow any place.
-
-    Raises:
-        DataError: The file lies outside.
-    """
+    """Raise a DataError if a file, symbolic links followed, lies outside a folder (if any)."""
     if root is not None and not path.resolve().is_relative_to(Path(root).resolve()):
         raise DataError(f"image {path} lies outside {root}; keep images inside the dataset folder")
 
@@ -93,24 +84,11 @@ def _to_rgb(image: PILImage.Image, path: Path | str) -> PILImage.Image:
 
 
 def fit_shorter_side(image: np.ndarray, limit: int | None) -> np.ndarray:
-    """Shrink an image, antialiased, so that its shorter side is at most ``limit``.
-
-    Args:
-        image: Array [H, W, 3], uint8.
-        limit: Pixels of the shorter side; None leaves every image as it is.
-
-    Returns:
-        The same array if its shorter side is within the limit, else a smaller one with the aspect
-        ratio kept; never a larger one.
-    """
+    """Shrink an array [H, W, 3], uint8, as :func:`shrink` does."""
     if limit is None or min(image.shape[:2]) <= limit:
         return image
     smaller = shrink(torch.from_numpy(image).permute(2, 0, 1), limit)
     return smaller.permute(1, 2, 0).contiguous().numpy()
-
-
-Image = str | Path | PILImage.Image | np.ndarray | torch.Tensor
-"""What a user may hand over as an image."""
 
 
 def shrink(image: torch.Tensor, limit: int | None) -> torch.Tensor:
@@ -157,31 +135,25 @@ def as_images(images: Image | Iterable[Image]) -> Iterator[torch.Tensor]:
     """
     one = isinstance(images, str | Path | PILImage.Image) or getattr(images, "ndim", 4) < 4
     for image in [images] if one else images:
-        if isinstance(image, torch.Tensor):
-            yield checked(image.contiguous())
-            continue
         if isinstance(image, str | Path):
             image = decode(Path(image))
         elif isinstance(image, PILImage.Image):
             image = np.array(_to_rgb(ImageOps.exif_transpose(image), "given"))
-        if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3:
+        if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3:
+            image = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        if not isinstance(image, torch.Tensor):
             found = getattr(image, "shape", type(image).__name__)
             raise DataError(
                 f"{found} is no image; give a path, a PIL image, an array [H, W, 3] or a tensor"
             )
-        yield checked(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).contiguous())
+        yield checked(image.contiguous())
 
 
 def batches(images: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:
-    """Stack neighbours of equal shape and type.
+    """Stack neighbours [3, H, W] of equal shape and type to batches of at most ``size``.
 
-    Args:
-        images: Tensors [3, H, W].
-        size: Most images in one batch, at least 1.
-
-    Yields:
-        Tensors [B, 3, H, W]. The grouping depends on nothing but the images' order and sizes, so
-        scores are reproducible bit for bit.
+    The grouping depends on nothing but the images' order and sizes, so scores are reproducible bit
+    for bit.
     """
     waiting: list[torch.Tensor] = []
     for image in images:
@@ -192,3 +164,19 @@ def batches(images: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]
         waiting.append(image)
     if waiting:
         yield torch.stack(waiting)
+
+
+def normalize(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Standardise images [N, 3, H, W], uint8 or floating point in [0, 1], as a network's input.
+
+    Args:
+        images: They become float32, in channels-last memory on the same device.
+        mean: The three channels' means on the scale [0, 1].
+        std: Their standard deviations on that scale.
+    """
+    if images.is_floating_point():
+        images = images * 255
+    like = {"dtype": torch.float32, "memory_format": torch.channels_last}
+    values = torch.empty_like(images, **like).copy_(images)
+    offset, scale = (values.new_tensor(x).mul_(255).view(1, 3, 1, 1) for x in (mean, std))
+    return values.sub_(offset).div_(scale)

@@ -11,27 +11,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tsniqa.errors import WeightsError
+from tsniqa.errors import WeightsError, one_line
 from tsniqa.paths import file_digest
 
-DESCRIPTION = "model.json"
-"""The JSON file."""
-
-FORMAT = 2
-"""Version of the folder's layout."""
-
-SUFFIX = ".safetensors"
+DESCRIPTION, SUFFIX = "model.json", ".safetensors"
+FORMAT = 2  # version of the folder's layout
 
 
 def save_tensors(
     folder: str | Path, about: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Write tensors and their description; the description comes last.
+    """Write tensors, and last their description.
 
     Args:
-        folder: Is made if it is not there.
+        folder: Made if it is not there.
         about: What goes into the JSON, beside format and digests.
-        tensors: By ``<file>/<name>``; the part before the first slash chooses the file.
+        tensors: By ``<file>/<name>``; what is before the first slash chooses the file.
     """
     folder, digests = Path(folder), {}
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,14 +39,10 @@ def save_tensors(
 
 
 def load_tensors(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what :func:`save_tensors` wrote.
-
-    Returns:
-        The description, and tensors by ``<file>/<name>``.
+    """Read the description and the tensors, by ``<file>/<name>``, of :func:`save_tensors`.
 
     Raises:
-        WeightsError: A file is missing, unreadable, of another format, or not the one that was
-            saved.
+        WeightsError: A file is missing, unreadable, of another format, or not the one saved.
     """
     folder = Path(folder)
     try:
@@ -65,8 +56,9 @@ def load_tensors(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
             for key, value in load_file(folder / file).items():
                 tensors[f"{file.removesuffix(SUFFIX)}/{key}"] = value
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise WeightsError(f"no saved model in {folder} ({reason}); restore the folder") from error
+        raise WeightsError(
+            f"no saved model in {folder} ({one_line(error)}); restore the folder"
+        ) from error
     return about, tensors
 
 

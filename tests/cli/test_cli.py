@@ -3,10 +3,8 @@
 import csv
 import sys
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from tsniqa import cli
 from tsniqa.model.tsniqa import TSNIQA
@@ -58,13 +56,6 @@ def test_a_mistake_is_one_line_that_says_what_to_do_and_exit_code_2(tsniqa, argu
     assert message in error
     assert error.startswith("tsniqa: ")
     assert error.count("\n") == 1
-
-
-def test_a_folder_that_is_no_model_is_said_to_be_none(tsniqa, tmp_path):
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
-    code, _, error = tsniqa("score", tmp_path / "a.png", "--model", tmp_path)
-    assert code == 2
-    assert f"no saved model in {tmp_path}" in error
 
 
 def test_the_list_names_everything_there_is(tsniqa):

@@ -3,12 +3,11 @@
 import re
 from importlib import import_module
 
-import pandas as pd
 import pytest
 
 from official import csiq, kadid_10k, koniq_10k, live
 from tsniqa.data import catalogue, load_task, task_names
-from tsniqa.data.cards import PAPER, find_card, format_facts, load_cards
+from tsniqa.data.cards import PAPER, find_card, load_cards
 from tsniqa.data.readers import biq2021
 from tsniqa.errors import ConfigError, DataError
 from tsniqa.study.config import load_preset
@@ -117,10 +116,3 @@ class TestOverview:
         scales = catalogue.overview().set_index("dataset")["scale"]
         for name in NAMES:
             assert ("turned round" in scales[name]) == find_card(name).flipped
-
-    def test_every_fact_is_confirmed_by_a_source_or_called_an_assumption(self):
-        facts = format_facts()
-        assert set(facts["status"]) == {"confirmed", "assumed"}
-        assert ((facts["source"] == "") == (facts["status"] == "assumed")).all()
-        assert list(dict.fromkeys(facts["dataset"])) == NAMES
-        assert isinstance(facts, pd.DataFrame)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tsniqa.data import images
-from tsniqa.data.images import ImageSet, full_batches, random_crop
+from tsniqa.data.images import ImageSet, random_crop
 
 
 def noise(height, width, seed=0):
@@ -69,18 +69,6 @@ class TestImageSet:
         with pytest.raises(IndexError):
             ImageSet(paths, None)[6]
         assert len(list(ImageSet(paths, None))) == 6
-
-    def test_batches_neighbours_of_equal_size_in_order(self, paths):
-        image_set = ImageSet(paths, None)
-        batches = list(full_batches(image_set, 2))
-        assert [indices for indices, _ in batches] == [[0, 1], [2], [3, 4], [5]]
-        for indices, pixels in batches:
-            assert pixels.dtype == torch.uint8
-            assert torch.equal(pixels, torch.stack([image_set[i] for i in indices]))
-
-    def test_a_batch_of_none_is_refused(self, paths):
-        with pytest.raises(ValueError, match="at least 1"):
-            next(full_batches(ImageSet(paths, None), 0))
 
 
 class TestRandomCrop:

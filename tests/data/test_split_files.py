@@ -199,8 +199,10 @@ class TestLabels:
     def test_labels_of_something_else(self, tmp_path):
         place = write(tmp_path, mos=[MOS[i] for i in (3, 7, 0, 5, 1, 8, 2, 6, 4)])
         message = refusal(make_task(), place)
-        assert f"the labels of the split files in {place} rank the images otherwise" in message
-        assert "more than 0.9 is needed); check that they belong to this dataset" in message
+        assert (
+            f"files in {place} must rank the images as the task does, by more than 0.9" in message
+        )
+        assert message.endswith("; check that they belong to this dataset")
 
     def test_a_missing_rating_of_the_task_is_left_to_its_check(self, tmp_path):
         write(tmp_path)
@@ -230,7 +232,7 @@ class TestFiles:
         place.rename(place.with_name("2"))
         other = write(tmp_path)
         assert refusal(make_task(), tmp_path) == (
-            f"task 'live': {tmp_path} has 2 sets of its split files, in {other} and"
+            f"task 'live': {tmp_path} has 2 sets of its split files, such as in {other} and"
             f" {other.with_name('2')}; name the folder that holds the one to use"
         )
         import_split(make_task(), other)

@@ -23,11 +23,9 @@ def write(folder: Path, images: int = 40, *, realigned: bool = True) -> pd.DataF
     for kind, count in COUNTS.items():
         first = len(pristine)
         (folder / kind).mkdir()
-        info = []
         for number in range(1, count + 1):
             name = REFERENCES[number // 3 % len(REFERENCES)]
             pristine.append(f"{name}.bmp")
-            info.append(f"{name}.bmp img{number}.bmp {0.25 + number / 1000:g}")
             if number in (1, 3):  # two of the copies are there as files
                 picture(number // 3 % len(REFERENCES), 0).save(folder / kind / f"img{number}.bmp")
         for number in range(2, 2 + 3 * (images // 5), 3):
@@ -41,7 +39,6 @@ def write(folder: Path, images: int = 40, *, realigned: bool = True) -> pd.DataF
             std = deviations[place] if realigned else np.nan
             name = REFERENCES[number // 3 % len(REFERENCES)]
             expected.append((f"{kind}/img{number}.bmp", mos, std, name, ""))
-        (folder / kind / "info.txt").write_bytes(_untidy(kind, info).encode("latin-1"))
     savemat(folder / "dmos.mat", {"dmos": dmos[None], "orgs": copies[None]})
     if realigned:
         content = {"dmos_new": realigned_dmos[None], "orgs": copies[None]}
@@ -50,12 +47,3 @@ def write(folder: Path, images: int = 40, *, realigned: bool = True) -> pd.DataF
     cells[0, :] = pristine
     savemat(folder / "refnames_all.mat", {"refnames_all": cells})
     return rows(expected)
-
-
-def _untidy(kind: str, lines: list[str]) -> str:
-    """Join lines with the stray spaces and line endings that text files of that age have."""
-    if kind == "wn":
-        return "\n\n".join(lines) + "\n\n"  # every second line is empty
-    if kind == "fastfading":
-        return "\r\n".join(f" {line} " for line in reversed(lines))
-    return "".join(f"{line} \r\n" for line in lines)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tsniqa.errors import RecordError
-from tsniqa.study.evaluation import SUMMARY, agreement_matrix, srcc, srcc_matrix, summary
+from tsniqa.study.evaluation import SUMMARY, agreement_matrix, srcc_matrix, summary
 from tsniqa.study.results import (
     ALL_TASKS,
     COLUMNS,
@@ -35,9 +35,6 @@ def test_the_tidy_table_holds_every_cell_of_every_matrix(finished):
         cells = gated[gated["measure"] == name].pivot(index="step", columns="task", values="value")
         np.testing.assert_array_equal(cells[list(ORDER)].to_numpy(), matrix)
         assert cells.index.tolist() == [1, 2, 3]
-    assert srcc_matrix(record, "gated", measure="krcc")[2, 0] == srcc(
-        record, "gated", ORDER, "gamma", "krcc"
-    )
     whole = gated[gated["task"] == ALL_TASKS].set_index("measure")["value"]
     assert whole.to_dict() == summary(record, "gated")
     assert set(gated.loc[gated["task"] == ALL_TASKS, "step"]) == {3}
@@ -49,11 +46,7 @@ def test_several_records_share_a_table_and_what_they_lack_is_missing(finished):
     assert set(table["strategy"]) == {"tsn", "joint"}
     assert set(table["readout"]) == {"gated", "single"}
     joint = table[(table["strategy"] == "joint") & (table["measure"] == "srcc")]
-    assert joint.set_index("step")["value"].notna().groupby("step").all().tolist() == [
-        False,
-        False,
-        True,
-    ]
+    assert set(joint.dropna()["step"]) == {3}
     assert results([]).empty
 
 
@@ -74,20 +67,6 @@ def test_records_are_found_by_what_was_run(world, tmp_path):
     assert found.folder == made[1].folder
 
 
-def with_seed(record, seed):
-    return record.config.model_copy(update={"seed": seed})
-
-
-def test_a_record_does_not_differ_from_its_own_copy(finished, publish, tmp_path):
-    record = finished("tsn")
-    publish(record, tmp_path / "a")
-    publish(record, tmp_path / "b", device="another")
-    table = largest_differences(tmp_path / "a", tmp_path / "b")
-    assert table["run"].tolist() == [record.description.run_id]
-    assert table.loc[0, ["scores", "gate distances", "SRCC"]].tolist() == [0, 0, 0]
-    assert table.loc[0, "published"] == "another"
-
-
 def test_the_largest_difference_is_told_for_scores_and_correlations(finished, publish, tmp_path):
     record = finished("tsn")
     publish(record, tmp_path / "a")
@@ -95,8 +74,10 @@ def test_the_largest_difference_is_told_for_scores_and_correlations(finished, pu
     scores[0, 1] += 0.25
     scores[1, 2] -= 0.5
     mos[record.rows("beta")] *= -1
-    publish(replace(record, scores=scores, mos=mos, cache={}), tmp_path / "b")
+    other = replace(record, scores=scores, mos=mos, cache={})
+    publish(other, tmp_path / "b", device="another")
     row = largest_differences(tmp_path / "a", tmp_path / "b").iloc[0]
+    assert (row["run"], row["published"]) == (record.description.run_id, "another")
     assert row["scores"] == pytest.approx(0.5, abs=1e-6)
     s = abs(srcc_matrix(record, "oracle"))[:, record.order.index("beta")]
     assert row["SRCC"] >= 2 * np.nanmax(s) - 1e-9, "the ranks of beta are turned round"
@@ -113,20 +94,14 @@ def test_a_value_that_only_one_side_has_is_an_infinite_difference(finished, publ
     assert largest_differences(tmp_path / "a", tmp_path / "a").loc[0, "SRCC"] == 0
 
 
-def test_a_strategy_without_a_gate_has_no_gate_distances_to_largest_differences(
-    finished, publish, tmp_path
-):
-    publish(finished("sequential"), tmp_path / "a")
-    assert np.isnan(largest_differences(tmp_path / "a", tmp_path / "a").loc[0, "gate distances"])
-
-
 def test_only_runs_that_both_have_are_compared(finished, publish, tmp_path):
     publish(finished("tsn"), tmp_path / "a")
     publish(finished("sequential"), tmp_path / "b")
-    table = largest_differences(tmp_path / "a", tmp_path / "b")
-    assert table.empty
-    assert "SRCC" in table.columns
+    assert largest_differences(tmp_path / "a", tmp_path / "b").empty
     assert largest_differences(tmp_path / "none", tmp_path / "b").empty
+    row = largest_differences(tmp_path / "b", tmp_path / "b").iloc[0]
+    assert (row["scores"], row["SRCC"]) == (0, 0)
+    assert np.isnan(row["gate distances"]), "a strategy without a gate has none"
 
 
 def test_records_of_one_run_with_other_shapes_are_refused(finished, publish, tmp_path):
@@ -141,7 +116,7 @@ def test_records_of_one_run_with_other_shapes_are_refused(finished, publish, tmp
 def test_published_records_of_the_same_experiment_are_found_by_seed(finished, publish, tmp_path):
     record = finished("tsn")
     for seed in (2, 1, 0):
-        config = with_seed(record, seed)
+        config = record.config.model_copy(update={"seed": seed})
         publish(record, tmp_path / str(seed), config=config)
         made = tmp_path / str(seed)
         shutil.copytree(made / "shared", tmp_path / "shared", dirs_exist_ok=True)
@@ -151,22 +126,23 @@ def test_published_records_of_the_same_experiment_are_found_by_seed(finished, pu
 
 
 @pytest.mark.parametrize(
-    "difference", ["split", "order", "backbone", "preset", "version", "weight"]
+    "difference", ["split", "order", "backbone", "preset", "version", "weight", "images"]
 )
 def test_records_of_another_experiment_are_left_out(difference, finished, publish, tmp_path):
     record = finished("tsn")
     description = record.description
-    config = with_seed(record, 1)
+    others = [task.model_copy(update={"fingerprint": "other"}) for task in description.tasks]
     update = {
-        "split": {"config": config.model_copy(update={"split": "3"})},
+        "split": {"config": record.config.model_copy(update={"split": "3"})},
+        "images": {"tasks": others},
         "order": {"tasks": description.tasks[::-1]},
         "backbone": {"fingerprints": description.fingerprints | {"backbone": "another"}},
         "preset": {"preset": description.preset.model_copy(update={"shorter_side": 99})},
         "version": {"results_version": description.results_version + 1},
         "weight": {"preset": description.preset.model_copy(update={"weights": {"tsn": 3.0}})},
     }[difference]
-    publish(record, tmp_path, **{"config": config, **update})
-    assert find_experiment(tmp_path, "smoke", [1], like=record) == {}
+    publish(record, tmp_path, **update)
+    assert find_experiment(tmp_path, "smoke", [0], like=record) == {}
 
 
 def test_weights_of_other_strategies_do_not_matter(finished, publish, tmp_path):
@@ -205,17 +181,6 @@ def test_the_find_experiment_of_an_experiment_are_those_like_tsn(finished, publi
     assert find_experiment(tmp_path, "open", [1]) == {}
 
 
-def test_runs_of_another_backbone_or_order_are_not_put_beside_tsn(finished, publish, tmp_path):
-    record, joint = finished("tsn"), finished("joint")
-    publish(record, tmp_path, **plain(record))
-    fingerprints = joint.description.fingerprints | {"backbone": "another"}
-    publish(joint, tmp_path, **plain(joint, fingerprints=fingerprints))
-    sequential = finished("sequential")
-    tasks = sequential.description.tasks[::-1]
-    publish(sequential, tmp_path, **plain(sequential, tasks=tasks))
-    assert list(find_experiment(tmp_path, "open", [0])) == ["tsn"]
-
-
 def test_without_tsn_the_command_that_makes_it_is_told(finished, publish, tmp_path):
     publish(finished("joint"), tmp_path, **plain(finished("joint")))
     runs = find_experiment(tmp_path, "open", [0])
@@ -225,10 +190,3 @@ def test_without_tsn_the_command_that_makes_it_is_told(finished, publish, tmp_pa
     assert "seed 3" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert require({"tsn": ["a record"]}, "tsn", "open", 3, "given") == "a record"
-
-
-def test_rated_tasks_with_other_images_are_another_experiment(finished, publish, tmp_path):
-    record = finished("tsn")
-    tasks = [task.model_copy(update={"fingerprint": "other"}) for task in record.description.tasks]
-    publish(record, tmp_path, tasks=tasks)
-    assert find_experiment(tmp_path, "smoke", [0], like=record) == {}

@@ -8,12 +8,7 @@ import pytest
 from tsniqa.errors import ConfigError
 from tsniqa.seeds import generator
 from tsniqa.synthetic.blur_noise import convolve, strength
-from tsniqa.synthetic.distortions import (
-    DISTORTIONS,
-    PRETEXT_DISTORTIONS,
-    TASK_DISTORTIONS,
-    distort,
-)
+from tsniqa.synthetic.distortions import DISTORTIONS, TASK_DISTORTIONS, distort
 from tsniqa.synthetic.observers import fidelity_to_pristine, full_reference
 from tsniqa.synthetic.scenes import FAMILIES, make_scene
 from tsniqa.synthetic.tone_colour import from_opponent, to_opponent
@@ -94,15 +89,6 @@ def test_kadid_has_25_distortions_and_every_task_uses_known_ones():
     assert len(TASK_DISTORTIONS["mini-kadid"]) == 25
     for names in TASK_DISTORTIONS.values():
         assert set(names) <= set(DISTORTIONS)
-
-
-def test_the_pretext_holds_out_a_third_of_all_types_and_every_authentic_chain():
-    held_out = set(DISTORTIONS) - set(PRETEXT_DISTORTIONS)
-    assert set(PRETEXT_DISTORTIONS) <= set(DISTORTIONS)
-    assert len(set(PRETEXT_DISTORTIONS)) == len(PRETEXT_DISTORTIONS)
-    assert len(held_out) >= len(DISTORTIONS) / 3
-    assert {name for name in DISTORTIONS if name.startswith("phone-")} <= held_out
-    assert {"everyday-mixture", "fast-fading", "pink-noise", "camera-shake"} <= held_out
 
 
 def test_strength_interpolates_its_table():

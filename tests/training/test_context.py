@@ -5,7 +5,6 @@ import torch
 
 from tsniqa.data.images import ImageSet
 from tsniqa.scoring.features import image_features
-from tsniqa.seeds import derive_seed
 from tsniqa.training.context import TrainingContext
 
 
@@ -98,7 +97,3 @@ def test_images_of_a_part_are_decoded_once(make, world):
     assert context.images(world.task("alpha"), "train") is first
     assert context.images(task, "val") is not first
     assert first.mos.tolist() == pytest.approx(task.mos("train").tolist(), rel=1e-6)
-
-
-def test_seeds_come_from_the_runs_seed_and_names(make):
-    assert make().seed_for("alpha", "head") == derive_seed(0, "alpha", "head")

@@ -85,8 +85,3 @@ def test_batches_of_several_sources_come_in_mixed_order():
     order = [one.source for one in epoch(in_batch_epoch, [[1.0, 2.0] * 10, [3.0, 4.0] * 10], 4)]
     assert sorted(order) == [0] * 5 + [1] * 5
     assert order != sorted(order)
-
-
-def test_b_images_give_b_times_b_minus_one_over_two_pairs():
-    (batch,) = epoch(in_batch_epoch, [[float(i) for i in range(16)]], 16)
-    assert len(batch.target) == 16 * 15 // 2

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from tsniqa.cli import names, records, run, score
+from tsniqa.cli import listing, run, score
 from tsniqa.cli.data import data_app
 from tsniqa.errors import TsniqaError
 
@@ -15,20 +15,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command()(run.run)
-app.command()(run.page)
-app.command()(score.score)
-app.command()(score.add)
-app.command()(run.sweep)
-app.command("compare-records")(records.compare_records)
-app.command("list")(names.list_names)
+for command in (run.run, run.page, score.score, score.add, run.sweep):
+    app.command()(command)
+app.command("compare-records")(listing.compare_records)
+app.command("list")(listing.list_names)
 app.add_typer(data_app, name="data")
 
 
 def main() -> None:
     """Run the command line; a foreseen failure is one line on standard error, exit code 2."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger().setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("tsniqa").setLevel(logging.INFO)
     try:
         app(prog_name="tsniqa")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli.options import DATA_ROOT, DataRoot, SeedOption, from_here
+from tsniqa.cli.options import DATA_ROOT, DataRoot, SeedOption, path_option
 from tsniqa.paths import cache_folder
 
 data_app = typer.Typer(help="Datasets.", no_args_is_help=True)
@@ -31,21 +31,15 @@ def data_list(data_root: DataRoot = DATA_ROOT) -> None:
 
 @data_app.command("check")
 def data_check(
-    name: Annotated[
-        str | None, typer.Argument(help="Name of a dataset; left out, all that are there.")
-    ] = None,
-    root: Annotated[
-        Path,
-        typer.Option(help="Folder of datasets, or the dataset's own folder.", callback=from_here),
-    ] = DATA_ROOT,
+    name: Annotated[str | None, typer.Argument(help="A dataset; else all that are here.")] = None,
+    root: Annotated[Path, path_option("Folder of datasets, or the dataset's own.")] = DATA_ROOT,
 ) -> None:
     """Say what is missing, broken, unlabelled, duplicated or left over; exit 1 if it is wrong."""
     from tsniqa.data.checking import check, find
 
     reports = [check(source) for source in find(name, root)]
     for report in reports:
-        for line in report.lines():
-            typer.echo(line)
+        typer.echo("\n".join(report.lines()))
     if any(report.wrong for report in reports):
         raise typer.Exit(1)
 
@@ -53,9 +47,7 @@ def data_check(
 @data_app.command("fetch")
 def data_fetch(
     name: Annotated[str, typer.Argument(help="Name of a dataset (see: tsniqa data list).")],
-    root: Annotated[
-        Path, typer.Option(help="Folder of datasets that receives it.", callback=from_here)
-    ] = DATA_ROOT,
+    root: Annotated[Path, path_option("Folder of datasets that receives it.")] = DATA_ROOT,
 ) -> None:
     """Download a dataset that is open to everybody; an interrupted download is resumed."""
     from tsniqa.data.cards import find_card

@@ -5,47 +5,28 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli.options import (
-    DATA_ROOT,
-    RECORDS,
-    DataRoot,
-    Device,
-    PresetOption,
-    ResultsDir,
-    SeedOption,
-    from_here,
-)
+from tsniqa.cli import options
+from tsniqa.cli.options import DATA_ROOT, RECORDS, DataRoot, Device, from_here, path_option
 from tsniqa.paths import resolve
 
 
 def run(
-    preset: PresetOption = "mini",
+    preset: options.PresetOption = "mini",
     strategy: Annotated[str, typer.Option(help="tsn, head-only, sequential, ...")] = "tsn",
-    order: Annotated[
-        str | None, typer.Option(help="Task names with commas; left out, the preset's order.")
-    ] = None,
-    seed: SeedOption = 0,
-    split: Annotated[
-        str, typer.Option(help="'given', or 0 to 9: a seeded 70/10/20 split.")
-    ] = "given",
+    order: Annotated[str | None, typer.Option(help="Tasks with commas; else the preset's.")] = None,
+    seed: options.SeedOption = 0,
+    split: Annotated[str, typer.Option(help="'given', or 0 to 9: seeded, 70/10/20.")] = "given",
     backbone: Annotated[str | None, typer.Option(help="Name or path of a backbone card.")] = None,
     device: Device = "auto",
     data_root: DataRoot = DATA_ROOT,
-    results_dir: ResultsDir = RECORDS,
+    results_dir: options.ResultsDir = RECORDS,
     splits_from: Annotated[
-        Path | None,
-        typer.Option(
-            callback=from_here,
-            help="Folder of published split files to use instead of --split.",
-        ),
+        Path | None, path_option("Folder of published split files to use instead of --split.")
     ] = None,
     change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="PATH=VALUE: change one value of the preset; repeatable."),
+        list[str] | None, typer.Option("--set", help="PATH=VALUE in the preset; repeatable.")
     ] = None,
-    page: Annotated[
-        bool, typer.Option(help="Also make a page of the book: 03_continual_run on this run.")
-    ] = False,
+    page: Annotated[bool, typer.Option(help="Also make a page of the book on this run.")] = False,
 ) -> None:
     """Learn a task order with a strategy.
 
@@ -55,10 +36,11 @@ def run(
     from tsniqa.study import runner
     from tsniqa.study.config import parse_overrides, run_config
 
+    names = None if order is None else [name.strip() for name in order.split(",")]
     config = run_config(
         preset=preset,
         strategy=strategy,
-        task_order=_names(order),
+        task_order=[] if names == [""] else names,
         seed=seed,
         split=split,
         backbone=backbone,
@@ -68,30 +50,26 @@ def run(
     record = runner.run(config, data_root, results_dir, device)
     typer.echo(f"record: {record.folder}")
     if page:
-        parameters = config.model_dump(mode="json") | {"device": device}
-        parameters |= {name: parameters[name] or "" for name in ("backbone", "splits_from")}
-        folders = {"data_root": data_root, "results_dir": results_dir}
-        parameters |= {name: str(path) for name, path in folders.items()}
-        facts = [f"seed {seed}", *([] if split == "given" else [f"split {split}"]), *(change or [])]
-        entry = {
-            "name": f"own-{record.description.run_id}",
-            "notebook": "03_continual_run",
-            "title": f"{strategy} on {preset}, {', '.join(facts)}: {', '.join(record.order)}",
+        parameters = config.model_dump(mode="json") | {
+            "backbone": config.backbone or "",
+            "splits_from": config.splits_from or "",
+            "device": device,
+            "data_root": str(data_root),
+            "results_dir": str(results_dir),
         }
-        path = execute(Page(**entry, parameters=parameters))
-        typer.echo(f"page: {path} (make book adds it under 'Your own runs')")
-
-
-def _names(order: str | None) -> list[str] | None:
-    """Split a task order; what lies between two commas is a name, were it empty."""
-    if order is None:
-        return None
-    return [name.strip() for name in order.split(",")] if order.strip() else []
+        facts = [f"seed {seed}", *([] if split == "given" else [f"split {split}"]), *(change or [])]
+        entry = Page(
+            name=f"own-{record.description.run_id}",
+            notebook="03_continual_run",
+            title=f"{strategy} on {preset}, {', '.join(facts)}: {', '.join(record.order)}",
+            parameters=parameters,
+        )
+        typer.echo(f"page: {execute(entry)} (make book adds it under 'Your own runs')")
 
 
 def page(
     name: Annotated[str, typer.Argument(help="Name of an entry of book/runs.yml.")],
-    preset: PresetOption = "mini",
+    preset: options.PresetOption = "mini",
 ) -> None:
     """Execute one page of the book."""
     from tsniqa.book.pages import execute, load_pages
@@ -105,20 +83,14 @@ def page(
 
 def sweep(
     file: Annotated[
-        Path,
-        typer.Argument(callback=from_here, help="A sweep file, such as data/searches/mini.yml."),
+        Path, typer.Argument(callback=from_here, help="A file such as data/searches/mini.yml.")
     ],
     data_root: DataRoot = DATA_ROOT,
-    record: Annotated[
-        Path | None,
-        typer.Option(callback=from_here, help="Default: results/searches/<name>.json."),
-    ] = None,
+    record: Annotated[Path | None, path_option("Default: results/searches/<name>.json.")] = None,
 ) -> None:
     """Try the candidates of a sweep file on validation images; finished trials are kept."""
     from tsniqa.study.sweep import load_sweep, run_sweep
 
-    default = resolve("results/searches") / f"{file.stem}.json"
-    path = default if record is None else record
-    features = resolve(RECORDS) / "features"
-    run_sweep(load_sweep(file), data_root, path, features)
+    path = record or resolve("results/searches") / f"{file.stem}.json"
+    run_sweep(load_sweep(file), data_root, path, resolve(RECORDS) / "features")
     typer.echo(f"sweep record: {path}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli.options import DATA_ROOT, DataRoot, Device, ModelFolder, SeedOption, from_here
+from tsniqa.cli.options import DATA_ROOT, DataRoot, Device, ModelFolder, SeedOption, path_option
 from tsniqa.errors import ConfigError
 
 AllowDownload = Annotated[
@@ -40,10 +40,7 @@ def score(
 def add(
     task: Annotated[str, typer.Argument(help="Name of the task, its folder under --data-root.")],
     model: ModelFolder,
-    out: Annotated[
-        Path,
-        typer.Option(callback=from_here, help="Folder for the extended model; must not exist."),
-    ],
+    out: Annotated[Path, path_option("Folder for the extended model; must not exist.")],
     preset: Annotated[str, typer.Option(help="Preset that gives the schedule.")] = "open",
     seed: SeedOption = 0,
     data_root: DataRoot = DATA_ROOT,
@@ -67,8 +64,8 @@ def add(
     loaded = TSNIQA.load(model, find_device(device), allow_download)
     if loaded.bank.select != TSN.select:
         raise ConfigError(
-            f"the model in {model} was not learned by '{TSN.name}', so a task cannot be "
-            "added to it; name one that was"
+            f"the model in {model} was not learned by '{TSN.name}', so a task cannot be added; "
+            "name one that was"
         )
     if task in loaded.tasks:
         raise ConfigError(f"the model in {model} knows a task '{task}' already; rename yours")

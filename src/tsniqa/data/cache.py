@@ -1,8 +1,7 @@
 """Decoded images on disk, memory-mapped: large datasets are decoded once, for all runs.
 
-One file holds one image, uint8 [3, H, W] at the preset's size. Its name is a hash of the image's
-bytes and of everything that decoding depends on, so that an entry is never wrong, only unused. A
-file appears whole or not at all; processes may share the folder.
+One file holds one image. Its name is a hash of the image's bytes and of everything that decoding
+depends on, so that an entry is never wrong, only unused. Processes may share the folder.
 """
 
 import hashlib
@@ -13,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -33,28 +33,17 @@ log = logging.getLogger("tsniqa")
 LIMIT_VARIABLE = "TSNIQA_DECODED_GB"
 """Environment variable: most gigabytes (10^9 bytes) of decoded images to keep, default 64."""
 
-DISK_RESERVE = 2 * 10**9
-"""Bytes of the disk that the cache leaves free."""
-
+DISK_RESERVE = 2 * 10**9  # bytes of the disk that the cache leaves free
 _DECODER = f"1 pillow {PIL.__version__} torchvision {torchvision.__version__}"
 
 
 def limit_from_environment() -> int:
-    """Return the cache's limit in bytes (:data:`LIMIT_VARIABLE`).
-
-    Raises:
-        ConfigError: The variable is not a number from 0.
-    """
+    """Return the cache's limit in bytes, or raise a ConfigError if it is not a number from 0."""
     text = os.environ.get(LIMIT_VARIABLE, "64")
-    try:
-        limit = int(float(text) * 10**9)
-    except (ValueError, OverflowError):
-        limit = -1
-    if limit < 0:
-        raise ConfigError(
-            f"{LIMIT_VARIABLE} is '{text}'; give gigabytes as a number, 0 keeps no image"
-        )
-    return limit
+    with suppress(ValueError, OverflowError):
+        if (limit := int(float(text) * 10**9)) >= 0:
+            return limit
+    raise ConfigError(f"{LIMIT_VARIABLE} is '{text}'; give gigabytes as a number, 0 keeps no image")
 
 
 class DecodedCache:
@@ -63,8 +52,7 @@ class DecodedCache:
     Args:
         folder: The folder; made when the first image is stored.
         shorter_side: Limit given to :func:`tsniqa.pixels.fit_shorter_side`, or None.
-        limit: Most bytes to keep, default :func:`limit_from_environment`. When they are used up,
-            images are still decoded, but not stored.
+        limit: Most bytes to keep, default :func:`limit_from_environment`.
     """
 
     def __init__(self, folder: Path, shorter_side: int | None, limit: int | None = None) -> None:
@@ -76,17 +64,12 @@ class DecodedCache:
         self._said_full = False
 
     def path(self, image: Path) -> Path:
-        """Return where an image is stored, whether it is or not.
-
-        Raises:
-            DataError: The image file is missing.
-        """
+        """Return where an image is stored, whether it is or not; the image itself must exist."""
         try:
             digest = remembered_digest(image)
         except OSError:
-            raise DataError(
-                f"image {image} is missing; restore the file or remove its row"
-            ) from None
+            text = f"image {image} is missing; restore the file or remove its row"
+            raise DataError(text) from None
         key = hashlib.sha256(f"{digest} {self.shorter_side} {_DECODER}".encode()).hexdigest()
         return self.folder / key[:2] / f"{key}.npy"
 
@@ -98,8 +81,8 @@ class DecodedCache:
             root: Folder that the file must not leave, see :func:`tsniqa.pixels.decode`.
 
         Returns:
-            Tensor uint8 [3, H, W]. A stored one is mapped copy-on-write: reading a crop reads that
-            part of the file, and nothing written to it reaches the disk.
+            Tensor uint8 [3, H, W]. A stored one is mapped copy-on-write: a crop reads its part of
+            the file only, and nothing written to it reaches the disk.
 
         Raises:
             DataError: The image cannot be decoded.
@@ -123,8 +106,8 @@ class DecodedCache:
     def _store(self, path: Path, pixels: np.ndarray) -> None:
         """Write one image unless the limit or the disk is reached."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Under a lock, so that two processes together keep within the limit. Threads take turns
-        # before it: waiting for a file's lock means asking for it again and again.
+        # Locked, so that two processes together keep within the limit. Threads take turns before
+        # it: waiting for a file's lock means asking for it again and again.
         with self._turn, FileLock(self.folder / ".lock"):
             used = self._used()
             size = pixels.nbytes + 128  # the header of an .npy file
@@ -162,14 +145,12 @@ class DecodedCache:
 
 
 def decode_tasks(tasks: Iterable[Task], cache: DecodedCache, workers: int | None = None) -> int:
-    """Decode every image of some tasks into a cache, on all cores, with progress and time left.
-
-    What is stored already is only looked up. An interruption loses nothing that was stored.
+    """Decode every image of some tasks into a cache; an interruption loses nothing stored.
 
     Args:
         tasks: The tasks; those made by a recipe of this package are left out.
         cache: Where decoded images are kept.
-        workers: Threads (decoding releases Python's lock), default one a core.
+        workers: Threads, default one a core.
 
     Returns:
         Number of images that were decoded now.
@@ -197,16 +178,7 @@ def decode_tasks(tasks: Iterable[Task], cache: DecodedCache, workers: int | None
 def decode_each(
     images: list[Path], load: Callable[[Path], object], workers: int | None = None
 ) -> dict[Path, DataError]:
-    """Apply a function to every image on several threads, with progress on standard error.
-
-    Args:
-        images: Image files.
-        load: What to do with each; its result is dropped.
-        workers: Threads, default one a core.
-
-    Returns:
-        The images that could not be used, in the given order, with the reason.
-    """
+    """Apply a function to every image on threads; return those that cannot be used, with why."""
 
     def problem(image: Path) -> DataError | None:
         try:
@@ -215,14 +187,18 @@ def decode_each(
             return error
         return None
 
-    every = 0.1 if sys.stderr.isatty() else 10.0  # seconds between lines of a log
     pool = ThreadPoolExecutor(workers or available_cores())
     try:
         progress = tqdm(
             pool.map(problem, images), total=len(images), desc="decoding", unit="image",
-            mininterval=every, dynamic_ncols=True, disable=not images,
+            mininterval=progress_interval(), dynamic_ncols=True, disable=not images,
         )  # fmt: skip
         found = zip(images, progress, strict=True)
         return {image: error for image, error in found if error is not None}
     finally:
         pool.shutdown(cancel_futures=True)  # after Ctrl-C: finish what is begun, start no more
+
+
+def progress_interval() -> float:
+    """Return the seconds between two lines of progress: fewer where they fill a log."""
+    return 0.1 if sys.stderr.isatty() else 10.0

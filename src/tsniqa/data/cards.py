@@ -7,7 +7,6 @@ about a dataset and never its images or ratings.
 from functools import cache
 from typing import Literal
 
-import pandas as pd
 import yaml
 from pydantic import BaseModel, Field, PositiveInt
 
@@ -18,16 +17,10 @@ PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
 """The six datasets of the TSN-IQA paper, in its order."""
 
 
-class _Part(BaseModel, extra="forbid", frozen=True):
-    """A part of a card: no other keys, no changes."""
-
-
-class Download(_Part):
+class Download(BaseModel, extra="forbid", frozen=True):
     """One archive with an open download.
 
     Attributes:
-        url: Where it is.
-        file: Name to store it under.
         checksum: ``"sha256:..."`` or ``"md5:..."`` as published, or None where none is.
         size_mb: Size in megabytes (10^6 bytes) as published, or None.
         into: Folder below the data root that receives it, where the archive has none of its own.
@@ -42,36 +35,26 @@ class Download(_Part):
     source: str
 
 
-class Confirmed(_Part):
+class Confirmed(BaseModel, extra="forbid", frozen=True):
     """A fact about a format, and the public source it was read in."""
 
     fact: str
     source: str
 
 
-class DatasetCard(_Part):
+class DatasetCard(BaseModel, extra="forbid", frozen=True):
     """What is known of a dataset.
 
     Attributes:
-        name: The task's name.
-        title: The name its authors give it.
-        images: Published number of rated images.
         references: Published number of pristine images, or None where there are none.
-        distortions: What kind of distortion the images have.
-        rating: How people rated, and on which scale, as published.
         mos_range: The two ends of the scale that the task uses, higher is better.
         flipped: True if the published ratings are lower-is-better and the reader turns them round.
-        licence: Terms of use.
         size_mb: Size of what has to be downloaded in megabytes, or None where not published.
-        access: ``"download"`` (open), or ``"form"`` (a licence form or request comes first).
-        how: One sentence: how to get it.
-        homepage: The authors' page.
-        downloads: Archives that ``tsniqa data fetch`` gets.
+        access: Whether a licence form or a request comes first.
         folders: Names of the folder that its archives unpack to.
         reader: Module in :mod:`tsniqa.data.readers` that reads the official layout.
         subset: What of the folder is this dataset, for a reader that reads several.
         markers: Files by which the official layout is recognised; one of them is enough.
-        citation: Whom to cite.
         confirmed: Facts about the format that were read in a public source.
         assumed: What remains an assumption.
     """
@@ -101,11 +84,7 @@ class DatasetCard(_Part):
 
 @cache
 def load_cards() -> dict[str, DatasetCard]:
-    """Read all cards.
-
-    Returns:
-        The cards by name: :data:`PAPER` in its order, then the others by name.
-    """
+    """Read all cards by name: :data:`PAPER` in its order, then the others in order of name."""
     cards = {
         path.stem: DatasetCard.model_validate(
             {"name": path.stem, **yaml.safe_load(path.read_text("utf-8"))}
@@ -116,26 +95,7 @@ def load_cards() -> dict[str, DatasetCard]:
 
 
 def find_card(name: str) -> DatasetCard:
-    """Return one card.
-
-    Raises:
-        ConfigError: There is no such dataset in the catalogue.
-    """
-    cards = load_cards()
-    if name not in cards:
-        raise unknown_name("dataset", name, cards)
-    return cards[name]
-
-
-def format_facts() -> pd.DataFrame:
-    """Tabulate what of each format was confirmed from which source, and what is assumed.
-
-    Returns:
-        One row a fact: dataset, fact, status (``"confirmed"`` or ``"assumed"``), source (empty for
-        an assumption).
-    """
-    rows = []
-    for name, card in load_cards().items():
-        rows += [(name, one.fact, "confirmed", one.source) for one in card.confirmed]
-        rows += [(name, text, "assumed", "") for text in card.assumed]
-    return pd.DataFrame(rows, columns=["dataset", "fact", "status", "source"])
+    """Return one card, or raise a ConfigError that lists the catalogue."""
+    if name not in load_cards():
+        raise unknown_name("dataset", name, load_cards())
+    return load_cards()[name]

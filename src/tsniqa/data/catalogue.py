@@ -12,41 +12,22 @@ from typing import Literal
 
 import pandas as pd
 
-from tsniqa.data.cards import DatasetCard, load_cards
+from tsniqa.data.cards import load_cards
 from tsniqa.data.readers import files, labels_csv, meta_info
 from tsniqa.data.task import COLUMNS, Task
 
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset that lies somewhere.
-
-    Attributes:
-        name: The task's name.
-        folder: Its folder.
-        layout: ``"generic"``, ``"official"`` or ``"meta-information"``.
-    """
+    """A dataset, by its task's name, that lies in a folder in one of the layouts."""
 
     name: str
     folder: Path
     layout: Literal["generic", "official", "meta-information"]
 
-    @property
-    def card(self) -> DatasetCard | None:
-        """The catalogue's card of that name, if there is one."""
-        return load_cards().get(self.name)
-
 
 def locate(name: str, data_root: Path) -> Source | None:
-    """Find a dataset by name under a data root, or in the data root itself.
-
-    Args:
-        name: The task's name.
-        data_root: Folder that holds one folder a dataset, or the dataset's own folder.
-
-    Returns:
-        Where it is and in which layout, or None.
-    """
+    """Find a dataset by its task's name under a data root, or in the data root itself."""
     data_root = Path(data_root)
     own = files.find(data_root, name)
     if own is not None and (own / labels_csv.LABELS).is_file():
@@ -56,31 +37,20 @@ def locate(name: str, data_root: Path) -> Source | None:
         for folder in [own, *(files.find(data_root, other) for other in card.folders), data_root]:
             if folder is not None and files.find(folder, *card.markers) is not None:
                 return Source(name, folder, "official")
-    if own is not None and meta_info.table_of(own) is not None:
+    if own is not None and meta_info.tables(own):
         return Source(name, own, "meta-information")
     return None
 
 
 def sources(data_root: Path) -> list[Source]:
-    """Find every dataset under a data root.
-
-    Returns:
-        Catalogued datasets in the catalogue's order, then all others in name order.
-    """
+    """Find every dataset under a data root, catalogued ones first, the others in name order."""
     folders = sorted(path.name for path in Path(data_root).glob("*") if path.is_dir())
     found = [locate(name, data_root) for name in dict.fromkeys([*load_cards(), *folders])]
     return [source for source in found if source is not None]
 
 
 def recognise(folder: Path) -> list[Source]:
-    """Tell which datasets a folder holds, by the files that are in it.
-
-    Args:
-        folder: One dataset's folder in any layout; in the generic one its name is the task's name.
-
-    Returns:
-        One source a task (BIQ2021's one folder holds three), or none.
-    """
+    """Tell which datasets a folder itself holds (BIQ2021's holds three), by the files in it."""
     folder = Path(folder)
     if (folder / labels_csv.LABELS).is_file():
         return [Source(folder.name, folder, "generic")]
@@ -89,17 +59,17 @@ def recognise(folder: Path) -> list[Source]:
         for card in load_cards().values()
         if files.find(folder, *card.markers) is not None
     ]
-    if not found and meta_info.table_of(folder) is not None:
+    if not found and meta_info.tables(folder):
         found = [Source(folder.name, folder, "meta-information")]
     return found
 
 
 def read(source: Source) -> Task:
-    """Read a dataset's table.
+    """Read a dataset's table; images are not looked for.
 
     Returns:
-        The task; ``split`` is empty where neither its folder nor its authors give one. Images are
-        not looked for, and ratings that are no numbers stay NaN in an official layout.
+        The task; ``split`` is empty where neither its folder nor its authors give one, and ratings
+        that are no numbers are NaN in an official layout.
 
     Raises:
         DataError: The dataset's table cannot be used.
@@ -125,18 +95,14 @@ def read(source: Source) -> Task:
 
 
 def overview(data_root: Path | None = None) -> pd.DataFrame:
-    """Tabulate every catalogued dataset.
-
-    Args:
-        data_root: Where to look for them; None leaves out whether they are there.
-
-    Returns:
-        One row a dataset, texts only: dataset (task name), title, images, references, scale,
-        distortions, licence, size, how to get it, and, with a data root, here.
-    """
+    """Tabulate every catalogued dataset, in texts, and with a data root whether it is here."""
     rows = []
     for card in load_cards().values():
         low, high = card.mos_range
+        size = "not stated"
+        if card.size_mb is not None:
+            large = card.size_mb >= 1000
+            size = f"{card.size_mb / 1000:.1f} GB" if large else f"{card.size_mb:.0f} MB"
         row = {
             "dataset": card.name,
             "title": card.title,
@@ -145,7 +111,7 @@ def overview(data_root: Path | None = None) -> pd.DataFrame:
             "scale": f"{low:g} to {high:g}{' (turned round)' if card.flipped else ''}",
             "distortions": card.distortions,
             "licence": card.licence,
-            "size": _size(card.size_mb),
+            "size": size,
             "how to get it": card.how,
         }
         if data_root is not None:
@@ -153,9 +119,3 @@ def overview(data_root: Path | None = None) -> pd.DataFrame:
             row["here"] = "no" if source is None else f"yes: {source.folder}"
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _size(megabytes: float | None) -> str:
-    if megabytes is None:
-        return "not stated"
-    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"

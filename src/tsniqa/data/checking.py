@@ -8,6 +8,7 @@ import numpy as np
 
 from tsniqa.data import catalogue
 from tsniqa.data.cache import decode_each
+from tsniqa.data.cards import load_cards
 from tsniqa.data.catalogue import Source, locate, recognise, sources
 from tsniqa.data.loading import not_found
 from tsniqa.data.readers import labels_csv
@@ -22,19 +23,12 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".we
 
 @dataclass
 class Report:
-    """What a check found.
-
-    Attributes:
-        source: What was checked.
-        images: Number of rated images, and how many of them are in order.
-        wrong: One line for everything that is wrong.
-        notes: One line for everything that is worth knowing and harms nothing.
-    """
+    """What a check found: numbers of rated images and of those in order, and a line a finding."""
 
     source: Source
     images: tuple[int, int] = (0, 0)
     wrong: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # worth knowing and harmless
 
     def lines(self) -> list[str]:
         """Return the report as lines: a heading, what is wrong, what is worth knowing."""
@@ -52,11 +46,7 @@ class Report:
 
 
 def find(name: str | None, root: Path) -> list[Source]:
-    """Find what to check.
-
-    Args:
-        name: A dataset's name, or None for all.
-        root: Folder of datasets, or one dataset's own folder.
+    """Find the datasets to check: that of a name, or all, in a data root or a dataset's own folder.
 
     Raises:
         ConfigError: The name is neither catalogued nor there.
@@ -68,25 +58,25 @@ def find(name: str | None, root: Path) -> list[Source]:
         found = [located]
     else:
         found = [source for source in recognise(root) if source.name == name]
-    if found:
-        return found
-    if name is None:
+    if not found and name is None:
         raise DataError(f"there is no dataset under {root}; see tsniqa data list")
-    raise not_found(name, root)
+    if not found:
+        raise not_found(name, root)
+    return found
 
 
 def check(source: Source) -> Report:
     """Check a dataset: table, ratings, split, image files, their pixels, duplicates, count.
-
-    Args:
-        source: What to check, see :func:`tsniqa.data.catalogue.locate`.
 
     Returns:
         The report; nothing is raised for what is wrong with the dataset.
     """
     report = Report(source)
     try:
-        task = _read(source, report)
+        if source.layout == "generic":
+            task, report.wrong = labels_csv.inspect(source.name, source.folder)
+        else:
+            task = catalogue.read(source)
     except DataError as error:
         report.wrong.append(str(error))
         return report
@@ -97,18 +87,15 @@ def check(source: Source) -> Report:
     _check_table(task, report)
     report.wrong += [str(error) for error in broken.values()]
     _check_duplicates(task, report)
-    _check_count(source, len(images), report)
+    card = load_cards().get(source.name)
+    if card is not None and len(images) != card.images:
+        text = f"{len(images)} rated images, {card.images} were published"
+        if source.layout == "generic":
+            report.notes.append(f"{text}: a part of the dataset")
+        else:
+            report.wrong.append(f"{text}; get the dataset again")
     _note_extra(task, report)
     return report
-
-
-def _read(source: Source, report: Report) -> Task:
-    """Read the table; note the rows of a generic one that have a defect."""
-    if source.layout != "generic":
-        return catalogue.read(source)
-    task, defects = labels_csv.inspect(source.name, source.folder)
-    report.wrong += defects
-    return task
 
 
 def _check_table(task: Task, report: Report) -> None:
@@ -138,18 +125,6 @@ def _check_duplicates(task: Task, report: Report) -> None:
             report.wrong.append(f"{text}, in more than one part of the split")
         elif len(group) > 1:
             report.notes.append(text)
-
-
-def _check_count(source: Source, rated: int, report: Report) -> None:
-    """Compare the number of rated images with the published one."""
-    card = source.card
-    if card is None or rated == card.images:
-        return
-    text = f"{rated} rated images, {card.images} were published"
-    if source.layout == "generic":
-        report.notes.append(f"{text}: a part of the dataset")
-    else:
-        report.wrong.append(f"{text}; get the dataset again")
 
 
 def _note_extra(task: Task, report: Report) -> None:

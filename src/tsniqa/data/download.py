@@ -1,15 +1,13 @@
 """Fetching the open archives of a dataset: downloaded, verified and unpacked.
 
-:func:`pooch.retrieve` decides whether a file has to be downloaded, and verifies it. The bytes are
-brought by a downloader of our own, because pooch's begins anew after every interruption.
-``.<file>.unpacked`` records what an archive held.
+:func:`pooch.retrieve` decides whether to download a file, and verifies it. The downloader is our
+own, because pooch's begins anew after every interruption.
 """
 
 import errno
 import json
 import logging
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,34 +16,30 @@ from pathlib import Path
 import pooch
 import requests
 from filelock import FileLock, Timeout
+from requests.exceptions import ChunkedEncodingError
 from tqdm import tqdm
 
+from tsniqa.data.cache import progress_interval
 from tsniqa.data.cards import DatasetCard, Download
 from tsniqa.data.unpacking import ARCHIVES, FOREIGN, unpack
 from tsniqa.errors import DataError, one_line
 
 log = logging.getLogger("tsniqa")
 
-ATTEMPTS = 3
-"""Attempts in a row that bring nothing new before a download is given up."""
-
-TIMEOUT = (20.0, 60.0)
-"""Seconds to wait for a connection, and for the next bytes."""
-
-_PASSING = (429, 500, 502, 503, 504)
+ATTEMPTS = 3  # attempts in a row that bring nothing new before a download is given up
+TIMEOUT = (20.0, 60.0)  # seconds to wait for a connection, and for the next bytes
+_PASSING = (429, 500, 502, 503, 504)  # answers of a server that may be another one later
+_PASSING_ERRORS = (requests.ConnectionError, requests.Timeout, ChunkedEncodingError)
 
 
 def fetch(
     card: DatasetCard, folder: Path, wait: Callable[[float], None] = time.sleep
 ) -> list[Path]:
-    """Download every archive of a card into a folder, verify and unpack it there.
-
-    What is already unpacked and recorded is not fetched again; the archives may be deleted.
+    """Download every archive of a card, verify and unpack it, unless that was done before.
 
     Args:
         card: The dataset.
-        folder: The data root; archives and their content go there, or into the folder in it that
-            the card names.
+        folder: The data root; a card may name a folder in it that receives the files.
         wait: Called with the seconds to wait before a download is tried again.
 
     Returns:
@@ -69,9 +63,8 @@ def fetch(
             with FileLock(place / f".{download.file}.lock", timeout=0):
                 paths += _fetch_one(card, download, place, wait)
     except Timeout:
-        raise DataError(
-            f"{folder}: another process is fetching {download.file} there; wait for it"
-        ) from None
+        text = f"{folder}: another process is fetching {download.file} there; wait for it"
+        raise DataError(text) from None
     except OSError as error:
         what = f"cannot be written ({one_line(error.strerror or error)}); check the folder"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -83,19 +76,13 @@ def fetch(
 def _fetch_one(
     card: DatasetCard, download: Download, folder: Path, wait: Callable[[float], None]
 ) -> list[Path]:
-    record = folder / f".{download.file}.unpacked"
+    record = folder / f".{download.file}.unpacked"  # of what the archive held
     names = _recorded(record, download, folder)
     if names is None:
         try:
-            archive = Path(
-                pooch.retrieve(
-                    download.url,
-                    known_hash=download.checksum,
-                    fname=download.file,
-                    path=folder,
-                    downloader=_Downloader(card, download, folder, wait),
-                )
-            )
+            known = (download.url, download.checksum, download.file, folder)
+            downloader = _Downloader(card, download, folder, wait)
+            archive = Path(pooch.retrieve(*known, downloader=downloader))
         except ValueError as error:  # so pooch says that the checksum is another
             raise DataError(
                 f"{download.url}: {one_line(error).partition('. ')[0]}; the download was removed:"
@@ -128,7 +115,7 @@ def _recorded(record: Path, download: Download, folder: Path) -> list[str] | Non
     return names
 
 
-class _Passing(Exception):
+class _Passing(requests.ConnectionError):
     """A failure that may pass."""
 
 
@@ -136,8 +123,8 @@ class _Passing(Exception):
 class _Downloader:
     """Downloads one file for pooch and continues what an interruption left.
 
-    ``<file>.part`` holds the bytes and ``<file>.part.origin`` what they belong to (the address, and
-    the server's mark of the version), so that two versions of a file are never joined.
+    ``<file>.part`` holds the bytes and ``<file>.part.origin`` their address and the server's mark
+    of the version, so that two versions of a file are never joined.
     """
 
     card: DatasetCard
@@ -150,13 +137,12 @@ class _Downloader:
         self.origin = self.folder / f"{self.download.file}.part.origin"
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
-        passing = (_Passing, requests.ConnectionError, requests.Timeout)
         furthest, idle = self.have(), 0
         while True:
             try:
                 self.attempt(url)
                 break
-            except (*passing, requests.exceptions.ChunkedEncodingError) as error:
+            except _PASSING_ERRORS as error:
                 idle = 0 if self.have() > furthest else idle + 1
                 furthest = max(furthest, self.have())
                 if idle >= ATTEMPTS:
@@ -208,10 +194,10 @@ class _Downloader:
                 f"{self.folder} has {free / 1e6:,.1f} MB free and {file} needs another"
                 f" {(size - begin) / 1e6:,.1f} MB; free space or fetch into another folder"
             )
-        every = 0.1 if sys.stderr.isatty() else 10.0  # seconds between lines of a log
         bar = tqdm(
-            total=size, initial=begin, desc=file, unit="B", unit_scale=True, mininterval=every
-        )
+            total=size, initial=begin, desc=file, unit="B", unit_scale=True,
+            mininterval=progress_interval(),
+        )  # fmt: skip
         with bar, self.part.open("ab" if begin else "wb") as part:
             for chunk in response.iter_content(1 << 16):
                 part.write(chunk)

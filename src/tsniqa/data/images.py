@@ -1,20 +1,17 @@
-"""Images of a task: random crops with flips for learning, whole images for testing.
+"""Images of a task, uint8: random crops with flips for learning, whole images for testing.
 
-Both as in the paper (Zhang et al., TIP 2024). Everything stays uint8.
+Both as in the paper (Zhang et al., TIP 2024).
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torchvision.transforms.v2 import functional as transforms
 
+from tsniqa.data.cache import DecodedCache
 from tsniqa.pixels import decode, fit_shorter_side
-
-if TYPE_CHECKING:
-    from tsniqa.data.cache import DecodedCache
 
 
 class ImageSet:
@@ -23,10 +20,8 @@ class ImageSet:
     Args:
         paths: The image files, in order.
         shorter_side: As of :func:`tsniqa.pixels.fit_shorter_side`; None keeps the stored sizes.
-        memory_limit: Bytes of decoded pixels to keep. Images beyond it are decoded at every access,
-            so that a large dataset is slow rather than fatal.
-        cache: Decoded images on disk at the same ``shorter_side``; they are then read from there,
-            and none is kept in memory.
+        memory_limit: Bytes of decoded pixels to keep; images beyond are decoded at every access.
+        cache: Decoded images on disk at the same ``shorter_side``, to read instead of keeping any.
         root: Folder that the files must not leave, see :func:`tsniqa.pixels.decode`.
     """
 
@@ -35,7 +30,7 @@ class ImageSet:
         paths: Sequence[Path],
         shorter_side: int | None,
         memory_limit: int = 4 * 2**30,
-        cache: "DecodedCache | None" = None,
+        cache: DecodedCache | None = None,
         root: Path | None = None,
     ) -> None:
         self.paths = [Path(path) for path in paths]
@@ -51,13 +46,10 @@ class ImageSet:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        """Return image ``index`` as uint8 [3, H, W].
-
-        Do not change it: it may be the one that is kept.
+        """Return image ``index`` as uint8 [3, H, W]; it may be the one kept, so do not change it.
 
         Raises:
             DataError: The image cannot be decoded (see :func:`tsniqa.pixels.decode`).
-            IndexError: There is no such image.
         """
         position = range(len(self.paths))[index]
         if self.cache is not None:
@@ -73,9 +65,7 @@ class ImageSet:
 
 
 def random_crop(image: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
-    """Cut a random square and flip it at random (:func:`random_flip`).
-
-    An image smaller than the square is first extended on all sides by reflection.
+    """Cut a random square, from a small image extended by reflection, and flip it at random.
 
     Args:
         image: Tensor [3, H, W].
@@ -102,14 +92,10 @@ def _draw(bound: int, generator: torch.Generator) -> int:
 
 
 def _reflect_to(image: torch.Tensor, size: int) -> torch.Tensor:
-    """Extend [3, H, W] by reflection until both sides reach ``size``.
-
-    By index rather than with torch's padding, which cannot reflect more than once: an image may be
-    smaller than half of the crop.
-    """
+    """Extend [3, H, W] by reflection until both sides reach ``size``."""
+    # By index: torch's padding cannot reflect twice, and an image may be below half of the crop.
     for dimension in (1, 2):
-        length = image.shape[dimension]
-        missing = size - length
+        missing = size - (length := image.shape[dimension])
         if missing > 0:
             before = missing // 2
             index = np.pad(np.arange(length), (before, missing - before), mode="reflect")

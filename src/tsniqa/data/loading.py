@@ -15,19 +15,15 @@ from tsniqa.paths import cache_folder
 def load_task(
     name: str, data_root: Path, seed: int, split: str = "given", splits_from: Path | None = None
 ) -> Task:
-    """Load a task by name.
-
-    A mini task is made on first use and kept in :func:`tsniqa.paths.cache_folder`; any other
-    name is a dataset under ``data_root``, see :func:`tsniqa.data.catalogue.locate`.
+    """Load a task by name: a mini task, made on first use and kept, or a dataset.
 
     Args:
         name: One of :func:`task_names`.
         data_root: Folder that holds one folder a dataset.
         seed: Seed of the run; a mini task is drawn from it, a dataset of images ignores it.
-        split: ``"given"``, or ``"0"`` to ``"9"`` for a re-split by reference. Where nobody gave a
-            split, ``"given"`` is split 0.
-        splits_from: Folder of published split files (:mod:`tsniqa.data.split_files`) whose split
-            replaces it, or None.
+        split: ``"0"`` to ``"9"`` for a re-split by reference, or ``"given"``, which is split 0
+            where nobody gave one.
+        splits_from: Folder of published :mod:`tsniqa.data.split_files` that replace it, or None.
 
     Returns:
         The task, not yet checked (see :func:`tsniqa.data.task.check_task`).
@@ -46,12 +42,11 @@ def load_task(
         task = labels_csv.read(name, benchmark.make_task(name, seed, cache_folder("mini")))
     elif source := catalogue.locate(name, data_root):
         task = catalogue.read(source)
-        if (task.table["split"] == "").all():
-            task = resplit(task, "0")
     else:
         raise not_found(name, data_root)
     if splits_from is None:
-        return resplit(task, split)
+        undivided = split == "given" and (task.table["split"] == "").all()
+        return resplit(task, "0" if undivided else split)
     if split != "given":
         raise ConfigError(
             f"split '{split}' and the split files in {splits_from} exclude each other; give one"
@@ -60,15 +55,7 @@ def load_task(
 
 
 def not_found(name: str, data_root: Path) -> ConfigError | DataError:
-    """Build the error for a dataset that is not there, to be raised by the caller.
-
-    Args:
-        name: What was asked for.
-        data_root: Where it was looked for.
-
-    Returns:
-        For a catalogued dataset, where it is expected and how to get it; else the names there are.
-    """
+    """Build the error for a dataset that is not there: how to get it, or which names there are."""
     card = load_cards().get(name)
     if card is None:
         return unknown_name("task", name, task_names(data_root))
@@ -80,14 +67,7 @@ def not_found(name: str, data_root: Path) -> ConfigError | DataError:
 
 
 def task_names(data_root: Path) -> list[str]:
-    """List the tasks that are there: mini tasks, then the datasets under a data root.
-
-    Args:
-        data_root: Folder that holds one folder a dataset; it need not exist.
-
-    Returns:
-        The mini tasks in the benchmark's order, then the datasets, catalogued ones first.
-    """
+    """List the mini tasks in the benchmark's order, then the datasets under a data root."""
     from tsniqa.synthetic import benchmark
 
     found = [source.name for source in catalogue.sources(data_root)]

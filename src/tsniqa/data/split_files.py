@@ -4,20 +4,18 @@ The files of split 1 of all six datasets are in https://github.com/zwx8981/BIQA_
 the code of TSN-IQA (https://github.com/zwx8981/TSN-IQA) reads, for instance
 ``IQA_Database/databaserelease2/splits2/1/live_train_score.txt``, ``live_val.txt`` and
 ``live_test.txt``. Every row is ``path \t MOS \t standard deviation``, without a header, and ends in
-a bare carriage return. Paths are relative to the dataset's folder; the scores of LIVE and CSIQ,
-which are published lower-is-better, are already turned round.
+a bare carriage return; paths are relative to the dataset's folder. ``live_train.txt`` and its like,
+without ``_score``, are sampled pairs there and not read; of other datasets they may be such a list.
 
-``live_train.txt`` and its like, without ``_score``, are sampled pairs and not read; for other
-datasets, ``<task>_train.txt`` in the format above is accepted too. Only the membership is taken.
-Labels stay those of the dataset, and those in the files only have to rank alike, which finds lists
-of another dataset and of the other sign.
+Only the membership is taken: labels stay those of the dataset. Those in the files only have to rank
+alike, which finds lists of another dataset and of the other sign.
 """
 
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -29,15 +27,8 @@ from tsniqa.metrics import srcc
 
 log = logging.getLogger("tsniqa")
 
-STEMS = {
-    "live": "live",
-    "csiq": "csiq",
-    "bid": "bid",
-    "live-challenge": "clive",
-    "koniq-10k": "koniq10k",
-    "kadid-10k": "kadid10k",
-}
-"""What the authors' files of a task begin with; those of any task may begin with its name."""
+STEMS = {"live-challenge": "clive", "koniq-10k": "koniq10k", "kadid-10k": "kadid10k"}
+"""What the authors' files of a task begin with, where that is not its name, which may be too."""
 
 ENDINGS = {
     "train": ("_train_score.txt", "_train.txt"),
@@ -46,13 +37,10 @@ ENDINGS = {
 }
 """What the file of a part ends with, in order of preference."""
 
-LEAST_AGREEMENT = 0.9
-"""Rank correlation that the labels in the files must exceed with those of the task."""
+LEAST_AGREEMENT = 0.9  # rank correlation that the labels must exceed with those of the task
 
 
 class _Row(NamedTuple):
-    """One line of a split file."""
-
     where: str
     part: str
     path: str
@@ -62,16 +50,13 @@ class _Row(NamedTuple):
 def import_split(task: Task, folder: Path) -> Task:
     """Replace a task's split by that of published split files.
 
-    An image is the one whose path ends like the file's, in any case: either path may have folders
-    more in front. Where folders differ, a file name that occurs once on both sides is enough.
-    Images that no file lists are left out of the task, and their number is logged.
+    A row means the image whose path ends alike, in any case: either may have more folders in front.
+    Where folders differ, a file name that occurs once on both sides is enough. Images that no file
+    lists are left out, and their number is logged.
 
     Args:
         task: The task; its labels stay.
         folder: Where the three files are, at any depth; they lie in one folder.
-
-    Returns:
-        The task with its split replaced.
 
     Raises:
         DataError: Files are missing, found more than once or malformed; an image is unknown,
@@ -101,7 +86,7 @@ def import_split(task: Task, folder: Path) -> Task:
 
 def _find(task: Task, folder: Path) -> dict[str, Path]:
     """Find the files of the three parts, which lie in one folder."""
-    stems = list(dict.fromkeys([STEMS.get(task.name, task.name), task.name]))
+    stems = dict.fromkeys([STEMS.get(task.name, task.name), task.name])
     wanted = [
         {part: [f"{stem}{end}".lower() for end in ENDINGS[part]] for part in PARTS}
         for stem in stems
@@ -124,8 +109,8 @@ def _find(task: Task, folder: Path) -> dict[str, Path]:
     if len(found) > 1:
         places = " and ".join(str(paths["test"].parent) for paths in found[:2])
         raise DataError(
-            f"task '{task.name}': {folder} has {len(found)} sets of its split files, in {places}"
-            f"{' and others' if len(found) > 2 else ''}; name the folder that holds the one to use"
+            f"task '{task.name}': {folder} has {len(found)} sets of its split files, such as in"
+            f" {places}; name the folder that holds the one to use"
         )
     return found[0]
 
@@ -147,19 +132,13 @@ def _read(path: Path, part: str) -> list[_Row]:
                 f"{where}: '{line.strip()[:60]}' is not an image path and its MOS with a tab"
                 " between; get the file again"
             )
-        try:
-            mos = float(fields[1])
-        except ValueError:
-            mos = np.nan
-        if np.isnan(mos) and len(fields) == 6:
-            raise DataError(
-                f"{path} lists pairs of images, not images; put"
-                f" {path.name.replace('_train', '_train_score')} beside it"
-            )
+        mos = float(pd.to_numeric(fields[1], errors="coerce"))
         if not np.isfinite(mos):
-            raise DataError(
-                f"{where} ({fields[0]}): the MOS is '{fields[1]}', it must be a finite number"
-            )
+            wrong = f"{where} ({fields[0]}): the MOS is '{fields[1]}', it must be a finite number"
+            if len(fields) == 6:
+                wanted = path.name.replace("_train", "_train_score")
+                wrong = f"{path} lists pairs of images, not images; put {wanted} beside it"
+            raise DataError(wrong)
         rows.append(_Row(where, part, fields[0], mos))
     if not rows:
         raise DataError(f"{path} lists no image; get the file again")
@@ -168,8 +147,7 @@ def _read(path: Path, part: str) -> list[_Row]:
 
 def _names(path: str) -> tuple[str, ...]:
     """Return the folders and the file name of a path, in lower case."""
-    parts = path.replace("\\", "/").lower().split("/")
-    return tuple(part for part in parts if part not in ("", "."))
+    return PurePosixPath(path.replace("\\", "/").lower().lstrip("/")).parts
 
 
 def _match(task: Task, rows: list[_Row]) -> Iterator[str]:
@@ -202,12 +180,11 @@ def _match(task: Task, rows: list[_Row]) -> Iterator[str]:
 def _check_references(task: Task, table: pd.DataFrame, listed: dict[str, _Row]) -> None:
     """Refuse a split whose parts share content, which the authors' do not."""
     for reference, images in table.groupby("reference", sort=True):
-        one_a_part = images.drop_duplicates("split")["image"]
-        if len(one_a_part) > 1:
-            first, second = (listed[image] for image in one_a_part.iloc[:2])
+        rows = [listed[image] for image in images.drop_duplicates("split")["image"]]
+        if len(rows) > 1:
             raise DataError(
-                f"task '{task.name}': the split puts reference '{reference}' into {first.part}"
-                f" ('{first.path}') and {second.part} ('{second.path}'), so that parts share"
+                f"task '{task.name}': the split puts reference '{reference}' into {rows[0].part}"
+                f" ('{rows[0].path}') and {rows[1].part} ('{rows[1].path}'), so that parts share"
                 " content; correct the split files or the reference column"
             )
 
@@ -216,18 +193,15 @@ def _check_ranks(task: Task, table: pd.DataFrame, listed: dict[str, _Row], folde
     """Refuse labels that rank otherwise than the task's; its NaN is for the check to report."""
     ours = table["mos"].to_numpy(np.float64)
     theirs = np.array([listed[image].mos for image in table["image"]])
-    usable = np.isfinite(ours)
-    agreement = srcc(theirs[usable], ours[usable])
+    agreement = srcc(theirs[np.isfinite(ours)], ours[np.isfinite(ours)])
     if agreement > LEAST_AGREEMENT:
         return
-    where = f"task '{task.name}': the labels of the split files in {folder}"
-    correlation = f"(rank correlation {agreement:.3f} with the task's"
+    what = f"must rank the images as the task does, by more than {LEAST_AGREEMENT}"
+    remedy = "check that they belong to this dataset"
     if agreement < -LEAST_AGREEMENT:
-        raise DataError(
-            f"{where} have the opposite sign {correlation}); one of the two is lower for the better"
-            " image and must be turned round"
-        )
+        what = "have the opposite sign"
+        remedy = "one of the two is lower for the better image and must be turned round"
     raise DataError(
-        f"{where} rank the images otherwise {correlation}, more than {LEAST_AGREEMENT} is needed);"
-        " check that they belong to this dataset"
+        f"task '{task.name}': the labels of the split files in {folder} {what} (rank correlation"
+        f" {agreement:.3f} with the task's); {remedy}"
     )

@@ -1,6 +1,6 @@
 """Seeded splits: the ten divisions of a task into train, val and test that the study draws itself.
 
-The splits that authors published are in :mod:`tsniqa.data.split_files`.
+Those that authors published are in :mod:`tsniqa.data.split_files`.
 """
 
 from dataclasses import replace
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from tsniqa.data.task import PARTS, Task, too_small
 from tsniqa.errors import DataError, unknown_name
@@ -15,8 +17,6 @@ from tsniqa.paths import remembered_digest
 from tsniqa.seeds import generator
 
 SPLITS = ("given", *(str(number) for number in range(10)))
-"""Valid splits: the table's own, or one of ten seeded re-splits."""
-
 _VAL_SHARE, _TEST_SHARE = 0.1, 0.2
 _SHUFFLES = 200
 
@@ -26,16 +26,12 @@ def resplit(task: Task, split: str) -> Task:
 
     The protocol is the paper's (Zhang et al., TIP 2024). Whole reference groups are shuffled by a
     seed derived from the task's name and the split, then cut where the numbers of images come
-    nearest to the shares; several shuffles are tried until they are as near as whole images allow.
-    Byte-identical images count as the same content whatever their references are. The result
-    depends on names and duplicates only, not on the order of rows.
+    nearest to the shares, which several shuffles try. Byte-identical images count as the same
+    content. The result depends on names and duplicates only, not on the order of rows.
 
     Args:
         task: The task.
         split: ``"given"`` (returns the task unchanged) or ``"0"`` to ``"9"``.
-
-    Returns:
-        The task with its split column replaced.
 
     Raises:
         ConfigError: ``split`` is none of :data:`SPLITS`.
@@ -62,28 +58,21 @@ def resplit(task: Task, split: str) -> Task:
 def _content(task: Task) -> pd.Series:
     """Name the content of every row: its reference, joined with those that share an image."""
     references = task.table["reference"].astype(str)
-    names = dict.fromkeys(references)
-    parent = {name: name for name in names}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
-    first: dict[str, str] = {}
-    for image, reference in zip(task.table["image"], references, strict=True):
-        path = Path(task.root) / image
-        if path.is_file():  # a missing one is for check_task to report
-            a, b = root(first.setdefault(remembered_digest(path), reference)), root(reference)
-            parent[max(a, b)] = min(a, b)
-    return references.map(root)
+    paths = [Path(task.root) / image for image in task.table["image"]]
+    # A missing image, which is for check_task to report, is the same as no other.
+    images = [remembered_digest(path) if path.is_file() else str(path) for path in paths]
+    codes = pd.factorize(references)[0]
+    pairs = (codes, len(paths) + pd.factorize(pd.Series(images))[0])
+    graph = coo_array((np.ones(len(paths)), pairs), shape=(2 * len(paths), 2 * len(paths)))
+    component = connected_components(graph, directed=False)[1][codes]
+    return references.groupby(component).transform("min")
 
 
 def _assign_parts(counts: pd.Series, random: np.random.Generator) -> dict[str, str]:
     """Map each reference to a part; ``counts`` holds its number of images, in name order."""
     sizes = counts.to_numpy()
     images, groups = sizes.sum(), len(sizes)
-    best: tuple[float, np.ndarray, int, int] | None = None
+    best = (np.inf, np.arange(groups), 1, 2)
     for _ in range(_SHUFFLES):
         order = random.permutation(groups)
         ends = np.cumsum(sizes[order])
@@ -93,11 +82,10 @@ def _assign_parts(counts: pd.Series, random: np.random.Generator) -> dict[str, s
         off_val = np.abs(ends[first : groups - 1] - ends[first - 1] - _VAL_SHARE * images)
         second = first + 1 + int(np.argmin(off_val))
         deviation = float(max(off_test.min(), off_val.min()))
-        if best is None or deviation < best[0]:
+        if deviation < best[0]:
             best = (deviation, order, first, second)
         if deviation <= 0.5:
             break
-    assert best is not None
     _, order, first, second = best
     names = counts.index.to_numpy()[order]
     labels = ["test"] * first + ["val"] * (second - first) + ["train"] * (groups - second)

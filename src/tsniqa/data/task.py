@@ -1,8 +1,4 @@
-"""A task: one rated dataset with its split, as a frozen value.
-
-Readers (:mod:`tsniqa.data`) turn a dataset's layout into a :class:`Task`; everything above
-sees tasks only. Nothing here decodes an image.
-"""
+"""A task: one rated dataset with its split, as a frozen value. Nothing here decodes an image."""
 
 import hashlib
 from collections.abc import Iterator
@@ -20,10 +16,7 @@ COLUMNS = ("image", "mos", "std", "split", "reference")
 """Columns of a task's table: text, float, float (NaN where unpublished), text, text."""
 
 PARTS = ("train", "val", "test")
-"""The parts of a split."""
-
-SMALLEST_PART = 3
-"""Fewest images in a part: two images give a rank correlation of 1 or -1 whatever the model."""
+SMALLEST_PART = 3  # two images give a rank correlation of 1 or -1 whatever the model
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +28,8 @@ class Task:
         root: Folder that image paths are relative to.
         table: One row an image with the columns :data:`COLUMNS`; a higher ``mos`` is better,
             ``split`` is one of :data:`PARTS`, ``reference`` groups images of the same content.
-        citation: Whom to cite.
-        licence: Terms of use.
         mos_range: Lowest and highest value of the rating scale.
         simulated: True if the labels come from simulated observers, not from people.
-        description: What the images show and how they were distorted.
         recipe: For simulated tasks, the recipe version and seed that they are made from.
     """
 
@@ -59,11 +49,7 @@ class Task:
         return self.simulated and bool(self.recipe)
 
     def part(self, part: str) -> pd.DataFrame:
-        """Return the rows of one part, in table order, indexed from 0.
-
-        Raises:
-            ConfigError: ``part`` is not one of :data:`PARTS`.
-        """
+        """Return the rows of one of :data:`PARTS`, in table order, indexed from 0."""
         if part not in PARTS:
             raise unknown_name("part", part, PARTS)
         return self.table[self.table["split"] == part].reset_index(drop=True)
@@ -79,9 +65,8 @@ class Task:
     def fingerprint(self) -> str:
         """Return the sha256 (hex) that identifies what a run learns from; computed once.
 
-        It covers names, split membership and order; for human-rated tasks also the labels and the
-        bytes of every image, for simulated ones the recipe instead (whose last bits may differ
-        between machines).
+        It covers names, split membership and order; also the labels and the bytes of every image,
+        or of a simulated task the recipe instead, as last bits may differ between machines.
 
         Raises:
             DataError: An image file is missing.
@@ -95,38 +80,23 @@ class Task:
         for row in self.table.itertuples(index=False):
             fields = [row.image, row.split]
             if not self.made_here:
-                numbers = [repr(float(row.mos)), repr(float(row.std))]
-                fields += [*numbers, self._image_digest(row.image)]
+                fields += [repr(float(row.mos)), repr(float(row.std))]
+                try:
+                    fields.append(remembered_digest(Path(self.root) / row.image))
+                except OSError:
+                    raise DataError(f"task '{self.name}': {_missing(self, row.image)}") from None
             digest.update(("\x1f".join(fields) + "\n").encode())
         return digest.hexdigest()
 
-    def _image_digest(self, image: str) -> str:
-        """Return the sha256 of an image file's bytes."""
-        try:
-            return remembered_digest(Path(self.root) / image)
-        except OSError:
-            raise DataError(f"task '{self.name}': {_missing(self, image)}") from None
-
 
 def check_task(task: Task) -> None:
-    """Check everything that can be checked without decoding an image.
-
-    Args:
-        task: The task.
-
-    Raises:
-        DataError: The first of :func:`problems`.
-    """
+    """Raise a DataError with the first of a task's :func:`problems`, if it has any."""
     for problem in problems(task):
         raise DataError(f"task '{task.name}': {problem}")
 
 
 def problems(task: Task) -> Iterator[str]:
-    """Yield what is wrong with a task, a line each, without decoding an image.
-
-    That is a repeated image name, an unknown part, a label that is not a finite number, fewer than
-    three images in a part, equal labels throughout a part, a missing file.
-    """
+    """Yield what is wrong with a task, a line each, without decoding an image."""
     images, known = task.table["image"], task.table["split"].isin(PARTS)
     for image in images[images.duplicated()]:
         yield f"image '{image}' is listed twice; keep one row"

@@ -7,45 +7,34 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import pooch
 
 from tsniqa.data.cards import DatasetCard
+from tsniqa.data.readers.files import leaves
 from tsniqa.errors import DataError, one_line
 
 log = logging.getLogger("tsniqa")
 
+# Endings of archives that can be unpacked here, and of those that need another program.
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-"""Endings of archives that can be unpacked here."""
-
 FOREIGN = (".rar", ".7z")
-"""Endings of archives that need another program."""
 
-_DAMAGE = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, UnicodeError,
-)  # fmt: skip
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, UnicodeError)
 
 
 def unpack(archive: Path, folder: Path, card: DatasetCard) -> list[str]:
-    """Unpack an archive into a folder, all of it or nothing.
-
-    It is unpacked in a folder beside its place and moved when it is complete. A file of the user's
-    that differs is never overwritten.
-
-    Args:
-        archive: The archive, its kind told by its ending.
-        folder: Where its content goes.
-        card: The dataset, named in messages.
+    """Unpack an archive into a folder, where no file that differs is ever overwritten.
 
     Returns:
         The names at the archive's top level.
 
     Raises:
-        DataError: It is damaged (and then removed), unsafe or packed in an unknown way, or a file
-            is in the way.
+        DataError: It is damaged (then removed), unsafe or of an unknown kind, or a file is there.
         OSError: The disk is full or cannot be written.
     """
+    # Unpacked beside its place, and moved when it is complete.
     beside = folder / f".{archive.name}.unpacking"
     shutil.rmtree(beside, ignore_errors=True)  # left by a process that was killed
     log.info("unpacking %s", archive)
@@ -79,10 +68,8 @@ def _refuse_unsafe(archive: Path) -> None:
         with tarfile.open(archive) as opened:
             members = [(one.name, one.isfile() or one.isdir()) for one in opened.getmembers()]
     for name, plain in members:
-        path = PurePosixPath(name.replace("\\", "/"))
-        leaves = path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts
-        if leaves or not plain:
-            why = "leaves the folder" if leaves else "is a link or a device"
+        if leaves(name) or not plain:
+            why = "leaves the folder" if leaves(name) else "is a link or a device"
             raise DataError(
                 f"{archive}: its member '{name}' {why}, so nothing was unpacked; do not unpack it"
                 " by hand before you know where it comes from"

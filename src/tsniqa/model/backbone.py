@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import normalize
 
+from tsniqa import pixels
 from tsniqa.cards import BackboneCard, build_network, load_card
-from tsniqa.errors import ConfigError
+from tsniqa.errors import ConfigError, one_line
 from tsniqa.model.normalization import normalization_layers
 
 
@@ -63,15 +64,7 @@ class Backbone(nn.Module):
         Returns:
             Float32 [N, 3, H, W] on the network's device, in channels-last memory.
         """
-        pixels = images.to(self.device)
-        if pixels.is_floating_point():
-            pixels = pixels * 255
-        values = torch.empty_like(
-            pixels, dtype=torch.float32, memory_format=torch.channels_last
-        ).copy_(pixels)
-        mean = values.new_tensor(self.card.mean).mul_(255).view(1, 3, 1, 1)
-        std = values.new_tensor(self.card.std).mul_(255).view(1, 3, 1, 1)
-        return values.sub_(mean).div_(std)
+        return pixels.normalize(images.to(self.device), self.card.mean, self.card.std)
 
     def forward(self, inputs: Tensor) -> Features:
         """Compute the pooled features of a batch from :meth:`preprocess`."""
@@ -131,9 +124,8 @@ def load_backbone(card: BackboneCard | str, device: str = "cpu") -> Backbone:
     try:
         _ = backbone.head_width  # one forward pass: the card's stages exist
     except (AttributeError, IndexError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
         raise ConfigError(
             f"backbone '{card.name}': '{card.model}' yields no features at stages {card.stages} "
-            f"({reason}); correct 'stages', or choose a convolutional network"
+            f"({one_line(error)}); correct 'stages', or choose a convolutional network"
         ) from error
     return backbone

@@ -15,7 +15,7 @@ import pandas as pd
 
 from tsniqa import metrics
 from tsniqa.errors import RecordError
-from tsniqa.seeds import derive_seed
+from tsniqa.seeds import generator
 from tsniqa.study.comparison import Pair, Runs, label
 from tsniqa.study.evaluation import check_readout, predictions, srcc
 from tsniqa.study.record import DRAW_SCALE, RunRecord
@@ -48,8 +48,8 @@ def verdict(difference: float, low: float, high: float, by_seed: Sequence[float]
 
 def resamples(record: RunRecord, task: str) -> np.ndarray:
     """Return the bootstrap indices [1000, n] of a task's test images: the same in all records."""
-    seed = derive_seed(0, task, record.config.split)
-    return metrics.bootstrap_indices(len(record.test_images[task]), DRAWS, seed)
+    count = len(record.test_images[task])
+    return generator(0, task, record.config.split).integers(0, count, size=(DRAWS, count))
 
 
 def draw_table(record: RunRecord, mos: np.ndarray) -> np.ndarray:

@@ -4,18 +4,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import pandas as pd
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
     ValidationError,
-    field_validator,
 )
 
 from tsniqa.cards import COMPUTED_FIELDS, BackboneCard, load_card
@@ -27,87 +30,52 @@ from tsniqa.runtime import find_device
 from tsniqa.strategies import find_strategy
 from tsniqa.training.context import GateOptions, Schedule
 
-RESULTS_VERSION = 1
-"""Raised by hand when a change of the code changes results; part of every run's identity."""
+RESULTS_VERSION = 1  # raised by hand when a change of the code changes results
+
+Given = Annotated[str | None, BeforeValidator(lambda value: value or None)]  # "" is None, too
 
 
 class Preset(BaseModel):
-    """A complete, named set of choices: all a run needs but strategy, order and seed.
-
-    Attributes:
-        name: The preset's name, that of its file.
-        description: One sentence for users.
-        tasks: The default task order.
-        backbone: Name or path of the backbone card.
-        threads: CPU threads of a run; fixed, because the last bits of results depend on it.
-        shorter_side: Larger images are resized to this shorter side in pixels, or None.
-        gate: Options of the gate.
-        schedule: How a task is learned.
-        weights: The main weight of strategies that have one, by strategy; others take their
-            published default.
-        importance: Which importance of parameters EWC, SI and MAS accumulate: as their papers
-            derive it, or as the authors of the predecessor's released code do.
-        memory: Images that strategies with replay may remember in all.
-    """
+    """A complete, named set of choices: all a run needs but strategy, order and seed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    description: str
-    tasks: tuple[str, ...]
-    backbone: str
-    threads: PositiveInt
-    shorter_side: PositiveInt | None
+    name: str  #: that of its file
+    description: str  #: one sentence for users
+    tasks: tuple[str, ...]  #: the default task order
+    backbone: str  #: name or path of the backbone card
+    threads: PositiveInt  #: of the CPU; fixed, because the last bits of results depend on it
+    shorter_side: PositiveInt | None  #: of larger images in pixels; None: all stay as they are
     gate: GateOptions
     schedule: Schedule
-    weights: dict[str, NonNegativeFloat] = {}
+    weights: dict[str, NonNegativeFloat] = {}  #: main weights by strategy, else the published ones
+    #: How EWC, SI and MAS judge parameters: as their papers derive it, or as the authors of the
+    #: predecessor's released code do.
     importance: Literal["derived", "released"] = "derived"
-    memory: PositiveInt = 1000
+    memory: PositiveInt = 1000  #: images that strategies with replay may remember in all
 
 
 class RunConfig(BaseModel):
-    """What a user asks for; :func:`run_config` reports mistakes in one line.
-
-    Attributes:
-        preset: Name of the preset.
-        strategy: Name of the strategy.
-        task_order: Names of the tasks, in the order they are learned; None is the preset's.
-        seed: Seed of everything random; for simulated tasks also the draw of the images.
-        split: ``"given"`` (the table's column) or ``"0"`` to ``"9"`` (a seeded 70/10/20 split).
-        backbone: Name or path of a backbone card; None (or nothing) is the preset's.
-        overrides: New preset values by dotted path.
-        splits_from: Folder of published split files that replace the split; None (or nothing)
-            is none.
-    """
+    """What a user asks for; :func:`run_config` reports mistakes in one line."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     preset: str = "mini"
     strategy: str = "tsn"
-    task_order: tuple[str, ...] | None = None
-    seed: NonNegativeInt = 0
-    split: str = "given"
-    backbone: str | None = None
-    overrides: dict[str, Any] = {}
-    splits_from: str | None = None
-
-    @field_validator("backbone", "splits_from", mode="before")
-    @classmethod
-    def _nothing_is_none(cls, value: object) -> object:
-        return value or None
+    task_order: tuple[str, ...] | None = None  #: tasks as they are learned; None: the preset's
+    seed: NonNegativeInt = 0  #: of everything random; also draws the images of simulated tasks
+    split: str = "given"  #: "given" in the table, or "0" to "9": a seeded 70/10/20 split
+    backbone: Given = None  #: name or path of a card; None (or ""): the preset's
+    overrides: dict[str, Any] = {}  #: new preset values by dotted path
+    splits_from: Given = None  #: folder of published split files in place of the split
 
 
 @dataclass(frozen=True, eq=False)
 class ResolvedRun:
     """A configuration with everything it names found and checked; nothing is computed yet.
 
-    Attributes:
-        config: What was asked for.
-        preset: The preset with its overrides.
-        card: The backbone's card.
-        tasks: The tasks in the order they are learned.
-        device: A torch device name.
-        run_id: Readable words and a hash of everything that determines results.
+    The preset has its overrides, the tasks are in the order they are learned, and ``run_id`` is
+    readable words and a hash of everything that determines results.
     """
 
     config: RunConfig
@@ -119,10 +87,7 @@ class ResolvedRun:
 
 
 def run_config(**values: object) -> RunConfig:
-    """Make a configuration from options or notebook parameters.
-
-    Args:
-        **values: Fields of :class:`RunConfig`.
+    """Make a configuration from options or notebook parameters: fields of :class:`RunConfig`.
 
     Raises:
         ConfigError: A field is unknown, or its value has the wrong type or range.
@@ -142,8 +107,7 @@ def resolve_run(config: RunConfig, data_root: Path, device: str = "auto") -> Res
         device: ``"auto"``, or a torch device name.
 
     Raises:
-        ConfigError: A name is unknown, the order is empty or repeats a task, there is no such
-            device.
+        ConfigError: A name is unknown, the order is none, or there is no such device.
         DataError: A task's labels are unusable, or an image is missing.
     """
     preset = load_preset(config.preset, config.overrides)
@@ -151,76 +115,52 @@ def resolve_run(config: RunConfig, data_root: Path, device: str = "auto") -> Res
     order = preset.tasks if config.task_order is None else config.task_order
     check_order(order)
     card = load_card(config.backbone or preset.backbone)
-    splits_from = None if config.splits_from is None else resolve(config.splits_from)
-    tasks = tuple(
-        load_task(name, data_root, config.seed, config.split, splits_from) for name in order
-    )
+    files = None if config.splits_from is None else resolve(config.splits_from)
+    tasks = tuple(load_task(name, data_root, config.seed, config.split, files) for name in order)
     for task in tasks:
         check_task(task)
         for step in (preset.schedule.head, preset.schedule.normalization, preset.schedule.full):
             step.pairs_of(task.name)
-    words = f"{preset.name}-{config.strategy}-seed{config.seed}"
-    fingerprints = {task.name: task.fingerprint() for task in tasks}
-    digest = identity(config, preset, card, weights_digest(card), fingerprints)
-    run_id = f"{words}-{digest[:10]}"
+    data = {task.name: task.fingerprint() for task in tasks}
+    digest = identity(config, preset, card, data)
+    run_id = f"{preset.name}-{config.strategy}-seed{config.seed}-{digest[:10]}"
     return ResolvedRun(config, preset, card, tasks, find_device(device), run_id)
 
 
-def identity(
-    config: RunConfig,
-    preset: Preset,
-    card: BackboneCard,
-    weights: str,
-    fingerprints: dict[str, str],
-) -> str:
-    """Hash everything that determines a run's results, as resolved and not as it was spelled.
+def identity(config: RunConfig, preset: Preset, card: BackboneCard, data: dict[str, str]) -> str:
+    """Return a sha256 (hex) of all that determines results, as resolved and not as it was spelled.
 
     Args:
         config: What was asked for.
         preset: The preset with its overrides.
-        card: The backbone's card.
-        weights: From :func:`weights_digest`.
-        fingerprints: Those of the tasks, in the order they are learned.
-
-    Returns:
-        A sha256, hex.
+        card: The backbone's card; its weights are told by their checksum and not loaded.
+        data: Fingerprints of the tasks by name, in the order they are learned.
     """
-    own_weight = preset.weights.get(config.strategy, find_strategy(config.strategy).default_weight)
+    try:
+        weights = card.sha256 or remembered_digest(Path(card.weights))
+    except OSError:
+        weights = card.weights  # "hub", "none", or a missing file: loading the backbone says so
     left_out = {"description", "tasks", "backbone", "weights"}
+    default = find_strategy(config.strategy).default_weight
     facts = {
         "config": config.model_dump(mode="json", include={"strategy", "seed", "split"}),
         "preset": preset.model_dump(mode="json", exclude=left_out),
-        "weight": own_weight,
+        "weight": preset.weights.get(config.strategy, default),
         "card": card.model_dump(mode="json", include=COMPUTED_FIELDS),
         "backbone": weights,
-        "data": list(fingerprints.items()),
+        "data": list(data.items()),
         "version": RESULTS_VERSION,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def weights_digest(card: BackboneCard) -> str:
-    """Identify a card's weights without loading them: their sha256, ``"hub"`` or ``"none"``."""
-    if card.weights in ("hub", "none"):
-        return card.weights
-    try:
-        return card.sha256 or remembered_digest(Path(card.weights))
-    except OSError:
-        return "missing"  # loading the backbone says so, and what to do
-
-
 def check_order(order: Sequence[str]) -> None:
-    """Refuse an empty order and one that names a task twice.
-
-    Raises:
-        ConfigError: It is one of these.
-    """
+    """Raise a ConfigError for an empty order, an empty name, or a task that is named twice."""
     if not order:
         raise ConfigError("the task order is empty; name at least one task, or leave it out")
     if not all(name.strip() for name in order):
         raise ConfigError("the task order has an empty name; put one comma between two names")
-    repeated = sorted({name for name in order if order.count(name) > 1})
-    if repeated:
+    if repeated := sorted({name for name in order if order.count(name) > 1}):
         raise ConfigError(f"the task order names {', '.join(repeated)} twice; name each task once")
 
 
@@ -234,8 +174,7 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
 
     Args:
         name: Name of a file in ``data/presets``.
-        overrides: New values by dotted path, for instance
-            ``{"schedule.normalization.epochs": 2}``.
+        overrides: New values by dotted path, such as ``{"schedule.normalization.epochs": 2}``.
 
     Raises:
         ConfigError: The preset or a path is unknown, or a value is out of range.
@@ -244,40 +183,21 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
         raise unknown_name("preset", name, preset_names())
     content = {"name": name, **yaml.safe_load((shipped("presets") / f"{name}.yml").read_text())}
     for path, value in (overrides or {}).items():
-        _replace(content, path, value)
+        *parents, last = path.split(".")
+        try:
+            place = reduce(getitem, parents, content)
+            _ = place[last]  # only what is there may be replaced
+            place[last] = value
+        except (KeyError, TypeError):
+            raise unknown_name("override", path, pd.json_normalize(content)) from None
     try:
         return Preset.model_validate(content)
     except ValidationError as error:
         raise invalid_content(f"preset '{name}'", error) from error
 
 
-def _replace(content: dict[str, Any], path: str, value: object) -> None:
-    """Replace one existing value of nested mappings."""
-    *parents, last = path.split(".")
-    place = content
-    for key in parents:
-        place = place.get(key) if isinstance(place, dict) else None
-    if not isinstance(place, dict) or last not in place:
-        raise unknown_name("override", path, _paths(content))
-    place[last] = value
-
-
-def _paths(content: dict[str, Any], prefix: str = "") -> list[str]:
-    paths = []
-    for key, value in content.items():
-        path = f"{prefix}{key}"
-        paths += _paths(value, f"{path}.") if isinstance(value, dict) else [path]
-    return paths
-
-
 def parse_overrides(changes: Sequence[str]) -> dict[str, Any]:
-    """Parse changes of a preset as the command line takes them.
-
-    Args:
-        changes: ``"path=value"`` each, for instance ``"schedule.head.epochs=2"``; values are YAML.
-
-    Returns:
-        Values by dotted path.
+    """Parse changes of a preset, such as ``"schedule.head.epochs=2"``, into values by dotted path.
 
     Raises:
         ConfigError: One has no ``=``, or its value is no YAML.

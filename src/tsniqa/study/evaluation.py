@@ -213,7 +213,7 @@ def summary(
     counts = np.array([record.tasks[task].images["test"] for task in order])
     values = (
         float(matrix[-1].mean()),
-        metrics.weighted_srcc(matrix[-1], counts),
+        float(np.average(matrix[-1], weights=counts)),
         metrics.mean_plasticity(matrix),
         metrics.mean_stability(agreement),
         metrics.mean_plasticity_stability(matrix, agreement),

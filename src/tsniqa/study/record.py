@@ -2,40 +2,40 @@
 
 A record is a folder with ``record.json`` (what was run, on what, where) and ``arrays.safetensors``
 (head scores, course of learning). What does not depend on the strategy (gate distances, names of
-test images, opinion scores of simulated tasks) is kept once, in the folder ``shared`` beside it,
-under a hash of its content. Records of human-rated tasks hold correlations and bootstrap draws in
-place of opinion scores.
+test images, opinion scores of simulated tasks) is kept once, under a hash of its content, in the
+folder ``shared`` beside it. Of human-rated tasks, correlations and draws replace opinion scores.
 """
 
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load, load_file, save, save_file
+from safetensors.numpy import load_file, save, save_file
 
 from tsniqa.cards import BackboneCard
+from tsniqa.data.task import PARTS, Task
 from tsniqa.errors import RecordError
 from tsniqa.model.readouts import MIXTURES, READOUTS
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.strategies.base import ParameterCount
 from tsniqa.study.config import Preset, RunConfig
 
-STEPS = ("head", "images")
-"""What an epoch learned on, see :class:`tsniqa.training.trainer.Epoch`."""
+STEPS = ("head", "images")  # what an epoch learned on, see tsniqa.training.trainer.Epoch
 
+# Bootstrap draws in [-1, 1] are kept in 16 bits: to the nearest 1/32767.
 MISSING_DRAW, DRAW_SCALE = -32768, 32767
-"""How bootstrap draws in [-1, 1] are kept in 16 bits: to the nearest 1/32767."""
 
+# Columns of a record's history and how they are stored; tasks and steps by their numbers.
 HISTORY = {"task": "uint8", "step": "uint8", "epoch": "int16"}
 HISTORY |= {"loss": "float32", "validation_srcc": "float32"}
-"""Columns of a record's history and how they are stored; tasks and steps by their numbers."""
 
 
 class TaskInfo(BaseModel):
@@ -49,19 +49,19 @@ class TaskInfo(BaseModel):
     images: dict[str, int]
     fingerprint: str
 
+    @classmethod
+    def of(cls, task: Task) -> "TaskInfo":
+        """Take a task's attributes of the same names, and count its images."""
+        images = {part: len(task.part(part)) for part in PARTS}
+        return cls(**vars(task), images=images, fingerprint=task.fingerprint())
+
 
 class HeadEvent(NamedTuple):
-    """The scores of one head at one step: one row of the record's ``scores``.
+    """The scores of one head at one step: one row of the record's ``scores``."""
 
-    Attributes:
-        step: Number of the task, from 0, after which the head had these scores.
-        head: The head's name: its task, or ``"shared"``.
-        offset: Its mean score over its own training images.
-    """
-
-    step: int
-    head: str
-    offset: float
+    step: int  #: number of the task, from 0, after which the head had these scores
+    head: str  #: its task, or "shared"
+    offset: float  #: its mean score over its own training images
 
 
 class RecordDescription(BaseModel):
@@ -88,9 +88,12 @@ class RecordDescription(BaseModel):
 
 @dataclass
 class RunRecord:
-    """One finished run.
+    """One finished run; rows of images are all test images of all tasks, tasks in name order.
 
-    Rows of images: all test images of all tasks, tasks in name order.
+    ``config``, ``strategy``, ``order`` (task names as they were learned), ``names`` (task names in
+    name order: that of columns), ``tasks`` (their :class:`TaskInfo` by name, as they were learned)
+    and ``simulated`` (whether all labels are) follow from the description. So do ``readouts``,
+    those that the heads allow, the paper's first, and ``tabulated``, those in ``correlations``.
 
     Attributes:
         description: Content of ``record.json``.
@@ -101,10 +104,9 @@ class RunRecord:
             ``validation_srcc``.
         distances: Float32 [N, T, stages] of the gate (tasks in name order), or None.
         mos: Float64 [N] opinion scores if all tasks are simulated, else None.
-        correlations: Where there is no ``mos``: float64 [states, readouts, T, measures], see
+        correlations: Without ``mos``: float64 [states, readouts, T, measures], see
             :func:`tsniqa.study.evaluation.correlation_table`.
-        draws: Where there is no ``mos``: float32 [readouts, T, 1000] bootstrap SRCC after the last
-            task, to the nearest 1/32767.
+        draws: Without ``mos``: float32 [readouts, T, 1000] bootstrap SRCC after the last task.
         folder: Where it was read from or written to.
     """
 
@@ -120,51 +122,18 @@ class RunRecord:
     folder: Path | None = None
     cache: dict = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def config(self) -> RunConfig:
-        """What was run."""
-        return self.description.config
-
-    @property
-    def strategy(self) -> str:
-        """Name of the strategy."""
-        return self.config.strategy
-
-    @property
-    def order(self) -> list[str]:
-        """Task names in the order they were learned."""
-        return [task.name for task in self.description.tasks]
-
-    @property
-    def tasks(self) -> dict[str, TaskInfo]:
-        """What is known of each task, in the order they were learned."""
-        return {task.name: task for task in self.description.tasks}
-
-    @property
-    def names(self) -> list[str]:
-        """Task names in name order: the order of columns."""
-        return sorted(self.order)
-
-    @property
-    def simulated(self) -> bool:
-        """Whether the labels of all tasks are simulated."""
-        return all(task.simulated for task in self.description.tasks)
-
-    @property
-    def readouts(self) -> tuple[str, ...]:
-        """Readouts that this strategy's heads allow, the first being the paper's."""
-        if not self.description.gated:
-            return ("single",)
-        return (*READOUTS, "half") if self.description.order_dependent else READOUTS
-
-    @property
-    def tabulated(self) -> tuple[str, ...]:
-        """Readouts in ``correlations``.
-
-        With heads that stay as they were, ``oracle`` and ``latest`` follow from sets of one task.
-        """
-        stays = self.description.gated and not self.description.order_dependent
-        return MIXTURES if stays else self.readouts
+    def __post_init__(self) -> None:
+        facts = self.description
+        self.config, self.strategy = facts.config, facts.config.strategy
+        self.tasks = {task.name: task for task in facts.tasks}
+        self.order, self.names = list(self.tasks), sorted(self.tasks)
+        self.simulated = all(task.simulated for task in facts.tasks)
+        if not facts.gated:
+            self.readouts = self.tabulated = ("single",)
+        elif facts.order_dependent:
+            self.readouts = self.tabulated = (*READOUTS, "half")
+        else:  # heads stay as they were: oracle and latest follow from sets of one task
+            self.readouts, self.tabulated = READOUTS, MIXTURES
 
     def rows(self, task: str) -> slice:
         """Return the rows of a task's test images."""
@@ -173,31 +142,26 @@ class RunRecord:
 
     def head(self, name: str, step: int | None = None) -> np.ndarray:
         """Return a head's scores [N] at a step (default: its last)."""
-        rows = [
-            row
-            for row, event in enumerate(self.events)
-            if event.head == name and (step is None or event.step <= step)
-        ]
+        last = np.inf if step is None else step
+        rows = [row for row, (at, head, _) in enumerate(self.events) if head == name and at <= last]
         return self.scores[rows[-1]].astype(np.float64)
 
     def save(self, folder: Path, shared: Path | None = None) -> None:
-        """Write the record into an existing folder; what records share goes beside it.
+        """Write the record into an existing folder, which becomes ``self.folder``.
 
-        Args:
-            folder: Where; it becomes ``self.folder``.
-            shared: Another place for what records share, or None.
+        What records share goes into ``shared``, by default beside the folder.
         """
-        common = {"distances": self.distances, "mos": self.mos}
-        common["test_images"] = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
-        digests = {
-            name: _keep(array, shared or folder.parent / "shared")
-            for name, array in common.items()
-            if array is not None
-        }
+        names = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
+        common = {"distances": self.distances, "mos": self.mos, "test_images": names}
+        place = shared or folder.parent / "shared"
+        digests = {name: _keep(it, place) for name, it in common.items() if it is not None}
         self.description = self.description.model_copy(update={"shared": digests})
         self.folder = folder
         save_file(self._arrays(), folder / "arrays.safetensors")
-        (folder / "record.json").write_text(_readable(self.description.model_dump(mode="json")))
+        text = json.dumps(self.description.model_dump(mode="json"), indent=1)
+        # A line for each setting: what lies deeper stays on its line.
+        text = re.sub(r"(?<=[\[{])\n {3,}|\n {2,}(?=[\]}])", "", text)
+        (folder / "record.json").write_text(re.sub(r"\n {3,}", " ", text) + "\n")
 
     def _arrays(self) -> dict[str, np.ndarray]:
         """Return what the record alone has; heads that did not change are stored once."""
@@ -211,12 +175,10 @@ class RunRecord:
             "event_head": np.array([heads.index(event.head) for event in self.events], np.int16),
             "event_offset": np.array([event.offset for event in self.events], np.float64),
         }
-        numbered = self.history.assign(
-            task=self.history["task"].map(self.order.index),
-            step=self.history["step"].map(STEPS.index),
-        )
+        numbers = {"task": self.order.index, "step": STEPS.index}
+        history = self.history.assign(**{k: self.history[k].map(f) for k, f in numbers.items()})
         for name, dtype in HISTORY.items():
-            arrays[f"history_{name}"] = numbered[name].to_numpy().astype(dtype)
+            arrays[f"history_{name}"] = history[name].to_numpy().astype(dtype)
         if self.correlations is not None:
             arrays["correlations"] = self.correlations
         if self.draws is not None:
@@ -237,7 +199,7 @@ class RunRecord:
             stored = load_file(folder / "arrays.safetensors")
             for name, digest in description.shared.items():
                 path = folder.parent / "shared" / f"{digest}.safetensors"
-                stored[name] = load(path.read_bytes())["content"]
+                stored[name] = load_file(path)["content"]
             return cls(description, folder=folder, **_read(stored, description))
         except (OSError, ValidationError, SafetensorError, KeyError, ValueError) as error:
             reason = str(error).splitlines()[0]
@@ -246,41 +208,23 @@ class RunRecord:
             ) from error
 
 
-def _readable(content: dict[str, object]) -> str:
-    """Write JSON with a line for each setting; what lies deeper stays on the line."""
-    blocks = []
-    for name, value in content.items():
-        text = json.dumps(value)
-        if isinstance(value, dict | list) and value:
-            parts = map(json.dumps, value)
-            if isinstance(value, dict):
-                parts = (f"{json.dumps(key)}: {json.dumps(part)}" for key, part in value.items())
-            text = text[0] + "\n  " + ",\n  ".join(parts) + "\n " + text[-1]
-        blocks.append(f" {json.dumps(name)}: {text}")
-    return "{\n" + ",\n".join(blocks) + "\n}\n"
-
-
-def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict[str, object]:
+def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict[str, Any]:
     """Turn stored arrays into the fields of a record."""
     order = [task.name for task in description.tasks]
     heads = [*sorted(order), SHARED]
-    events = zip(*(stored[f"event_{name}"] for name in ("step", "head", "offset")), strict=True)
+    events = zip(*(stored[f"event_{name}"].tolist() for name in HeadEvent._fields), strict=True)
     history = pd.DataFrame({name: stored[f"history_{name}"] for name in HISTORY})
-    draws = stored.get("draws")
-    return {
+    fields = {name: stored.get(name) for name in ("distances", "mos", "correlations", "draws")}
+    if (draws := fields["draws"]) is not None:
+        draws = np.where(draws == MISSING_DRAW, np.nan, draws / DRAW_SCALE)
+        fields["draws"] = draws.astype(np.float32)
+    return fields | {
         "scores": stored["scores"][stored["event_row"]],
-        "events": [HeadEvent(int(step), heads[head], float(o)) for step, head, o in events],
+        "events": [HeadEvent(step, heads[head], offset) for step, head, offset in events],
         "test_images": json.loads(stored["test_images"].tobytes()),
         "history": history.assign(
-            task=[order[number] for number in history["task"]],
-            step=[STEPS[number] for number in history["step"]],
+            task=history["task"].map(order.__getitem__), step=history["step"].map(STEPS.__getitem__)
         ),
-        "distances": stored.get("distances"),
-        "mos": stored.get("mos"),
-        "correlations": stored.get("correlations"),
-        "draws": None
-        if draws is None
-        else np.where(draws == MISSING_DRAW, np.nan, draws / DRAW_SCALE).astype(np.float32),
     }
 
 

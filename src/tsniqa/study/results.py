@@ -13,9 +13,7 @@ from tsniqa.study.config import load_preset
 from tsniqa.study.evaluation import MEASURES, agreement_matrix, srcc_matrix, summary
 from tsniqa.study.record import RunRecord
 
-ALL_TASKS = "all tasks"
-"""The task of measures that summarise a run."""
-
+ALL_TASKS = "all tasks"  # the task of measures that summarise a run
 COLUMNS = ["record", "strategy", "seed", "split", "readout", "step", "task", "measure", "value"]
 
 
@@ -46,11 +44,10 @@ def results(
             if readouts is not None and readout not in readouts:
                 continue
             for measure in measures:
-                matrix = (
-                    agreement_matrix(record, readout)
-                    if measure == "agreement"
-                    else srcc_matrix(record, readout, measure=measure)
-                )
+                if measure == "agreement":
+                    matrix = agreement_matrix(record, readout)
+                else:
+                    matrix = srcc_matrix(record, readout, measure=measure)
                 for t, s in zip(*np.tril_indices(last), strict=True):
                     place = (readout, int(t) + 1, record.order[s], measure)
                     rows.append((*known, *place, float(matrix[t, s])))
@@ -60,15 +57,12 @@ def results(
 
 
 def find_records(results_dir: Path, **wanted: object) -> list[RunRecord]:
-    """Find finished records by their configuration.
+    """Find finished records by their configuration, in folder-name order.
 
     Args:
         results_dir: A folder of record folders; it need not exist.
         **wanted: Values of :class:`~tsniqa.study.config.RunConfig` fields, such as
             ``preset="mini"``; a ``task_order`` of None matches any order.
-
-    Returns:
-        The matching records, in folder-name order.
     """
     order = wanted.pop("task_order", None)
     found = [RunRecord.load(path.parent) for path in sorted(results_dir.glob("*/record.json"))]
@@ -96,68 +90,52 @@ def find_experiment(
         preset: Name of the preset.
         seeds: Wanted seeds.
         split: Split of the runs.
-        like: A record whose order, overrides, preset values, backbone, code version and data the
-            others must share (a strategy's own weight is the checkout's preset's). None is the
-            record of ``tsn`` without overrides by the newest version of the code.
+        like: A record whose order, preset values, backbone, code version and data the others must
+            share (a strategy's own weight is the checkout's preset's). None is the record of
+            ``tsn`` without overrides by the newest version of the code.
         task_order: Order of that record; None is the preset's own.
-        changed: Values of the preset, by name, in which the wanted records do differ from it, by
-            an override each.
+        changed: Values of the preset, by name, that the wanted records have in place of its.
 
     Returns:
-        By strategy (those that are registered first), its records by seed. Nothing is returned
-        where there is nothing to be like.
+        By strategy, as they are registered, its records by seed; empty without one to be like.
     """
-    found = [
-        record
-        for record in find_records(results_dir, preset=preset, split=split, splits_from=None)
-        if record.config.seed in set(seeds)
-    ]
+    records = find_records(results_dir, preset=preset, split=split, splits_from=None)
+    records = [record for record in records if record.config.seed in seeds]
     if like is None:
-        plain = [record for record in found if _is_plain_tsn(record, task_order)]
+        plain = [
+            record
+            for record in records
+            if record.strategy == "tsn"
+            and not record.config.overrides
+            and record.order == list(task_order or record.description.preset.tasks)
+        ]
         like = max(plain, key=lambda one: one.description.results_version, default=None)
-    same = [
-        record for record in found if like and _same_experiment(like, record, dict(changed or {}))
-    ]
-    names = dict.fromkeys([*STRATEGIES, *sorted(record.strategy for record in same)])
-    runs = {
-        name: sorted(
-            (record for record in same if record.strategy == name),
-            key=lambda record: record.config.seed,
-        )
-        for name in names
-    }
-    return {name: records for name, records in runs.items() if records}
+    if like is None:
+        return {}
+    weights = load_preset(preset).weights
+    runs: dict[str, list[RunRecord]] = {name: [] for name in STRATEGIES}
+    for record in sorted(records, key=lambda one: (one.strategy, one.config.seed)):
+        name, own_weights = record.strategy, record.description.preset.weights
+        wanted = _experiment(like, record.config.seed) | dict(changed or {})
+        same = _experiment(record, like.config.seed) == wanted
+        if same and own_weights.get(name) == weights.get(name):
+            runs.setdefault(name, []).append(record)
+    return {name: own for name, own in runs.items() if own}
 
 
-def _is_plain_tsn(record: RunRecord, task_order: Sequence[str] | None) -> bool:
-    in_order = record.order == list(task_order or record.description.preset.tasks)
-    return record.strategy == "tsn" and not record.config.overrides and in_order
-
-
-def _same_experiment(first: RunRecord, second: RunRecord, changed: dict[str, Any]) -> bool:
-    overrides = second.config.overrides
-    if {name: overrides.get(name) for name in changed} != changed:
-        return False
-    current = load_preset(second.config.preset).weights.get(second.strategy)
-    if second.description.preset.weights.get(second.strategy) != current:
-        return False
-    if _conditions(first, changed) != _conditions(second, changed):
-        return False
-    return all(
-        task.fingerprint == second.tasks[task.name].fingerprint
-        for task in first.description.tasks
+def _experiment(record: RunRecord, seed: int) -> dict[str, Any]:
+    """Return what a record shares with those of its experiment that have a seed."""
+    facts = record.description
+    return {
+        **facts.preset.model_dump(exclude={"description", "backbone", "weights"}),
+        "order": record.order,
+        "backbone": facts.fingerprints["backbone"],
+        "version": facts.results_version,
         # Every seed draws simulated images of its own.
-        if not task.simulated or first.config.seed == second.config.seed
-    )
-
-
-def _conditions(record: RunRecord, changed: dict[str, Any]) -> tuple[object, ...]:
-    description = record.description
-    left_out = {"weights", *changed}  # weights belong to single strategies
-    preset = description.preset.model_dump(exclude={"description", "backbone", *left_out})
-    overrides = {k: v for k, v in record.config.overrides.items() if k not in left_out}
-    backbone = description.fingerprints["backbone"]
-    return preset, overrides, record.order, backbone, description.results_version
+        "data": [
+            t.fingerprint for t in facts.tasks if not t.simulated or record.config.seed == seed
+        ],
+    }
 
 
 def require(
@@ -180,8 +158,8 @@ def require(
 def largest_differences(local_dir: Path, published_dir: Path) -> pd.DataFrame:
     """Compare the records of one folder with those of the same runs in another.
 
-    The identity of a run covers configuration, backbone and data, not the machine; so what differs
-    here is what another processor, another library version or an error makes of the same run.
+    A run's identity does not cover the machine: what differs is what another processor, another
+    library version or an error makes of the same run.
 
     Args:
         local_dir: Folder of record folders; it need not exist.
@@ -197,34 +175,29 @@ def largest_differences(local_dir: Path, published_dir: Path) -> pd.DataFrame:
     """
     rows = []
     for path in sorted(local_dir.glob("*/record.json")):
-        folder = published_dir / path.parent.name
-        if not (folder / "record.json").is_file():
+        here, there = path.parent, published_dir / path.parent.name
+        if not (there / "record.json").is_file():
             continue
-        pair = RunRecord.load(path.parent), RunRecord.load(folder)
-        parts = (lambda one: one.scores, lambda one: one.distances, _final_and_earlier_srcc)
-        differences = [_largest_difference(*map(part, pair), path.parent, folder) for part in parts]
-        devices = [record.description.device for record in pair]
-        rows.append([pair[0].description.run_id, *differences, *devices])
+        pair = RunRecord.load(here), RunRecord.load(there)
+        shapes = [(record.scores.shape, np.shape(record.distances)) for record in pair]
+        if shapes[0] != shapes[1]:
+            raise RecordError(
+                f"the records {here} and {there} are of one run but hold different values; "
+                f"delete {here} and run it again"
+            )
+        tables = [results([one], measures=["srcc"]).query("measure == 'srcc'") for one in pair]
+        srcc = [table["value"].to_numpy() for table in tables]
+        parts = [one.scores for one in pair], [one.distances for one in pair], srcc
+        differences = [_largest_difference(*part) for part in parts]
+        rows.append([here.name, *differences, *(one.description.device for one in pair)])
     names = ["run", "scores", "gate distances", "SRCC", "here", "published"]
     return pd.DataFrame(rows, columns=names)
 
 
-def _final_and_earlier_srcc(record: RunRecord) -> np.ndarray:
-    table = results([record], measures=["srcc"])
-    return table.loc[table["measure"] == "srcc", "value"].to_numpy()
-
-
-def _largest_difference(
-    first: np.ndarray | None, second: np.ndarray | None, here: Path, there: Path
-) -> float:
-    """Return the largest absolute difference; equal and both-missing values differ by 0."""
-    if first is None and second is None:
+def _largest_difference(first: np.ndarray | None, second: np.ndarray | None) -> float:
+    """Return the largest absolute difference; values that are missing on both sides are equal."""
+    if first is None:
         return float("nan")
-    if first is None or second is None or first.shape != second.shape:
-        raise RecordError(
-            f"the records {here} and {there} are of one run but hold different values; "
-            f"delete {here} and run it again"
-        )
     first, second = first.astype(np.float64), second.astype(np.float64)
     one_missing = np.isnan(first) != np.isnan(second)
     differences = np.where(one_missing, np.inf, np.nan_to_num(np.abs(first - second)))

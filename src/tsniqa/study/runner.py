@@ -6,39 +6,33 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
-from safetensors.numpy import load_file as load_arrays
-from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import load_file, save_file
+from filelock import AcquireReturnProxy, FileLock, Timeout
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from tsniqa.data.cache import DecodedCache, decode_tasks
 from tsniqa.data.images import ImageSet
-from tsniqa.data.task import Task
 from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.paths import cache_folder, project_root
 from tsniqa.runtime import reproducible
+from tsniqa.storage import grouped
 from tsniqa.strategies import find_strategy
 from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.config import RESULTS_VERSION, ResolvedRun, RunConfig, resolve_run
 from tsniqa.study.evaluation import correlation_table
-from tsniqa.study.record import (
-    HISTORY,
-    HeadEvent,
-    RecordDescription,
-    RunRecord,
-    TaskInfo,
-)
+from tsniqa.study.record import HISTORY, HeadEvent, RecordDescription, RunRecord, TaskInfo
 from tsniqa.training.context import TrainingContext
 
 log = logging.getLogger("tsniqa")
+
+LIBRARIES = ("tsniqa", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
 
 
 def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "auto") -> RunRecord:
@@ -53,9 +47,6 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
         data_root: Folder of datasets in the generic layout.
         results_dir: Folder of record folders; locks and what runs share lie in it, too.
         device: ``"auto"``, or a torch device name.
-
-    Returns:
-        The finished record.
 
     Raises:
         TsniqaError: See :func:`tsniqa.study.config.resolve_run`; or the weights are unusable.
@@ -75,7 +66,7 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
 
 
 def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -> TrainingContext:
-    """Load the backbone of a run and put together what its strategy may use.
+    """Load a run's backbone and put together what its strategy may use.
 
     Args:
         resolved: The run.
@@ -99,30 +90,24 @@ def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -
     )
 
 
-@contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    """Hold a run's lock, so that two processes do not write the same steps."""
-    locks = folder.parent / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{folder.name}.lock")
+def _turn(folder: Path) -> AcquireReturnProxy:
+    """Take a run's lock, so that two processes do not learn the same tasks."""
+    lock = FileLock(folder.parent / "locks" / f"{folder.name}.lock")
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         log.info("%s: another process is computing this run; waiting for it", folder.name)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire()
 
 
 class _Run:
-    """An unfinished run and its folder of finished steps."""
+    """An unfinished run, and the file from which it goes on after its last learned task."""
 
     def __init__(self, resolved: ResolvedRun, context: TrainingContext, folder: Path) -> None:
         self.resolved, self.context, self.folder = resolved, context, folder
         self.strategy = find_strategy(resolved.config.strategy)(context)
         self.tasks = resolved.tasks
+        self.in_name_order = sorted(self.tasks, key=lambda task: task.name)
         self.fingerprints = {
             "backbone": fingerprint(dict(context.backbone.network.state_dict())),
             "filters before": context.backbone.filters_fingerprint(),
@@ -131,55 +116,57 @@ class _Run:
         self.partial.mkdir(parents=True, exist_ok=True)
 
     def finish(self) -> RunRecord:
-        """Do the steps that are missing, then write the record."""
+        """Learn the tasks that are missing, then write the record."""
         last = len(self.tasks) - 1
         steps = [last] if self.strategy.all_at_once else list(range(last + 1))
-        done = [step for step in steps if (self.partial / f"step-{step}.json").is_file()]
-        if done:
+        done: list[dict[str, Any]] = []
+        progress = self.partial / "progress.safetensors"
+        if progress.is_file():
+            done = self._continue(progress)
             log.info("%s: continuing after %d finished steps", self.folder.name, len(done))
-            self.strategy.load_state(load_file(self.partial / f"state-{done[-1]}.safetensors"))
         for step in steps[len(done) :]:
-            self._do(step)
-        return self._write_record(steps)
+            done.append(self._learn(step))
+            tensors = {f"state/{name}": value for name, value in self.strategy.state().items()}
+            tensors |= {f"scores/{i}": part["scores"] for i, part in enumerate(done)}
+            facts = [{k: v for k, v in part.items() if k != "scores"} for part in done]
+            unfinished = progress.with_suffix(".unfinished")
+            save_file(tensors, unfinished, metadata={"done": json.dumps(facts)})
+            unfinished.replace(progress)
+        return self._write_record(done)
 
-    def _do(self, step: int) -> None:
-        """Learn one task, score all test images, and put both on disk."""
+    def _continue(self, progress: Path) -> list[dict[str, Any]]:
+        """Bring the strategy to where an interrupted run had come, and return what it had done."""
+        with safe_open(progress, "pt") as file:
+            done = json.loads(file.metadata()["done"])
+            stored = grouped({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        self.strategy.load_state(stored["state"])
+        return [part | {"scores": stored["scores"][str(i)]} for i, part in enumerate(done)]
+
+    def _learn(self, step: int) -> dict[str, Any]:
+        """Learn one task, then score all test images with the heads whose scores changed."""
         task = self.tasks[step]
         start = time.perf_counter()
         learned = self.strategy.learn(task, self.tasks[:step])
         learning = time.perf_counter() - start
         start = time.perf_counter()
         names = sorted(learned.offsets)
-        scores = np.concatenate(
-            [self.strategy.model.read(images, names, gate=False)[0] for images in self._tests()]
-        )
+        read = self.strategy.model.read
+        scores = np.concatenate([read(images, names, gate=False)[0] for images in self._tests()])
         scoring = time.perf_counter() - start
-        content = {
-            "history": [{"task": task.name, **epoch.model_dump()} for epoch in learned.history],
-            "events": [(step, name, learned.offsets[name]) for name in names],
-            "timings": {f"learning {task.name}": learning, f"scoring {task.name}": scoring},
-        }
-        save_file(
-            {name: value.contiguous() for name, value in self.strategy.state().items()},
-            self.partial / f"state-{step}.safetensors",
-        )
-        save_arrays(
-            {"scores": np.ascontiguousarray(scores.T)}, self.partial / f"step-{step}.safetensors"
-        )
-        # The JSON file says that the step is finished, so it comes last and whole.
-        unfinished = self.partial / f"step-{step}.json.partial"
-        unfinished.write_text(json.dumps(content))
-        unfinished.replace(self.partial / f"step-{step}.json")
-        (self.partial / f"state-{step - 1}.safetensors").unlink(missing_ok=True)
         best = max(epoch.validation_srcc for epoch in learned.history)
         log.info(
             "%s: %s learned in %.0f s, scored in %.0f s, validation SRCC %.3f",
             self.folder.name, task.name, learning, scoring, best,
         )  # fmt: skip
+        return {
+            "history": [{"task": task.name, **epoch.model_dump()} for epoch in learned.history],
+            "events": [(step, name, float(learned.offsets[name])) for name in names],
+            "scores": torch.from_numpy(np.ascontiguousarray(scores.T)),
+            "timings": {f"learning {task.name}": learning, f"scoring {task.name}": scoring},
+        }
 
     def _tests(self) -> list[ImageSet]:
-        tasks = sorted(self.tasks, key=lambda task: task.name)
-        return [self.context.images(task, "test").images for task in tasks]
+        return [self.context.images(task, "test").images for task in self.in_name_order]
 
     def _time_all_heads(self) -> float:
         """Return the seconds to score the last task's test images with all heads."""
@@ -189,31 +176,30 @@ class _Run:
         self.strategy.model.read(images, gate=False)
         return time.perf_counter() - start
 
-    def _write_record(self, steps: list[int]) -> RunRecord:
-        contents = [json.loads((self.partial / f"step-{step}.json").read_text()) for step in steps]
-        arrays = [load_arrays(self.partial / f"step-{step}.safetensors") for step in steps]
-        timings = {name: s for content in contents for name, s in content["timings"].items()}
-        distances = [self.strategy.model.read(images, ())[1] for images in self._tests()]
-        tasks = sorted(self.tasks, key=lambda task: task.name)
+    def _write_record(self, done: list[dict[str, Any]]) -> RunRecord:
+        timings = {name: seconds for part in done for name, seconds in part["timings"].items()}
+        epochs = [epoch for part in done for epoch in part["history"]]
+        numbers = {name: HISTORY[name] for name in ("epoch", "loss", "validation_srcc")}
         record = RunRecord(
             self._describe(timings | {"all heads": self._time_all_heads()}),
-            scores=np.concatenate([array["scores"] for array in arrays]),
-            events=[HeadEvent(*event) for content in contents for event in content["events"]],
-            test_images={task.name: task.part("test")["image"].tolist() for task in tasks},
-            history=_history(epoch for content in contents for epoch in content["history"]),
-            distances=np.concatenate(distances) if self.strategy.gated else None,
+            scores=torch.cat([part["scores"] for part in done]).numpy(),
+            events=[HeadEvent(*event) for part in done for event in part["events"]],
+            test_images={
+                task.name: task.part("test")["image"].tolist() for task in self.in_name_order
+            },
+            history=pd.DataFrame(epochs, columns=list(HISTORY)).astype(numbers),
         )
-        mos = np.concatenate([task.mos("test") for task in tasks])
+        if self.strategy.gated:
+            read = self.strategy.model.read
+            record.distances = np.concatenate([read(images, ())[1] for images in self._tests()])
+        mos = np.concatenate([task.mos("test") for task in self.in_name_order])
         if record.simulated:
             record.mos = mos
         else:
             record.correlations = correlation_table(record, mos)
             record.draws = draw_table(record, mos)
-        return self._publish(record)
-
-    def _publish(self, record: RunRecord) -> RunRecord:
-        """Write the record among the unfinished steps, then move it to its place at once."""
-        new = self.partial / "record"  # deeper than where finished records are looked for
+        # It is written deeper than finished records are looked for, and appears at once.
+        new = self.partial / "record"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
         record.save(new, self.folder.parent / "shared")
@@ -225,62 +211,30 @@ class _Run:
 
     def _describe(self, timings: dict[str, float]) -> RecordDescription:
         resolved, strategy = self.resolved, self.strategy
-        card = resolved.card
+        weights = Path(resolved.card.weights).name
         return RecordDescription(
             results_version=RESULTS_VERSION,
             run_id=resolved.run_id,
             config=resolved.config,
             preset=resolved.preset,
-            backbone=card.model_copy(update={"weights": Path(card.weights).name}),
+            backbone=resolved.card.model_copy(update={"weights": weights}),
             gated=strategy.gated,
             order_dependent=strategy.order_dependent,
             all_at_once=strategy.all_at_once,
-            tasks=[_task_info(task) for task in self.tasks],
+            tasks=[TaskInfo.of(task) for task in self.tasks],
             parameters=strategy.parameters(),
             timings=timings,
             device=_device_name(self.context.backbone.device),
-            versions=_versions(),
+            versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},
             commit=_commit(),
             fingerprints=self.fingerprints | {"filters after": strategy.filters_fingerprint()},
         )
-
-
-def _history(epochs: Iterable[Mapping[str, object]]) -> pd.DataFrame:
-    """Lay epochs out as a record's history, in the precision that it keeps."""
-    table = pd.DataFrame(list(epochs), columns=list(HISTORY)).astype({"loss": "float64"})
-    return table.astype({k: v for k, v in HISTORY.items() if k not in ("task", "step")})
-
-
-def _task_info(task: Task) -> TaskInfo:
-    return TaskInfo(
-        name=task.name,
-        citation=task.citation,
-        licence=task.licence,
-        mos_range=task.mos_range,
-        simulated=task.simulated,
-        images={part: len(task.part(part)) for part in ("train", "val", "test")},
-        fingerprint=task.fingerprint(),
-    )
 
 
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
-
-
-def _versions() -> dict[str, str]:
-    libraries = [
-        "tsniqa",
-        "torch",
-        "torchvision",
-        "timm",
-        "numpy",
-        "scipy",
-        "scikit-learn",
-        "pillow",
-    ]
-    return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
 
 
 def _commit() -> str | None:

@@ -4,10 +4,9 @@ The recipe is fixed and numbered by :data:`RECIPE_VERSION`; a task is a pure fun
 the recipe version and the seed. See ``data/mini.md``.
 """
 
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -28,19 +27,16 @@ MINI_TASKS = ("mini-live", "mini-csiq", "mini-bid", "mini-clive", "mini-koniq", 
 RECIPE_VERSION = 1
 """Number of the recipe; any change of images or labels raises it."""
 
+REFERENCE_TASKS = ("mini-live", "mini-csiq", "mini-kadid")
+"""Tasks that make ten images of each pristine scene; the others take every scene once."""
+
 SPLITS = {"train": 160, "val": 40, "test": 240}
 """Images in each part of every task."""
-
-IMAGES_PER_REFERENCE = 10
-"""How many distorted images the reference-based tasks make of each pristine scene."""
-
-REFERENCE_TASKS = ("mini-live", "mini-csiq", "mini-kadid")
-"""Tasks that distort few references often; the others take every scene once."""
 
 LABELS = ("image", "mos", "std", "split", "reference")
 """The columns of ``labels.csv``."""
 
-DESCRIPTIONS = {
+_DESCRIPTIONS = {
     "mini-live": "Five classical distortions of outdoor, facade and portrait scenes, as in LIVE.",
     "mini-csiq": "Six distortions, noise and contrast among them, of close-up nature, as in CSIQ.",
     "mini-bid": "Defocus, linear motion and camera shake on rooms, objects and signs, as in BID.",
@@ -48,25 +44,15 @@ DESCRIPTIONS = {
     "mini-koniq": "Milder mixtures of defects on all content families, as in KonIQ-10k.",
     "mini-kadid": "Twenty-five distortions at five levels on cloth, print, leaves, as in KADID.",
 }
-"""One line on each task."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one image of a task is to be.
+    """What one image of a task is to be; ``level`` is the severity, 1 to 5."""
 
-    Attributes:
-        image: File name without folder.
-        split: ``"train"``, ``"val"`` or ``"test"``.
-        reference: Name of the pristine scene.
-        family: Content family of the scene.
-        distortion: Name of the distortion.
-        level: Severity, 1 to 5.
-    """
-
-    image: str
+    image: str  # file name without folder
     split: str
-    reference: str
+    reference: str  # name of the pristine scene
     family: str
     distortion: str
     level: float
@@ -84,7 +70,7 @@ def _reference_plans(name: str, seed: int) -> list[Plan]:
         order = seeded_generator(seed, name, "deal", split).permutation(len(pairs))
         first = len(plans)
         for position in range(count):
-            number = (first + position) // IMAGES_PER_REFERENCE
+            number = (first + position) // 10
             reference = f"r{number:02d}"
             kind, level = pairs[order[position % len(pairs)]]
             image = f"{reference}-{kind}-{level}.png"
@@ -113,36 +99,14 @@ def _authentic_plans(name: str, seed: int) -> list[Plan]:
 
 
 def plan_task(name: str, seed: int) -> list[Plan]:
-    """List what every image of a task is to be.
-
-    Args:
-        name: One of :data:`MINI_TASKS`.
-        seed: Seed of the draw.
-
-    Returns:
-        One plan an image, training images first, then validation, then test.
-
-    Raises:
-        ConfigError: If the name is not one of the six.
-    """
-    if name not in MINI_TASKS:
-        raise unknown_name("mini task", name, MINI_TASKS)
+    """List what every image of a mini task is to be: training, then validation, then test."""
     if name in REFERENCE_TASKS:
         return _reference_plans(name, seed)
     return _authentic_plans(name, seed)
 
 
 def render(name: str, seed: int, plans: list[Plan]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Render planned images and their pristine scenes.
-
-    Args:
-        name: The task's name.
-        seed: Seed of the draw.
-        plans: What to render; any part of a task's plans, in any order.
-
-    Returns:
-        Pristine and distorted images, each [N, 96, 96, 3], 8-bit RGB.
-    """
+    """Render planned images of a task: pristine and distorted, each uint8 [N, 96, 96, 3]."""
     scenes: dict[str, NDArray[np.float32]] = {}
     pristine, distorted = [], []
     for plan in plans:
@@ -170,8 +134,8 @@ def label(
         images: Distorted images [N, H, W, 3], 8-bit.
 
     Returns:
-        A table of N rows: ``image, mos, std, split, reference`` as in ``labels.csv``, then
-        ``family, distortion, level, haarpsi, gmsd, opinion``, which say how the label came about.
+        A table of N rows: :data:`LABELS`, then ``family, distortion, level, haarpsi, gmsd,
+        opinion``, which say how the label came about.
     """
     population = POPULATIONS[name]
     scores = full_reference(pristine, images)
@@ -198,7 +162,7 @@ def _write(folder: Path, name: str, seed: int) -> None:
     table[list(LABELS)].to_csv(folder / "labels.csv", index=False)
     table.drop(columns=["mos", "std", "split"]).to_csv(folder / "recipe.csv", index=False)
     about = {
-        "description": f"{DESCRIPTIONS[name]} Procedural scenes; the labels are simulated.",
+        "description": f"{_DESCRIPTIONS[name]} Procedural scenes; the labels are simulated.",
         "citation": "Mini benchmark of the tsniqa study (simulated labels), recipe version "
         f"{RECIPE_VERSION}.",
         "licence": "MIT",
@@ -208,11 +172,6 @@ def _write(folder: Path, name: str, seed: int) -> None:
         "seed": seed,
     }
     (folder / "dataset.yml").write_text(yaml.safe_dump(about, sort_keys=False, width=100))
-
-
-def task_folder(name: str, seed: int, cache_dir: Path) -> Path:
-    """Say where :func:`make_task` puts a task."""
-    return Path(cache_dir) / f"v{RECIPE_VERSION}-seed{seed}" / name
 
 
 def make_task(name: str, seed: int, cache_dir: Path) -> Path:
@@ -236,11 +195,16 @@ def make_task(name: str, seed: int, cache_dir: Path) -> Path:
     """
     if name not in MINI_TASKS:
         raise unknown_name("mini task", name, MINI_TASKS)
-    target = task_folder(name, seed, cache_dir)
-    if not target.exists():
-        try:
-            _write_atomically(target, name, seed)
-        except OSError as error:
+    target = Path(cache_dir) / f"v{RECIPE_VERSION}-seed{seed}" / name
+    try:
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as workspace:
+                made = Path(workspace) / name
+                _write(made, name, seed)
+                made.rename(target)
+    except OSError as error:
+        if not target.exists():  # else another process was first
             raise DataError(
                 f"{name}: cannot write to {target.parent} ({error.strerror or error}); free space "
                 "there or choose another cache folder"
@@ -248,17 +212,3 @@ def make_task(name: str, seed: int, cache_dir: Path) -> Path:
     if not all((target / part).exists() for part in ("dataset.yml", "labels.csv", "images")):
         raise DataError(f"{name}: {target} is incomplete; delete that folder and try again")
     return target
-
-
-def _write_atomically(target: Path, name: str, seed: int) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    workspace = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target.parent))
-    try:
-        _write(workspace / name, name, seed)
-        try:
-            (workspace / name).rename(target)
-        except OSError:
-            if not target.exists():
-                raise
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)

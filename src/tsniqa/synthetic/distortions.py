@@ -86,9 +86,7 @@ _ALL = (
     compression.colour_block, phone_low_light, phone_shake, phone_exposure, phone_compression,
     everyday_mixture,
 )  # fmt: skip
-DISTORTIONS: dict[str, Distortion] = {
-    function.__name__.replace("_", "-"): function for function in _ALL
-}
+DISTORTIONS: dict[str, Distortion] = {apply.__name__.replace("_", "-"): apply for apply in _ALL}
 """Every distortion by name: its function's, with hyphens."""
 
 TASK_DISTORTIONS: dict[str, tuple[str, ...]] = {
@@ -111,12 +109,7 @@ PRETEXT_DISTORTIONS: tuple[str, ...] = (
     "impulse-noise", "sharpen", "colour-shift", "colour-quantization", "saturation-hsv",
     "brighten", "darken", "mean-shift", "contrast", "jpeg", "jpeg2000",
 )  # fmt: skip
-"""What the pretraining of the mini backbone may see.
-
-More than half of all types are held out (among them fast fading, pink noise, camera shake, every
-phone-camera chain and the everyday mixture), so that the pretext does not hand the frozen
-features all that the tasks ask for.
-"""
+"""What the pretraining of the mini backbone may see: less than half of all types."""
 
 
 def distort(name: str, image: Array, level: float, generator: Generator) -> Array:
@@ -124,12 +117,9 @@ def distort(name: str, image: Array, level: float, generator: Generator) -> Arra
 
     Args:
         name: A name in :data:`DISTORTIONS`.
-        image: Array [H, W, 3], float32 RGB in [0, 1], H equal to W.
+        image: Array [H, H, 3], float32 RGB in [0, 1], as is what is returned.
         level: Severity from 1 (mild) to 5 (severe); fractions interpolate.
         generator: Source of the distortion's randomness.
-
-    Returns:
-        Array [H, W, 3], float32 RGB in [0, 1].
 
     Raises:
         ConfigError: If the name is unknown or the level lies outside 1 to 5.

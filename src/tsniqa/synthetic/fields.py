@@ -4,8 +4,7 @@ All arrays are float32. Every function draws only from the generator it is given
 is a pure function of its seed.
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -18,35 +17,23 @@ SIZE = 96
 """Side of a scene in pixels."""
 
 
-@lru_cache(maxsize=8)
-def _frequencies(size: int) -> tuple[Array, Array]:
-    vertical = scipy.fft.fftfreq(size).astype(np.float32)[:, None]
-    horizontal = scipy.fft.rfftfreq(size).astype(np.float32)[None, :]
-    return vertical, horizontal
-
-
 def one_over_f(
-    generator: Generator,
-    size: int,
-    exponent: float = 1.0,
-    angle: float = 0.0,
-    stretch: float = 1.0,
+    generator: Generator, size: int, exponent: float, angle: float = 0.0, stretch: float = 1.0
 ) -> Array:
-    """Draw a random field whose amplitude spectrum falls as 1/f**exponent.
+    """Draw a random field [size, size] whose amplitude spectrum falls as 1/f**exponent.
 
-    Natural images have an exponent near 1 (Field, J. Opt. Soc. Am. A 4, 1987).
+    It has zero mean and unit standard deviation. Natural images have an exponent near 1 (Field,
+    J. Opt. Soc. Am. A 4, 1987).
 
     Args:
         generator: Source of randomness.
-        size: Side of the square field in pixels.
+        size: Side of the field in pixels.
         exponent: Slope of the amplitude spectrum; 0 is white noise.
         angle: Direction of the streaks in radians, when ``stretch`` exceeds 1.
         stretch: How much longer structures are along ``angle`` than across it.
-
-    Returns:
-        Array [size, size], zero mean, unit standard deviation.
     """
-    vertical, horizontal = _frequencies(size)
+    vertical = scipy.fft.fftfreq(size).astype(np.float32)[:, None]
+    horizontal = scipy.fft.rfftfreq(size).astype(np.float32)[None, :]
     along = (horizontal * np.cos(angle) + vertical * np.sin(angle)) * stretch
     across = vertical * np.cos(angle) - horizontal * np.sin(angle)
     radius = np.sqrt(along**2 + across**2)
@@ -59,14 +46,7 @@ def one_over_f(
 
 
 def hsv_to_rgb(hsv: NDArray[np.floating]) -> Array:
-    """Convert colours from HSV to RGB.
-
-    Args:
-        hsv: Array [..., 3]; hue in turns (any real number), saturation and value in [0, 1].
-
-    Returns:
-        Array [..., 3] in [0, 1].
-    """
+    """Convert HSV [..., 3] (hue in turns, any real number; the others in [0, 1]) to RGB."""
     hue, saturation, value = np.moveaxis(np.asarray(hsv, dtype=np.float32), -1, 0)
     channels = []
     for offset in (5, 3, 1):
@@ -83,18 +63,7 @@ def palette(
     saturation: tuple[float, float] = (0.1, 0.7),
     value: tuple[float, float] = (0.15, 0.95),
 ) -> Array:
-    """Draw colours uniformly from a box in HSV.
-
-    Args:
-        generator: Source of randomness.
-        count: Number of colours.
-        hue: Lowest and highest hue in turns.
-        saturation: Lowest and highest saturation.
-        value: Lowest and highest value.
-
-    Returns:
-        Array [count, 3], RGB in [0, 1].
-    """
+    """Draw colours, RGB [count, 3] in [0, 1], uniformly from a box in HSV (hue in turns)."""
     low, high = np.array([hue, saturation, value]).T
     return hsv_to_rgb(generator.uniform(low, high, size=(count, 3)))
 
@@ -105,19 +74,12 @@ def grid(size: int) -> tuple[Array, Array]:
     return axis[:, None], axis[None, :]
 
 
-@dataclass(frozen=True)
-class Leaves:
-    """A dead-leaves tessellation: which leaf is in front at each pixel, and where in that leaf.
+class Leaves(NamedTuple):
+    """A dead-leaves tessellation: arrays [size, size] of what is in front at each pixel."""
 
-    Attributes:
-        index: Integer array [size, size], the leaf in front; the last leaf is the background.
-        along: Array [size, size], position along the leaf's long axis, -1 to 1 inside it.
-        across: Array [size, size], position across it.
-    """
-
-    index: NDArray[np.intp]
-    along: Array
-    across: Array
+    index: NDArray[np.intp]  # number of the leaf; the last one is the background
+    along: Array  # position along the leaf's long axis, -1 to 1 inside it
+    across: Array  # position across it
 
 
 def dead_leaves(
@@ -135,14 +97,11 @@ def dead_leaves(
 
     Args:
         generator: Source of randomness.
-        size: Side of the square field in pixels.
+        size: Side of the field in pixels.
         count: Number of shapes.
         radius: Smallest and largest radius, in half image sides.
         aspect: Smallest and largest ratio of the short to the long axis.
         shape: ``"disc"`` (ellipse), ``"box"`` (rectangle) or ``"blade"`` (pointed leaf).
-
-    Returns:
-        The tessellation.
     """
     y, x = grid(size)
     low, high = radius[0] ** -2.0, radius[1] ** -2.0
@@ -167,26 +126,14 @@ def dead_leaves(
         inside = along**2 + across**2 < 1
     inside[-1] = True
     index = inside.argmax(axis=0)
-    front = index[None]
-    return Leaves(
-        index,
-        np.take_along_axis(along, front, axis=0)[0],
-        np.take_along_axis(across, front, axis=0)[0],
-    )
+    along, across = (np.take_along_axis(a, index[None], axis=0)[0] for a in (along, across))
+    return Leaves(index, along, across)
 
 
 def glyph_rows(generator: Generator, size: int, scale: int = 1) -> Array:
-    """Draw rows of text-like glyphs.
+    """Draw rows of text-like glyphs, [size, size]: 1 on ink, 0 on paper, ``scale`` pixels a stroke.
 
     Glyphs are random 5 x 4 stroke patterns, half of them mirrored; words are separated by gaps.
-
-    Args:
-        generator: Source of randomness.
-        size: Side of the square field in pixels.
-        scale: Pixels per stroke.
-
-    Returns:
-        Array [size, size]: 1 on ink, 0 on paper.
     """
     cell_height, cell_width = 8, 5
     rows = -(-size // (cell_height * scale))

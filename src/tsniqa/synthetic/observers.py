@@ -6,6 +6,7 @@ to distortions and contents, and single observers rate with their own bias and n
 dataset's scale. Nothing here knows of any model that will be trained on the labels.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,8 +15,6 @@ from numpy.typing import NDArray
 from tsniqa.synthetic.fields import Generator
 
 Scores = NDArray[np.float64]
-
-_BATCH = 64
 
 
 def full_reference(pristine: NDArray[np.uint8], distorted: NDArray[np.uint8]) -> Scores:
@@ -27,7 +26,7 @@ def full_reference(pristine: NDArray[np.uint8], distorted: NDArray[np.uint8]) ->
 
     Args:
         pristine: Array [N, H, W, 3], 8-bit RGB.
-        distorted: Array [N, H, W, 3], 8-bit RGB.
+        distorted: Likewise.
 
     Returns:
         Array [N, 2]: HaarPSI (0 to 1, 1 when identical) and GMSD (0 when identical), rounded to
@@ -36,28 +35,22 @@ def full_reference(pristine: NDArray[np.uint8], distorted: NDArray[np.uint8]) ->
     import piq
     import torch
 
-    def batch(images: NDArray[np.uint8], start: int) -> torch.Tensor:
-        chunk = torch.from_numpy(images[start : start + _BATCH])
-        return chunk.permute(0, 3, 1, 2).to(torch.float64).contiguous() / 255
+    def batches(images: NDArray[np.uint8]) -> Iterator[torch.Tensor]:
+        for batch in torch.from_numpy(images).permute(0, 3, 1, 2).split(64):
+            yield batch.to(torch.float64).contiguous() / 255
 
     rows = []
     with torch.inference_mode():
-        for start in range(0, len(pristine), _BATCH):
-            x, y = batch(distorted, start), batch(pristine, start)
-            haarpsi = piq.haarpsi(x, y, reduction="none")
-            gmsd = piq.gmsd(x, y, reduction="none")
-            rows.append(torch.stack([haarpsi, gmsd], dim=1).numpy())
+        for x, y in zip(batches(distorted), batches(pristine), strict=True):
+            both = [measure(x, y, reduction="none") for measure in (piq.haarpsi, piq.gmsd)]
+            rows.append(torch.stack(both, dim=1).numpy())
     return np.round(np.concatenate(rows), 6)
 
 
 def fidelity_to_pristine(scores: Scores) -> Scores:
-    """Combine HaarPSI and GMSD to one quality.
+    """Combine :func:`full_reference` to one quality [N] in [0, 1].
 
-    Args:
-        scores: Array [N, 2] of :func:`full_reference`.
-
-    Returns:
-        Array [N] in [0, 1]: the mean of HaarPSI and of 1 - GMSD / 0.35 (clipped at 0).
+    It is the mean of HaarPSI and of 1 - GMSD / 0.35 (clipped at 0).
     """
     haarpsi, gmsd = scores[:, 0], scores[:, 1]
     return 0.5 * haarpsi + 0.5 * np.clip(1 - gmsd / 0.35, 0, 1)
@@ -65,49 +58,30 @@ def fidelity_to_pristine(scores: Scores) -> Scores:
 
 @dataclass(frozen=True)
 class Population:
-    """The people who rated one task.
+    """The people who rated one task."""
 
-    Attributes:
-        scale: Lowest and highest rating.
-        categories: Number of equally spaced grades, or None for a continuous slider.
-        panel: Least and greatest number of raters of an image.
-        contrast: Exponent on the loss; below 1, small losses are already punished.
-        noise: Standard deviation of one rating, as a share of the scale.
-        sensitivity: Factor on the loss by distortion (1 where not listed; below 1 is lenient).
-        preference: Shift of the opinion by content family, as a share of the scale.
-        typical_loss: Loss that this population puts at the middle of its scale.
-    """
-
-    scale: tuple[float, float]
-    panel: tuple[int, int]
-    contrast: float
-    noise: float
-    typical_loss: float
-    categories: int | None = None
+    scale: tuple[float, float]  # lowest and highest rating
+    panel: tuple[int, int]  # least and greatest number of raters of an image
+    contrast: float  # exponent on the loss; below 1, small losses are already punished
+    noise: float  # standard deviation of one rating, as a share of the scale
+    typical_loss: float  # loss that this population puts at the middle of its scale
+    categories: int | None = None  # number of equally spaced grades; None is a slider
+    # Factor on the loss by distortion (1 where not listed; below 1 is lenient).
     sensitivity: dict[str, float] = field(default_factory=dict)
+    # Shift of the opinion by content family, as a share of the scale.
     preference: dict[str, float] = field(default_factory=dict)
 
     def opinion(self, quality: float, distortion: str, family: str) -> float:
-        """Give the population's expected opinion of one image, in [0, 1].
-
-        Args:
-            quality: Fidelity to the pristine image in [0, 1].
-            distortion: What was done to the image.
-            family: What the image shows.
-        """
+        """Give the expected opinion, in [0, 1], of one image with a quality in [0, 1]."""
         loss = self.sensitivity.get(distortion, 1.0) * (1 - quality)
         judged = 1 / (1 + (loss / self.typical_loss) ** (2 * self.contrast))
         return float(np.clip(judged + self.preference.get(family, 0.0), 0.02, 0.98))
 
     def rate(self, opinion: float, generator: Generator) -> tuple[float, float]:
-        """Collect the ratings of one image by a panel drawn for it.
+        """Collect the ratings of one image, of expected ``opinion`` in [0, 1], by a drawn panel.
 
         Each rater has a personal bias (0.6 of the noise) besides the noise of the single rating;
         ratings are cut at the ends of the scale and, where the scale has grades, rounded to one.
-
-        Args:
-            opinion: Expected opinion in [0, 1].
-            generator: Source of the panel and its noise.
 
         Returns:
             Mean opinion score on the dataset's scale, and the standard deviation of the ratings.
@@ -126,60 +100,36 @@ class Population:
 
 POPULATIONS: dict[str, Population] = {
     "mini-live": Population(
-        scale=(0.0, 100.0),
-        panel=(20, 25),
-        contrast=0.7,
-        noise=0.12,
-        typical_loss=0.27,
+        scale=(0.0, 100.0), panel=(20, 25), contrast=0.7, noise=0.12, typical_loss=0.27,
         sensitivity={"white-noise": 0.75, "fast-fading": 1.15, "gaussian-blur": 1.1},
         preference={"portrait": 0.04, "leaves": -0.04},
     ),
     "mini-csiq": Population(
-        scale=(0.0, 1.0),
-        panel=(20, 25),
-        contrast=0.75,
-        noise=0.1,
-        typical_loss=0.25,
+        scale=(0.0, 1.0), panel=(20, 25), contrast=0.75, noise=0.1, typical_loss=0.25,
         sensitivity={"white-noise": 1.25, "pink-noise": 1.1, "contrast": 1.4, "jpeg": 0.9},
         preference={"fur": 0.03, "waves": -0.03},
     ),
     "mini-bid": Population(
-        scale=(0.0, 5.0),
-        panel=(15, 20),
-        contrast=0.65,
-        noise=0.17,
-        typical_loss=0.21,
+        scale=(0.0, 5.0), panel=(15, 20), contrast=0.65, noise=0.17, typical_loss=0.21,
         sensitivity={"lens-blur": 0.8, "camera-shake": 1.15, "motion-blur": 1.1},
         preference={"signs": -0.05, "objects": 0.05},
     ),
     "mini-clive": Population(
-        scale=(0.0, 100.0),
-        panel=(20, 25),
-        contrast=0.75,
-        noise=0.18,
-        typical_loss=0.28,
+        scale=(0.0, 100.0), panel=(20, 25), contrast=0.75, noise=0.18, typical_loss=0.28,
         sensitivity={"phone-low-light": 0.85, "phone-exposure": 1.2, "phone-shake": 1.1},
         preference={"portrait": 0.06, "night": -0.05, "landscape": 0.04},
     ),
     "mini-koniq": Population(
-        scale=(1.0, 5.0),
+        scale=(1.0, 5.0), panel=(22, 25), contrast=0.75, noise=0.16, typical_loss=0.22,
         categories=5,
-        panel=(22, 25),
-        contrast=0.75,
-        noise=0.16,
-        typical_loss=0.22,
         preference={
             "landscape": 0.06, "portrait": 0.05, "foliage": 0.04, "night": -0.04, "page": -0.06,
             "leaves": -0.03,
         },
     ),
     "mini-kadid": Population(
-        scale=(1.0, 5.0),
+        scale=(1.0, 5.0), panel=(15, 20), contrast=0.65, noise=0.17, typical_loss=0.22,
         categories=5,
-        panel=(15, 20),
-        contrast=0.65,
-        noise=0.17,
-        typical_loss=0.22,
         sensitivity={
             "brighten": 1.3, "darken": 1.3, "mean-shift": 1.3, "saturation-lab": 1.2,
             "saturation-hsv": 0.8, "colour-shift": 2.5, "colour-diffusion": 2.5,

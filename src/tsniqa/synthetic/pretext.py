@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tsniqa.data.images import random_crop
+from tsniqa.pixels import normalize
 from tsniqa.runtime import keep_freed_memory
 from tsniqa.seeds import derive_seed, generator
 from tsniqa.synthetic.distortions import DISTORTIONS, PRETEXT_DISTORTIONS, distort
@@ -172,7 +173,7 @@ def pretrain(
         network.train()
         for indices in torch.randperm(len(train.classes), generator=draws).split(recipe.batch):
             crops = torch.stack([random_crop(train.images[i], recipe.crop, draws) for i in indices])
-            loss = cross_entropy(network(_standardised(crops)), train.classes[indices])
+            loss = cross_entropy(network(normalize(crops, MEAN, STD)), train.classes[indices])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -190,7 +191,7 @@ def predict(network: nn.Module, images: Tensor) -> NDArray[np.int64]:
     """Return the predicted classes int64 [N] of uint8 images [N, 3, H, W]."""
     network.eval()
     with torch.inference_mode():
-        logits = [network(_standardised(batch)) for batch in images.split(100)]
+        logits = [network(normalize(batch, MEAN, STD)) for batch in images.split(100)]
     return torch.cat(logits).argmax(dim=1).numpy()
 
 
@@ -210,11 +211,3 @@ def confusion(predicted: NDArray[np.int64], true: NDArray[np.int64]) -> NDArray[
     counts = np.zeros((len(TYPES), len(TYPES)))
     np.add.at(counts, (type_of(true), type_of(predicted)), 1)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-
-
-def _standardised(batch: torch.Tensor) -> torch.Tensor:
-    """Turn pixels, uint8 [B, 3, H, W], into network input: subtract the mean, divide by the std."""
-    values = batch.to(torch.float32, memory_format=torch.channels_last)
-    offset = values.new_tensor(MEAN).mul_(255).view(1, 3, 1, 1)
-    scale = values.new_tensor(STD).mul_(255).view(1, 3, 1, 1)
-    return values.sub_(offset).div_(scale)

@@ -16,9 +16,7 @@ _ALL = (
     architecture, fabric, foliage, fur, interior, landscape, leaves, night, objects, page, portrait,
     signs, waves,
 )  # fmt: skip
-FAMILIES: dict[str, Callable[[Generator, int], Array]] = {
-    function.__name__: function for function in _ALL
-}
+FAMILIES: dict[str, Callable[[Generator, int], Array]] = {draw.__name__: draw for draw in _ALL}
 """Every content family by its function's name."""
 
 TASK_FAMILIES: dict[str, tuple[str, ...]] = {
@@ -33,7 +31,7 @@ TASK_FAMILIES: dict[str, tuple[str, ...]] = {
 
 
 def make_scene(family: str, generator: Generator, size: int = SIZE) -> Array:
-    """Draw one pristine scene.
+    """Draw one pristine scene, float32 RGB [size, size, 3] in [0, 1].
 
     The family's image passes through a simple camera: a slight lens blur, which takes away the
     staircase of hard edges, a random exposure and a random tone curve.
@@ -42,9 +40,6 @@ def make_scene(family: str, generator: Generator, size: int = SIZE) -> Array:
         family: A name in :data:`FAMILIES`.
         generator: Source of randomness; the scene depends on nothing else.
         size: Side in pixels.
-
-    Returns:
-        Array [size, size, 3], float32 RGB in [0, 1].
 
     Raises:
         ConfigError: If the family is unknown.
@@ -63,14 +58,6 @@ def pretext_scene(index: int, seed: int = 0, size: int = SIZE) -> Array:
 
     Families take turns. Seeds derive from the name ``"pretext"``, which no task bears, so that no
     scene of the stream is a scene of the benchmark, whatever the two seeds.
-
-    Args:
-        index: Position in the stream, 0 or more.
-        seed: Seed of the stream.
-        size: Side in pixels.
-
-    Returns:
-        Array [size, size, 3], float32 RGB in [0, 1].
     """
     names = tuple(FAMILIES)
     generator = seeded_generator(seed, "pretext", "scene", str(index))

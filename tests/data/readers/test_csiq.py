@@ -25,8 +25,8 @@ def test_the_mildest_blur_has_the_higher_mos_than_the_worst(tmp_path):
     # As published: higher is worse.
     table = read(tmp_path, (1600, 5, "blur", 1, 0.053, 0.043), (1600, 5, "blur", 5, 0.054, 0.75))
     assert list(table["image"]) == [
-        "dst_imgs/blur/1600.BLUR.1.png",
-        "dst_imgs/blur/1600.BLUR.5.png",
+        "dst_imgs/blur/1600.blur.1.png",
+        "dst_imgs/blur/1600.blur.5.png",
     ]
     assert list(table["mos"]) == [pytest.approx(0.957), 0.25]
     assert list(table["std"]) == [0.053, 0.054]
@@ -38,12 +38,12 @@ def test_the_mildest_blur_has_the_higher_mos_than_the_worst(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "image"),
     [
-        ("noise", "dst_imgs/awgn/elk.AWGN.2.png"),
-        ("jpeg", "dst_imgs/jpeg/elk.JPEG.2.png"),
+        ("noise", "dst_imgs/awgn/elk.awgn.2.png"),
+        ("jpeg", "dst_imgs/jpeg/elk.jpeg.2.png"),
         ("jpeg 2000", "dst_imgs/jpeg2000/elk.jpeg2000.2.png"),
         ("jpeg2000", "dst_imgs/jpeg2000/elk.jpeg2000.2.png"),
         ("fnoise", "dst_imgs/fnoise/elk.fnoise.2.png"),
-        (" Blur ", "dst_imgs/blur/elk.BLUR.2.png"),
+        (" Blur ", "dst_imgs/blur/elk.blur.2.png"),
         ("contrast", "dst_imgs/contrast/elk.contrast.2.png"),
     ],
 )
@@ -55,7 +55,7 @@ def test_types_of_the_sheet_become_those_of_folders_and_files(tmp_path, kind, im
 def test_a_pristine_image_may_be_called_by_a_number(tmp_path, image):
     table = read(tmp_path, (image, 1, "noise", 1, 0.1, 0.2), ("elk", 1, "noise", 2.0, 0.1, 0.2))
     assert list(table["reference"]) == ["1600", "elk"]
-    assert list(table["image"]) == ["dst_imgs/awgn/1600.AWGN.1.png", "dst_imgs/awgn/elk.AWGN.2.png"]
+    assert list(table["image"]) == ["dst_imgs/awgn/1600.awgn.1.png", "dst_imgs/awgn/elk.awgn.2.png"]
 
 
 def test_the_folders_of_types_may_lie_beside_the_workbook(tmp_path):
@@ -81,4 +81,4 @@ class TestDefects:
     def test_a_row_that_names_no_image(self, tmp_path, kind, level):
         text = refusal(tmp_path, ("elk", 1, kind, level, 0.1, 0.2))
         assert "has a row of elk with the type" in text
-        assert f"the level {level:g}; the types are noise, jpeg" in text
+        assert f"the level {level:g}; the types are awgn, jpeg" in text

@@ -56,10 +56,12 @@ class TestTable:
         assert not task.simulated
 
     def test_without_a_split_the_images_are_split_the_same_way_in_any_row_order(self, tmp_path):
-        task = read(tmp_path / "a", TWELVE)
+        folder(tmp_path / "a", TWELVE)
+        task = load_task("mine", tmp_path / "a", 0)
         assert task.table["split"].value_counts().to_dict() == {"train": 9, "test": 2, "val": 1}
         head, *rows = TWELVE.splitlines()
-        again = read(tmp_path / "b", "\n".join([head, *rows[::-1]]))
+        folder(tmp_path / "b", "\n".join([head, *rows[::-1]]))
+        again = load_task("mine", tmp_path / "b", 0)
         assert task.table.equals(again.table)
         assert list(task.table["reference"]) == list(task.table["image"])
         assert task.table["std"].isna().all()
@@ -113,11 +115,10 @@ class TestDefects:
         text = refusal(tmp_path, f"image,mos,std\na.png,1,{value}\n")
         assert f"row 2 (a.png): std is '{value}', it must be empty or a number from 0" in text
 
-    @pytest.mark.parametrize("path", ["/etc/passwd", "C:\\scans\\a.png", "c:a.png"])
-    def test_an_absolute_path(self, tmp_path, path):
-        assert f"row 2: '{path}' is absolute" in refusal(tmp_path, f"image,mos\n{path},1\n")
-
-    @pytest.mark.parametrize("path", ["../a.png", "x/../../a.png", "..", "..\\a.png"])
+    @pytest.mark.parametrize(
+        "path",
+        ["../a.png", "x/../../a.png", "..", "..\\a.png", "/etc/a.png", "C:\\a.png"],
+    )
     def test_a_path_that_leaves_the_folder(self, tmp_path, path):
         assert f"row 2: '{path}' leaves" in refusal(tmp_path, f"image,mos\n{path},1\n")
 

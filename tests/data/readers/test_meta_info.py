@@ -126,15 +126,13 @@ class TestSplit:
 
 class TestDefects:
     def test_no_table(self, tmp_path):
-        assert meta_info.table_of(tmp_path) is None
-        assert meta_info.table_of(tmp_path / "nowhere") is None
+        assert meta_info.tables(tmp_path) == meta_info.tables(tmp_path / "nowhere") == []
         with pytest.raises(DataError, match=r"has 0 tables meta_info\*\.csv; put the one there"):
             meta_info.read(tmp_path)
 
     def test_several_tables(self, tmp_path):
         root = small(tmp_path / "mine", "img_name,mos\n", "meta_info_A.csv")
         small(root, "img_name,mos\n", "META_INFO_B.CSV")
-        assert meta_info.table_of(root).name == "META_INFO_B.CSV"
         with pytest.raises(DataError) as error:
             meta_info.read(root)
         assert "has 2 tables meta_info*.csv (META_INFO_B.CSV, meta_info_A.csv)" in str(error.value)
@@ -142,7 +140,7 @@ class TestDefects:
     def test_the_tables_own_name_is_found_in_any_case(self, tmp_path):
         root = small(tmp_path / "mine", "img_name,mos\na.png,1\n", "Meta_Info_Mine.CSV")
         small(root, "no table", "meta_info.txt")
-        assert meta_info.table_of(root) == root / "Meta_Info_Mine.CSV"
+        assert meta_info.tables(root) == [root / "Meta_Info_Mine.CSV"]
         assert len(meta_info.read(root)) == 1
 
     def test_two_columns_of_ratings(self, tmp_path):

@@ -8,7 +8,6 @@ import pytest
 from scipy.io import savemat
 
 from official import (
-    avt_ai,
     avt_h265,
     bid,
     biq2021,
@@ -27,7 +26,7 @@ from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 WRITERS = {
-    "avt-ai": avt_ai, "avt-h265": avt_h265, "bid": bid, "csiq": csiq, "kadid-10k": kadid_10k,
+    "avt-h265": avt_h265, "bid": bid, "csiq": csiq, "kadid-10k": kadid_10k,
     "koniq-10k": koniq_10k, "live": live, "live-challenge": live_challenge, "spaq": spaq,
     "tid2013": tid2013, "biq2021-personal": biq2021, "biq2021-degraded": biq2021,
     "biq2021-unsplash": biq2021, "meta-info": meta_info,

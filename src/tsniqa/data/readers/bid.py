@@ -5,10 +5,10 @@ Layout::
     DatabaseGrades.xls (or .xlsx)
     ImageDatabase/DatabaseImage0001.JPG ... DatabaseImage0590.JPG
 
-The first sheet has its header in the first row. ``Image Number`` leaves gaps: 586 photographs are
-numbered up to 590. ``Average Subjective Grade`` is higher for the better image, 0 to 5. From the
-fourth column on stand the grades of the single observers, empty where one did not rate; their
-sample standard deviation is ``std``. Copies with the images beside the workbook circulate too.
+``Image Number`` leaves gaps: 586 photographs are numbered up to 590. ``Average Subjective Grade``,
+0 to 5, is higher for the better image. From the fourth column on stand the grades of the observers,
+empty where one did not rate; their sample standard deviation is ``std``. In some copies the images
+lie beside the workbook.
 """
 
 from pathlib import Path
@@ -19,15 +19,10 @@ from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 NUMBER, GRADE = "Image Number", "Average Subjective Grade"
-FIRST_OBSERVER = 3  # position of the column
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the workbook.
-
-    Raises:
-        DataError: It holds no image number, or one that is not whole.
-    """
+    """Read the workbook, all of whose image numbers must be whole."""
     path = files.require(root, "DatabaseGrades.xls", "DatabaseGrades.xlsx")
     sheet = files.spreadsheet(path, [NUMBER, GRADE])
     sheet = sheet[sheet[NUMBER].notna()]
@@ -37,7 +32,7 @@ def read(root: Path) -> pd.DataFrame:
             f"{path} must give a whole number as {NUMBER} in every row; {files.OFFICIAL}"
         )
     folder = "ImageDatabase/" if files.find(root, "ImageDatabase") else ""
-    observers = sheet.iloc[:, FIRST_OBSERVER:].apply(pd.to_numeric, errors="coerce")
+    observers = sheet.iloc[:, 3:].apply(pd.to_numeric, errors="coerce")
     return files.rows(
         root,
         [f"{folder}DatabaseImage{int(number):04d}.JPG" for number in numbers],

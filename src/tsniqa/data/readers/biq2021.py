@@ -7,9 +7,8 @@ The authors' repository, as it is cloned or as its archive unpacks::
     Images/                      ss01 (1).jpg ... ss03 (8000).jpg
 
 The start of an image's name tells its subset; both tables shuffle the three. Ratings lie in [0, 1],
-higher is better. ``Train.csv`` and ``Test.csv``, with the ratings before they were put on that
-scale, are not read. As a validation part is missing, the authors' train and test parts are kept out
-of ``split``, so that the study's own seeded splits serve for all three.
+higher is better; ``Train.csv`` and ``Test.csv`` hold them on another scale. A validation part is
+missing, so the authors' two parts are kept out of ``split``: the study splits anew.
 """
 
 from pathlib import Path
@@ -20,7 +19,6 @@ from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
 TABLES = ("Train (Images and MOS).csv", "Test (Images and MOS).csv")
-"""The two tables; together they list every image once."""
 
 
 def read(root: Path, subset: str) -> pd.DataFrame:

@@ -6,11 +6,9 @@ Layout::
     dst_imgs/awgn/1600.AWGN.1.png ...      likewise blur, contrast, fnoise, jpeg, jpeg2000
 
 The sheet ``all_by_image`` has a row an image below some title rows and a header that does not begin
-in the first column. One pristine image is called 1600, which the sheet holds as a number. Types
-are spelled otherwise in the sheet than in folders and files, and some file names are in capitals.
-The six folders may also lie beside the workbook, where the archive of images is unpacked next to
-it. A differential score (DMOS) is lower for the better image and lies in [0, 1]: ``mos`` is
-1 - DMOS.
+in the first column. One pristine image is called 1600, which the sheet holds as a number; AWGN is
+called noise there. The six folders may also lie beside the workbook. A differential score (DMOS) is
+lower for the better image and lies in [0, 1]: ``mos`` is 1 - DMOS.
 """
 
 from pathlib import Path
@@ -23,16 +21,7 @@ from tsniqa.errors import DataError
 SHEET = "all_by_image"
 COLUMNS = ("image", "dst_type", "dst_lev", "dmos_std", "dmos")
 
-TYPES = {
-    "noise": ("awgn", "AWGN"),
-    "jpeg": ("jpeg", "JPEG"),
-    "jpeg 2000": ("jpeg2000", "jpeg2000"),
-    "jpeg2000": ("jpeg2000", "jpeg2000"),
-    "fnoise": ("fnoise", "fnoise"),
-    "blur": ("blur", "BLUR"),
-    "contrast": ("contrast", "contrast"),
-}
-"""Folder and part of the file name of every type that the sheet names."""
+TYPES = ("awgn", "jpeg", "jpeg2000", "fnoise", "blur", "contrast")  # folders, and parts of names
 
 
 def read(root: Path) -> pd.DataFrame:
@@ -43,20 +32,19 @@ def read(root: Path) -> pd.DataFrame:
     """
     path = files.require(root, "csiq.DMOS.xlsx", "csiq.beta.xlsx")
     sheet = _below_header(files.spreadsheet(path, sheet_name=SHEET, header=None), path)
-    beside = files.find(root, *(folder for folder, _ in TYPES.values()))
-    below = "" if beside and not files.find(root, "dst_imgs") else "dst_imgs/"
+    below = "" if files.find(root, *TYPES) and not files.find(root, "dst_imgs") else "dst_imgs/"
     images, references = [], []
     levels = files.numbers(sheet["dst_lev"])
     for image, kind, level in zip(sheet["image"], sheet["dst_type"], levels, strict=True):
-        kind = " ".join(str(kind).lower().split())
+        kind = "".join(str(kind).lower().split())
+        kind = "awgn" if kind == "noise" else kind
         if kind not in TYPES or level % 1 != 0:
             raise DataError(
                 f"{path} has a row of {image} with the type '{kind}' and the level {level:g}; the"
                 f" types are {', '.join(TYPES)} and levels are whole; {files.OFFICIAL}"
             )
-        folder, part = TYPES[kind]
         references.append(str(image).strip())
-        images.append(f"{below}{folder}/{references[-1]}.{part}.{int(level)}.png")
+        images.append(f"{below}{kind}/{references[-1]}.{kind}.{int(level)}.png")
     mos = 1 - files.numbers(sheet["dmos"])
     return files.rows(root, images, mos, std=sheet["dmos_std"], reference=references)
 

@@ -1,12 +1,12 @@
 """What the readers share: finding and reading the files of a dataset, and forming its rows.
 
 Archives are unpacked on systems that do and do not tell upper from lower case, so every file is
-looked for in any case, and the name on disk is what a task stores.
+looked for in any case, and a task stores the name on disk.
 """
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,14 @@ OFFICIAL = "get the official file again"
 """What to do about a file that is not as its authors made it."""
 
 
-def find(root: Path, *names: str) -> Path | None:
-    """Find the first of several files or folders, in any case.
+def leaves(name: str) -> bool:
+    """Return whether a path, read as on POSIX or Windows, may lead out of the folder it is in."""
+    path = PureWindowsPath(name)
+    return bool(path.drive or path.root) or ".." in path.parts
 
-    Args:
-        root: The dataset's folder.
-        *names: Relative paths with ``/``, in order of preference.
+
+def find(root: Path, *names: str) -> Path | None:
+    """Find the first of several files or folders, given by relative paths with ``/``.
 
     Returns:
         The path as it is spelled on disk, or None.
@@ -37,11 +39,7 @@ def find(root: Path, *names: str) -> Path | None:
 
 
 def require(root: Path, *names: str) -> Path:
-    """Find the first of several files or folders (see :func:`find`), or say what is missing.
-
-    Raises:
-        DataError: None of them is there.
-    """
+    """Find the first of several files or folders, or raise a DataError that names them."""
     found = find(root, *names)
     if found is None:
         raise DataError(
@@ -57,14 +55,7 @@ def _entry(folder: Path, name: str) -> Path | None:
 
 
 def matlab(path: Path, *variables: str) -> list[np.ndarray]:
-    """Read variables of a MATLAB file (up to version 7.2).
-
-    Args:
-        path: The file.
-        *variables: Their names.
-
-    Returns:
-        The arrays, squeezed; a cell array of texts becomes an object array of ``str``.
+    """Read variables of a MATLAB file (up to version 7.2), squeezed, cells of text as ``str``.
 
     Raises:
         DataError: The file is damaged or lacks a variable.
@@ -81,20 +72,19 @@ def matlab(path: Path, *variables: str) -> list[np.ndarray]:
 
 
 def spreadsheet(path: Path, needs: Sequence[str] = (), **options: object) -> pd.DataFrame:
-    """Read an .xls or .xlsx workbook's sheet; its content decides which of the two it is.
+    """Read a sheet of a workbook, .xls or .xlsx by its content.
 
     Args:
         path: The file.
         needs: Columns it must have; the case and the spaces of their titles do not matter.
-        **options: Passed to :func:`pandas.read_excel`.
+        **options: As of :func:`pandas.read_excel`.
 
     Raises:
         DataError: The file is not a workbook, or lacks a column.
     """
     try:
         with warnings.catch_warnings():
-            # openpyxl warns of styles it does not know, pandas of its coming engine for .xls
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of styles it does not know, of coming engines
             with path.open("rb") as file:
                 sheet = pd.read_excel(file, **options)
     except Exception as error:  # the two engines share no exception class
@@ -117,9 +107,6 @@ def csv_table(
         needs: Columns it must have.
         remedy: What to do about a file that is not as it should be, for the message.
         **options: Passed to :func:`pandas.read_csv`.
-
-    Returns:
-        A table of texts, empty where a row is too short.
 
     Raises:
         DataError: The file cannot be read or lacks a column.
@@ -155,14 +142,13 @@ def rows(
         root: The dataset's folder.
         image: Image paths relative to it, with ``/``, in any case.
         mos: Ratings, higher is better; what is no finite number becomes NaN.
-        std: Standard deviations of the ratings, or None where none are published.
+        std: Standard deviations of the ratings, if published.
         reference: Name of the content of each image; None gives every image its own.
-        split: ``train``, ``val`` or ``test`` as published, or None.
+        split: ``train``, ``val`` or ``test``, if published.
 
     Returns:
         One row an image with the columns :data:`tsniqa.data.task.COLUMNS`. Images are spelled as on
-        disk; one that is not there keeps its name, and is reported when the task is checked.
-        ``split`` is empty where none is published.
+        disk; one that is not there keeps its name. ``split`` is empty where none is published.
     """
     spelled = list(_spelled(Path(root), image))
     table = pd.DataFrame({"image": spelled, "mos": numbers(mos)})

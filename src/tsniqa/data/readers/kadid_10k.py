@@ -19,11 +19,7 @@ from tsniqa.errors import DataError
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read ``dmos.csv``.
-
-    Raises:
-        DataError: A row lacks an image.
-    """
+    """Read ``dmos.csv``, all of whose rows must name an image."""
     path = files.require(root, "dmos.csv")
     table = files.csv_table(path, ["dist_img", "ref_img", "dmos", "var"])
     unnamed = (table["dist_img"] == "") | (table["ref_img"] == "")

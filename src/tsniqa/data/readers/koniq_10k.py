@@ -7,11 +7,10 @@ Layout::
     1024x768/10004473376.jpg, ...
     512x384/10004473376.jpg, ...
 
-One of the tables is enough; the split is in the second one. Their columns ``MOS`` differ: the mean
-rating, 1 to 5, in the first, and z-scores on about 0 to 100 in the second. So the mean rating,
-which has the scale of ``SD``, is computed from ``c1`` to ``c5``, how often an image was rated 1
-(bad) to 5 (excellent), as counts or as shares; to the nine decimals of the first file, which gives
-the same labels from either. The full-size images go before the half-size ones.
+One of the tables is enough; the split is in the second one. ``MOS`` is the mean rating, 1 to 5, in
+the first, and z-scores on about 0 to 100 in the second. So the mean rating, which has the scale of
+``SD``, is computed from ``c1`` to ``c5``, how often an image was rated 1 (bad) to 5 (excellent), as
+counts or as shares; to the nine decimals of the first file, which gives equal labels from either.
 """
 
 from pathlib import Path
@@ -28,21 +27,16 @@ SCORES = (
     "koniq10k_scores.csv",
 )
 SETS = ("koniq10k_distributions_sets.csv", "metadata/koniq10k_distributions_sets.csv")
-IMAGES = tuple(
-    name.format(size)
-    for size in ("1024x768", "512x384")
-    for name in ("{0}", "koniq10k_{0}/{0}", "koniq10k_{0}")
-)
+IMAGES = (
+    "1024x768", "koniq10k_1024x768/1024x768", "koniq10k_1024x768",
+    "512x384", "koniq10k_512x384/512x384", "koniq10k_512x384",
+)  # fmt: skip
 CATEGORIES = ["c1", "c2", "c3", "c4", "c5"]
 PARTS = {"training": "train", "validation": "val", "test": "test"}
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the ratings; ``split`` is empty without the split's file.
-
-    Raises:
-        DataError: The table of the split does not fit.
-    """
+    """Read the ratings and, where its file is there, the split, which must fit them."""
     path = files.require(root, *SCORES, *SETS)
     table = files.csv_table(path, needs=["image_name", *CATEGORIES, "c_total", "SD"])
     folder = next((name for name in IMAGES if files.find(root, name)), IMAGES[0])
@@ -69,8 +63,7 @@ def _split(root: Path, images: pd.Series) -> pd.Series | None:
     if path is None:
         return None
     sets = files.csv_table(path, needs=["image_name", "set"])
-    unknown = set(sets["set"]) - set(PARTS)
-    if unknown:
+    if unknown := set(sets["set"]) - set(PARTS):
         raise DataError(
             f"{path} has the set '{min(unknown)}', it must be training, validation or test;"
             f" {files.OFFICIAL}"

@@ -3,12 +3,11 @@
 ``labels.csv`` has the columns ``image`` (path relative to the folder) and ``mos`` (a number, higher
 is better), and optionally ``std``, ``split`` (train, val, test) and ``reference`` (images of the
 same content share it). ``dataset.yml`` may give ``description``, ``citation``, ``licence`` and
-``mos_range``; without it the text of ``README.md`` stands in. This is what people bring who have
-their own ratings.
+``mos_range``; without it the text of ``README.md`` stands in.
 """
 
 import posixpath
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,54 +15,29 @@ import pandas as pd
 import yaml
 
 from tsniqa.data.readers import files
-from tsniqa.data.splits import resplit
 from tsniqa.data.task import COLUMNS, Task
 from tsniqa.errors import DataError, one_line
 
 LABELS = "labels.csv"
 """Name of the table; a folder that holds one is a dataset."""
 
-DESCRIPTION = "dataset.yml"
-"""Name of the optional description."""
-
 
 def read(name: str, root: Path) -> Task:
-    """Read a dataset in the generic layout.
-
-    Rows are put in the order of image names, so that a shuffled table is the same task. Without a
-    ``split`` column the images are split by reference (split 0 of
-    :func:`tsniqa.data.splits.resplit`); without ``reference`` every image is its own.
-
-    Args:
-        name: The task's name.
-        root: The folder.
-
-    Returns:
-        The task; its images are neither opened nor looked for: that is for
-        :func:`tsniqa.data.task.check_task`.
-
-    Raises:
-        DataError: ``labels.csv`` is missing, unreadable or lacks a column; a label is not a finite
-            number; a path is absolute or leaves the folder; an image is listed twice;
-            ``dataset.yml`` is malformed.
-    """
+    """Read a dataset in the generic layout, or raise a DataError that tells its first defect."""
     task, defects = inspect(name, root)
     if defects:
         raise DataError(defects[0])
-    return resplit(task, "0") if (task.table["split"] == "").all() else task
+    return task
 
 
 def inspect(name: str, root: Path) -> tuple[Task, list[str]]:
     """Read a dataset in the generic layout and list every row that cannot be used.
 
-    Args:
-        name: The task's name.
-        root: The folder.
-
     Returns:
-        The task without the rows whose image cannot be named or is listed twice, with NaN where a
-        number cannot be read and an empty ``split`` where the table has none; and one line a
-        defect.
+        The task without the rows whose image cannot be named or is listed twice, in the order of
+        image names, with NaN where a number cannot be read, an empty ``split`` where the table has
+        none, and every image its own reference where none is given; and one line a defect. Images
+        are neither opened nor looked for.
 
     Raises:
         DataError: The table as a whole cannot be read, or ``dataset.yml`` is malformed.
@@ -80,8 +54,8 @@ def inspect(name: str, root: Path) -> tuple[Task, list[str]]:
     reference = raw.get("reference", pd.Series("", index=raw.index))
     table["reference"] = reference.where(reference != "", table["image"])
     table = table[list(COLUMNS)].sort_values("image", ignore_index=True)
-    mos_range = (float(table["mos"].min()), float(table["mos"].max()))
-    return Task(name=name, root=root, table=table, **_description(root, mos_range)), defects
+    about = {"mos_range": (float(table["mos"].min()), float(table["mos"].max()))}
+    return Task(name=name, root=root, table=table, **(about | _description(root))), defects
 
 
 def _read_rows(path: Path) -> pd.DataFrame:
@@ -104,10 +78,8 @@ def _images(raw: pd.DataFrame, path: Path, defects: list[str]) -> pd.Series:
         name = posixpath.normpath(text)
         if not text:
             wrong = "the image is empty; name a file or remove the row"
-        elif PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive:
-            wrong = f"'{text}' is absolute; give it relative to {path.parent}"
-        elif ".." in PurePosixPath(name).parts or ".." in PureWindowsPath(name).parts:
-            wrong = f"'{text}' leaves {path.parent}; keep images inside the folder"
+        elif files.leaves(name):
+            wrong = f"'{text}' leaves {path.parent}; give a path inside and relative to it"
         elif name in first:
             wrong = f"'{name}' is already in row {first[name]}; keep one of them"
         else:
@@ -132,10 +104,10 @@ def _numbers(raw: pd.DataFrame, column: str, path: Path, defects: list[str]) -> 
     return values.where(~bad)
 
 
-def _description(root: Path, observed_range: tuple[float, float]) -> dict[str, Any]:
+def _description(root: Path) -> dict[str, Any]:
     """Read ``dataset.yml``, or what ``README.md`` says, as keyword arguments of a task."""
-    path = root / DESCRIPTION
-    described = _from_readme(root) | {"mos_range": observed_range}
+    described = _from_readme(root / "README.md")
+    path = root / "dataset.yml"
     if not path.is_file():
         return described
     try:
@@ -150,31 +122,28 @@ def _description(root: Path, observed_range: tuple[float, float]) -> dict[str, A
         if stored.get(key) is not None:
             described[key] = " ".join(str(stored[key]).split())
     if "mos_range" in stored:
-        described["mos_range"] = _mos_range(stored["mos_range"], path)
+        try:
+            low, high = (float(end) for end in stored["mos_range"])
+        except (TypeError, ValueError):
+            low = high = np.nan
+        if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+            value = stored["mos_range"]
+            raise DataError(f"{path}: mos_range is {value}; give two numbers, such as [1, 5]")
+        described["mos_range"] = (low, high)
     described["simulated"] = stored.get("simulated") is True
     if described["simulated"] and {"recipe_version", "seed"} <= stored.keys():
         described["recipe"] = f"recipe {stored['recipe_version']}, seed {stored['seed']}"
     return described
 
 
-def _from_readme(root: Path) -> dict[str, Any]:
+def _from_readme(path: Path) -> dict[str, Any]:
     """Take the description from ``README.md``: its first line cites, the rest is not parsed."""
-    path = root / "README.md"
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    if not path.is_file():
+        return {"licence": "not stated"}
+    text = path.read_text(encoding="utf-8", errors="replace")
     lines = [" ".join(line.split()).lstrip("# ") for line in text.split("\n") if line.strip()]
     return {
         "description": " ".join(lines),
         "citation": lines[0] if lines else "",
-        "licence": "see the dataset's README.md" if path.is_file() else "not stated",
+        "licence": "see the dataset's README.md",
     }
-
-
-def _mos_range(value: Any, path: Path) -> tuple[float, float]:
-    """Check the two ends of a rating scale."""
-    try:
-        low, high = (float(end) for end in value)
-    except (TypeError, ValueError):
-        low = high = np.nan
-    if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-        raise DataError(f"{path}: mos_range is {value}; give two numbers, such as [1, 5]")
-    return low, high

@@ -2,7 +2,7 @@
 
 Layout::
 
-    jp2k/ jpeg/ wn/ gblur/ fastfading/     img1.bmp, img2.bmp, ... and info.txt
+    jp2k/ jpeg/ wn/ gblur/ fastfading/     img1.bmp, img2.bmp, ...
     dmos.mat                               dmos, orgs
     dmos_realigned.mat                     dmos_new, dmos_std, orgs
     refnames_all.mat                       refnames_all, the pristine image of every entry
@@ -12,9 +12,6 @@ number. ``orgs`` is 1 for the 203 entries that are copies of a pristine image; t
 that 779 remain. The realigned differential scores are preferred to those of ``dmos.mat``, which
 come without deviations. A differential score (DMOS) is lower for the better image, and its scale
 ends at 100: ``mos`` is 100 - DMOS. Some realigned scores leave the scale, by at most 12.
-
-``info.txt`` repeats the pristine images in lines of pristine image, image and a parameter; a folder
-where half of them or more disagree belongs to other scores and is refused.
 """
 
 from pathlib import Path, PurePosixPath
@@ -25,20 +22,13 @@ import pandas as pd
 from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
+# Folders in the order of the variables, and how many images each has.
 FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
-"""Folders in the order of the variables, and how many images each has."""
-
-WORST = 100
-"""Upper end of the scale of differential scores."""
+WORST = 100  # upper end of the scale of differential scores
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the scores.
-
-    Raises:
-        DataError: A variable has not 982 entries, or the folders and the scores do not belong
-            together.
-    """
+    """Read the scores; every variable must have 982 entries."""
     names_path = files.require(root, "refnames_all.mat")
     path = files.require(root, "dmos_realigned.mat", "dmos.mat")
     if path.name.lower() == "dmos_realigned.mat":
@@ -59,25 +49,6 @@ def read(root: Path) -> pd.DataFrame:
                 f" {len(images)} images; get the file of release 2"
             )
     references = [PurePosixPath(str(name).strip().lower()).stem for name in pristine]
-    ours = dict(zip(images, references, strict=True))
-    for folder in FOLDERS:
-        _compare(folder, files.find(root, f"{folder}/info.txt"), ours)
     mos = WORST - files.numbers(dmos)
     table = files.rows(root, images, mos, std=std, reference=references)
     return table[copies != 1].reset_index(drop=True)
-
-
-def _compare(folder: str, path: Path | None, references: dict[str, str]) -> None:
-    """Refuse a folder whose ``info.txt`` names other pristine images for most of its images."""
-    text = path.read_text("latin-1").lower() if path else ""
-    lines = [line.split() for line in text.splitlines()]
-    stated = {
-        f"{folder}/{line[1]}": PurePosixPath(line[0]).stem for line in lines if len(line) > 1
-    }  # the last word is a parameter of the distortion
-    shared = stated.keys() & references.keys()
-    other = sum(stated[image] != references[image] for image in shared)
-    if other and other >= len(shared) / 2:
-        raise DataError(
-            f"{path} names another pristine image than refnames_all.mat for {other} of"
-            f" {len(shared)} images; get folders and .mat files of the same release"
-        )

@@ -19,15 +19,11 @@ import pandas as pd
 from tsniqa.data.readers import files
 from tsniqa.errors import DataError
 
-TRAINING_IMAGES = ["t1", "t2", "t3", "t4", "t5", "t6", "t7"]
+TRAINING_IMAGES = [f"t{number}" for number in range(1, 8)]
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the ratings.
-
-    Raises:
-        DataError: The variables have different lengths, or the training images do not come first.
-    """
+    """Read the three variables, of one length and with the training images first."""
     images, mos, std = (
         files.matlab(files.require(root, f"Data/{variable}.mat"), variable)[0].ravel()
         for variable in ("AllImages_release", "AllMOS_release", "AllStdDev_release")

@@ -22,11 +22,7 @@ NAME = re.compile(r"i(\d\d)_\d\d_\d\.bmp", re.IGNORECASE)
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the two lists.
-
-    Raises:
-        DataError: They do not have the same length, or a line has no image.
-    """
+    """Read the two lists, of one length and with an image in every line of the first."""
     path = files.require(root, "mos_with_names.txt")
     deviations_path = files.require(root, "mos_std.txt")
     images, scores, references = [], [], []

@@ -1,10 +1,12 @@
-"""The command `tsniqa list`."""
+"""What there is: the commands `tsniqa list` and `tsniqa compare-records`."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from tsniqa.cli.options import DATA_ROOT, DataRoot
+from tsniqa.cli.options import DATA_ROOT, RECORDS, DataRoot, ResultsDir, path_option
 
 
 def list_names(data_root: DataRoot = DATA_ROOT) -> None:
@@ -23,3 +25,19 @@ def list_names(data_root: DataRoot = DATA_ROOT) -> None:
     backbones = sorted(card.stem for card in shipped("backbones").glob("*.yml"))
     typer.echo(f"tasks\n  {', '.join(task_names(data_root))}")
     typer.echo(f"backbones\n  {', '.join(backbones)}")
+
+
+def compare_records(
+    results_dir: ResultsDir = RECORDS,
+    published: Annotated[Path, path_option("Folder of published records.")] = Path(
+        "results/records"
+    ),
+) -> None:
+    """Print how the records made here differ from the published ones of the same runs."""
+    from tsniqa.study.results import largest_differences
+
+    table = largest_differences(results_dir, published)
+    if table.empty:
+        typer.echo("no run here has a published record to compare with")
+    else:
+        typer.echo(table.to_string(index=False))
