@@ -83,6 +83,20 @@ def test_skipping_by_hand():
     assert two.scores[0] == -0.5
 
 
+def test_the_bound_is_reached_when_skipped_heads_contradict_all_others():
+    skipped = skip_heads(np.array([[1.0, 1.0, -1.0]]), np.array([[0.6, 0.3, 0.1]]), 0.1)
+    assert skipped.scores == pytest.approx([1])
+    assert skipped.scores - 0.8 == pytest.approx(2 * skipped.weight)
+
+
+def test_as_many_heads_are_skipped_as_the_tolerance_allows():
+    """The exercise in the book: weights 0.70, 0.20, 0.06, 0.03, 0.01, 0."""
+    weights = np.array([[0.70, 0.20, 0.06, 0.03, 0.01, 0.0]])
+    heads = np.zeros((1, 6))
+    evaluated = [skip_heads(heads, weights, t).evaluated[0] for t in (0, 0.01, 0.05, 0.99)]
+    assert evaluated == [5, 4, 3, 1]
+
+
 @pytest.mark.parametrize("tolerance", [-0.1, 1.0, float("nan")])
 def test_a_tolerance_out_of_range_is_refused(tolerance):
     with pytest.raises(ConfigError, match=r"must lie in \[0, 1\)"):

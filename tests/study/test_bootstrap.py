@@ -174,15 +174,6 @@ def test_kept_draws_are_those_of_the_scores_to_16_bits(finished):
         )
 
 
-def test_the_order_of_records_does_not_matter(finished, reseeded):
-    records = [reseeded(finished("tsn"), seed) for seed in (0, 1, 2)]
-    other = [reseeded(finished("joint"), seed) for seed in (0, 1, 2)]
-    first = simultaneous({"tsn": records, "joint": other}, [JOINT], GATED, [MEAN])
-    second = simultaneous({"tsn": records[::-1], "joint": other}, [JOINT], GATED, [MEAN])
-    numbers = ["difference", "low", "high"]
-    assert first[numbers].to_numpy() == pytest.approx(second[numbers].to_numpy())
-
-
 def test_records_of_other_test_images_are_not_compared(finished):
     record = finished("tsn")
     other = replace(record, test_images=record.test_images | {"alpha": ["another.png"] * 6})

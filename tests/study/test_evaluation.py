@@ -85,26 +85,13 @@ def test_matrices_equal_a_slow_computation_for_every_order(finished, strategy, r
         )
 
 
-def test_matrices_of_a_shared_head_equal_a_slow_computation(finished):
-    record = finished("sequential", ORDER)
-    s, agreement = slow_matrices(record, "single", ORDER)
-    np.testing.assert_allclose(tables.srcc_matrix(record, "single"), s, atol=1e-9)
-    np.testing.assert_allclose(tables.agreement_matrix(record, "single"), agreement, atol=1e-9)
-
-
-@pytest.mark.parametrize("readout", [*GATED, "half"])
+@pytest.mark.parametrize("readout", [*GATED, "half", "single"])
 def test_matrices_of_heads_that_later_tasks_change_equal_a_slow_computation(finished, readout):
-    record = finished("multihead", ORDER)
+    record = finished("sequential" if readout == "single" else "multihead", ORDER)
     assert readout in record.readouts
     s, agreement = slow_matrices(record, readout, ORDER)
     np.testing.assert_allclose(tables.srcc_matrix(record, readout), s, atol=1e-9)
     np.testing.assert_allclose(tables.agreement_matrix(record, readout), agreement, atol=1e-9)
-    mos = record.mos
-    for task in ORDER:
-        rows = record.rows(task)
-        final = tables.predictions(record, readout, ORDER)[task]
-        expected = [spearmanr(final[i], mos[rows][i]).statistic for i in resamples(record, task)]
-        np.testing.assert_allclose(draws(record, readout, task), expected, atol=1e-6)
 
 
 def test_heads_that_later_tasks_change_have_no_other_order(finished):
@@ -127,9 +114,7 @@ def test_one_record_holds_the_results_of_every_other_order_bit_for_bit(finished,
             tables.summary(other, readout, actual.order),
             tables.summary(actual, readout),
         )
-        assert derived == measured or np.array_equal(
-            [*derived.values()], [*measured.values()], equal_nan=True
-        )
+        np.testing.assert_array_equal([*derived.values()], [*measured.values()])
         for size in (1, 2, 3):
             first = tables.predictions(actual, readout, actual.order[:size])
             second = tables.predictions(other, readout, actual.order[:size])
@@ -144,10 +129,6 @@ def test_stability_with_the_oracle_head_is_exactly_one(finished, strategy):
         assert tables.summary(record, "oracle", order)["mSI"] == 1.0
         lower = np.tril_indices(3)
         assert (tables.agreement_matrix(record, "oracle", order)[lower] == 1.0).all()
-
-
-def test_stability_of_a_shared_head_that_is_trained_on_is_below_one(finished):
-    assert tables.summary(finished("sequential", ORDER), "single")["mSI"] < 1
 
 
 def test_right_after_the_first_task_every_readout_is_its_head(finished):
@@ -254,13 +235,10 @@ def many_tasks(record, count):
     """A record of so many tasks, with random arrays."""
     random, names = np.random.default_rng(0), [f"task{i:02d}" for i in range(count)][::-1]
     info = record.description.tasks[0]
-    description = record.description.model_copy(
-        update={
-            "tasks": [info.model_copy(update={"name": name}) for name in names],
-        }
-    )
+    tasks = [info.model_copy(update={"name": name}) for name in names]
+    description = record.description.model_copy(update={"tasks": tasks})
     rows = 5 * count
-    made = replace(
+    return replace(
         record,
         description=description,
         test_images={name: [f"{i}.png" for i in range(5)] for name in sorted(names)},
@@ -270,7 +248,6 @@ def many_tasks(record, count):
         mos=random.normal(size=rows),
         cache={},
     )
-    return made
 
 
 def test_more_tasks_than_subsets_can_be_kept_of_still_have_every_readout_in_the_order_run(finished):
@@ -282,5 +259,5 @@ def test_more_tasks_than_subsets_can_be_kept_of_still_have_every_readout_in_the_
         np.testing.assert_allclose(tables.agreement_matrix(record, readout), agreement, atol=1e-9)
     table = tables.correlation_table(record, record.mos)
     rated = replace(record, mos=None, correlations=table, cache={})
-    with pytest.raises(ConfigError, match="never was in the state"):
+    with pytest.raises(ConfigError, match="does not tabulate the state after task00, task01"):
         tables.srcc_matrix(rated, "gated", record.names)

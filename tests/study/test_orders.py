@@ -16,7 +16,7 @@ def record(finished):
     return finished()
 
 
-@pytest.mark.parametrize("readout", ["gated", "latest", "oracle"])
+@pytest.mark.parametrize("readout", ["gated", "latest"])
 def test_another_orders_measures_are_those_of_a_run_in_that_order(record, finished, readout):
     other = finished("tsn", ("gamma", "alpha", "beta"))
     table = orders.all_orders(record, readout)
@@ -34,21 +34,13 @@ def test_heads_and_gates_are_bitwise_equal_for_two_orders(record, finished):
 
 
 def test_a_difference_in_one_bit_is_found(record, finished):
-    import copy
-
-    other = copy.copy(finished("tsn", ("gamma", "alpha", "beta")))
-    other.distances = other.distances.copy()
+    other = finished("tsn", ("gamma", "alpha", "beta"))
     other.distances[0, 1, 0] = np.nextafter(other.distances[0, 1, 0], np.float32(9))
     assert orders.bitwise_equal(record, other)["gate"].tolist() == [True, False, True]
 
 
-def test_the_oracle_cannot_differ_between_orders(record):
-    table = orders.all_orders(record, "oracle")
-    assert (table["mSI"] == 1).all()
-    assert np.ptp(table["mPI"]) < orders.ROUNDING
-
-
-def test_the_final_model_is_the_same_in_every_order(record):
+def test_what_the_oracle_and_the_final_model_reach_is_the_same_in_every_order(record):
+    assert np.ptp(orders.all_orders(record, "oracle")["mPI"]) < orders.ROUNDING
     assert np.ptp(orders.all_orders(record)["mean SRCC"]) < orders.ROUNDING
 
 

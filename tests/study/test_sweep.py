@@ -15,9 +15,13 @@ from tsniqa.study.sweep import (
     FIRST_STEP,
     Candidate,
     Sweep,
+    SweepRecord,
+    Trial,
+    choice_table,
     load_sweep,
     load_sweep_record,
     run_sweep,
+    trial_results,
     validation_srcc,
 )
 
@@ -201,7 +205,7 @@ def test_the_shipped_sweep_of_weights_covers_every_strategy_that_has_one():
         ("preset: mini\nstrategies: [tsn]\nfactors: [1]", "'tsn' has no main weight"),
         ("preset: mini\nstrategies: [lfw]\nfactors: [1]", "did you mean 'lwf'"),
         ("preset: mini\nstrategies: [lwf]\nfactors: [0]", "is not a valid sweep file: factors"),
-        ("preset: mini\nstrategies: [lwf, lwf]\nfactors: [1]", "name each once"),
+        ("preset: mini\nstrategies: [lwf, lwf]\nfactors: [1]", "each by a name of its own"),
         ("preset: minni\nstrategies: [lwf]\nfactors: [1]", "did you mean 'mini'"),
     ],
 )
@@ -220,3 +224,69 @@ def test_what_is_no_sweep_record_is_one_line(tmp_path, content):
         (tmp_path / "own.json").write_text(content)
     with pytest.raises(RecordError, match="no readable sweep record at"):
         load_sweep_record(tmp_path / "own.json")
+
+
+def record_of(values, candidates=(), strategies=()):
+    """A record of tasks learned alone: the best SRCC of every candidate on tasks a and b."""
+    fields = {"candidates": candidates, "strategies": strategies, "factors": (0.1, 1, 10)}
+    sweep = Sweep(preset="smoke", tasks=("a", "b"), each_task_alone=True, **fields)
+    trials = [
+        Trial(
+            candidate=name,
+            tasks=(task,),
+            run_id=f"{name} {task}",
+            srcc={FIRST_STEP: {task: value - 0.1}, BOTH_STEPS: {task: value}},
+            curve=[],
+            seconds=90,
+        )
+        for name, both in values.items()
+        for task, value in zip("ab", both, strict=True)
+    ]
+    return SweepRecord(sweep=sweep, trials=trials)
+
+
+THREE = (
+    Candidate(name="alone", strategy="head-only"),
+    Candidate(name="as it is"),
+    Candidate(name="faster", overrides={"schedule.normalization.learning_rate": 0.5}),
+)
+REACHED = {"faster": (0.6, 0.8), "alone": (0.8, 0.9), "as it is": (0.7, 0.7)}
+
+
+def test_trials_are_listed_in_the_order_of_the_sweep():
+    table = trial_results(record_of(REACHED, THREE))
+    assert table["candidate"].drop_duplicates().tolist() == [one.name for one in THREE]
+    first = table[table["judged"]].iloc[0]
+    assert (first["readout"], first["task"], first["srcc"]) == (BOTH_STEPS, "a", 0.8)
+    assert first["seconds"] == 90
+    lwf = trial_results(record_of({"lwf, weight 1": (0.5, 0.5)}, strategies=("lwf",)))
+    assert lwf.loc[lwf["judged"], ["factor", "weight"]].iloc[0].tolist() == [0.1, 1]
+
+
+def test_the_highest_mean_is_chosen_for_every_strategy():
+    table = choice_table(record_of(REACHED, THREE))
+    assert table["candidate"].to_dict() == {"head-only": "alone", "tsn": "as it is"}
+    assert table.loc["head-only", "mean"] == pytest.approx(0.85)
+    assert not table["at the edge"].any()
+    faster = choice_table(record_of(REACHED | {"faster": (0.9, 0.9)}, THREE))
+    assert faster.loc["tsn", "candidate"] == "faster"
+    assert choice_table(record_of({}, THREE)).empty
+
+
+@pytest.mark.parametrize(
+    ("values", "weight", "gain", "edge"),
+    [
+        ((0.5, 0.4, 0.3), 1, 0.1, True),
+        ((0.5, 0.5, 0.5), 10, 0, False),  # of equals the one nearest to the published one
+        ((np.nan, 0.4, 0.3), 10, 0, False),  # constant predictions
+        ((0.5, 0.4), None, None, None),  # unfinished
+    ],
+)
+def test_a_weight_is_chosen_with_its_gain(values, weight, gain, edge):
+    tried = {f"lwf, weight {10**i}": (value - 0.1, value + 0.1) for i, value in enumerate(values)}
+    chosen = choice_table(record_of(tried, strategies=("lwf",)))
+    if weight is None:
+        assert chosen.empty
+    else:
+        assert chosen.loc["lwf", ["weight", "at the edge"]].tolist() == [weight, edge]
+        assert chosen.loc["lwf", "gain"] == pytest.approx(gain)

@@ -27,6 +27,9 @@ ROLES = (UPPER, TOLD, REMEMBERS, COMPARED, LOWER)
 COMPETING = (COMPARED, LOWER)
 """Roles of what knows the image alone, and has no more of earlier tasks than allowed."""
 
+NAMES = ["label", "strategy", "readout", "role", "seed"]
+"""Columns of :func:`measures_by_seed` that are no measures."""
+
 
 def label(strategy: str, readout: str) -> str:
     """Name a strategy with a readout, as tables and figures do."""
@@ -57,10 +60,15 @@ def role(strategy: str, readout: str, runs: Runs) -> str:
     return LOWER if family(strategy) == "no defence" else COMPARED
 
 
+def _names(*runs: Runs) -> list[str]:
+    """List strategies that have records: those registered in their order, then others."""
+    found = [name for one in runs for name, records in one.items() if records]
+    return [name for name in dict.fromkeys([*STRATEGIES, *sorted(found)]) if name in found]
+
+
 def pairs(runs: Runs) -> list[Pair]:
     """List every readout of every strategy, by role, then as strategies are registered."""
-    names = [name for name in [*STRATEGIES, *sorted(set(runs) - set(STRATEGIES))] if runs.get(name)]
-    found = [(name, readout) for name in names for readout in runs[name][0].readouts]
+    found = [(name, readout) for name in _names(runs) for readout in runs[name][0].readouts]
     return sorted(found, key=lambda pair: ROLES.index(role(*pair, runs)))
 
 
@@ -87,27 +95,17 @@ def measures_by_seed(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.Data
         shown: Only these strategies and readouts; None is all.
 
     Returns:
-        One row each: ``label``, ``strategy``, ``readout``, ``role``, ``seed``, the final SRCC of
-        every task (in the order learned), then :data:`tsniqa.study.evaluation.SUMMARY`.
+        One row each: :data:`NAMES`, the final SRCC of every task (in the order learned), then
+        :data:`tsniqa.study.evaluation.SUMMARY`.
     """
-    return pd.DataFrame(
-        {
-            "label": label(strategy, readout),
-            "strategy": strategy,
-            "readout": readout,
-            "role": role(strategy, readout, runs),
-            "seed": record.config.seed,
-            **dict(zip(record.order, srcc_matrix(record, readout)[-1].tolist(), strict=True)),
-            **summary(record, readout),
-        }
-        for strategy, readout in (pairs(runs) if shown is None else shown)
-        for record in runs[strategy]
-    )
-
-
-def _numbers(table: pd.DataFrame) -> list[str]:
-    """Return the columns of measures."""
-    return list(table.columns.drop(["label", "strategy", "readout", "role", "seed"]))
+    rows = []
+    for name, readout in pairs(runs) if shown is None else shown:
+        for record in runs[name]:
+            known = (label(name, readout), name, readout, role(name, readout, runs))
+            row = dict(zip(NAMES, (*known, record.config.seed), strict=True))
+            row |= dict(zip(record.order, srcc_matrix(record, readout)[-1].tolist(), strict=True))
+            rows.append(row | summary(record, readout))
+    return pd.DataFrame(rows)
 
 
 def comparison_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:
@@ -126,10 +124,9 @@ def comparison_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.Data
     """
     shown = pairs(runs) if shown is None else shown
     table = measures_by_seed(runs, shown)
+    tasks = list(table.columns.drop([*NAMES, *SUMMARY]))
     groups = table.groupby("label", sort=False)
-    means = groups[_numbers(table)].agg(lambda values: values.mean(skipna=False))
-    tasks = list(means.columns.difference(SUMMARY, sort=False))
-    means = means[[*SUMMARY, *tasks]]
+    means = groups[[*SUMMARY, *tasks]].agg(lambda values: values.mean(skipna=False))
     means.insert(0, "role", groups["role"].first())
     means.insert(2, "±", groups["mean SRCC"].agg(half_width))
     means["seeds"] = groups.size()
@@ -138,7 +135,6 @@ def comparison_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.Data
 
 
 def _costs(records: Sequence[RunRecord]) -> dict[str, float]:
-    """Return what a strategy is weighted by, stores and takes: columns of a comparison."""
     counts = records[0].description.parameters
     return {
         "weight": main_weight(records[0]),
@@ -152,7 +148,7 @@ def _costs(records: Sequence[RunRecord]) -> dict[str, float]:
 def main_weight(record: RunRecord) -> float:
     """Return the main weight that a run's strategy had; NaN if it has none."""
     known = STRATEGIES.get(record.strategy)
-    default = None if known is None else known.default_weight
+    default = known.default_weight if known else None
     given = record.description.preset.weights.get(record.strategy, default)
     return float("nan") if given is None else given
 
@@ -164,27 +160,23 @@ def minutes(record: RunRecord, kind: str) -> float:
 
 
 def image_milliseconds(record: RunRecord) -> float:
-    """Return the time to score one image with all heads of the final model, in milliseconds.
-
-    Measured at the end of a run, on the test images of its last task; the gate's own pass is not in
-    it. NaN in records that were made before this was measured.
-    """
+    """Return the time to score one image with all heads, without the gate's own pass; or NaN."""
     seconds = record.description.timings.get("all heads", float("nan"))
     return 1000 * seconds / len(record.test_images[record.order[-1]])
 
 
-def half_width(values: pd.Series, level: float = 0.95) -> float:
-    """Return the half-width of Student's t interval for a mean; NaN for fewer than two values."""
+def half_width(values: pd.Series) -> float:
+    """Return the half-width of the 95% t interval for a mean; NaN for fewer than two values."""
     if len(values) < 2 or values.isna().any():
         return float("nan")
-    quantile = stats.t.ppf((1 + level) / 2, len(values) - 1)
+    quantile = stats.t.ppf(0.975, len(values) - 1)
     return float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def spread_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:
     """Show how far seeds spread: ``mean ± half-width`` (95% t interval) of every measure."""
-    table = measures_by_seed(runs, shown)
-    return table.groupby("label", sort=False)[_numbers(table)].agg(_spread).rename_axis(None)
+    table = measures_by_seed(runs, shown).set_index("label").drop(columns=NAMES[1:])
+    return table.groupby("label", sort=False).agg(_spread).rename_axis(None)
 
 
 def _spread(values: pd.Series) -> str:
@@ -195,27 +187,20 @@ def _spread(values: pd.Series) -> str:
 
 
 def readout_table(runs: Runs, measure: str = "mean SRCC") -> pd.DataFrame:
-    """Compare readouts of several heads by one measure, averaged over seeds.
-
-    Returns:
-        Strategies in rows, readouts in columns; NaN where heads are not read out so.
-    """
+    """Average a measure over seeds: strategies of several heads in rows, readouts in columns."""
     several = [pair for pair in pairs(runs) if pair[1] != "single"]
     if not several:
         return pd.DataFrame()
     table = measures_by_seed(runs, several)
-    rows, columns = (list(dict.fromkeys(table[name])) for name in ("strategy", "readout"))
-    rows = [name for name in [*STRATEGIES, *rows] if name in set(rows)]
     means = table.groupby(["strategy", "readout"])[measure].mean().unstack()
-    return means.loc[list(dict.fromkeys(rows)), columns]
+    rows = [name for name in _names(runs) if name in means.index]
+    return means.loc[rows, table["readout"].unique()]
 
 
 def best_competing(table: pd.DataFrame, column: str) -> tuple[list[str], list[str]]:
     """Return the labels with the highest and second-highest value among those that compete.
 
-    Args:
-        table: From :func:`comparison_table`.
-        column: One of its columns of measures.
+    ``column`` is one of the measures of a table from :func:`comparison_table`.
     """
     values = table.loc[table["role"].isin(COMPETING), column].dropna()
     ranks = values.rank(method="dense", ascending=False)
@@ -231,24 +216,21 @@ def stored_parameters(runs: Runs) -> pd.DataFrame:
     Returns:
         Index: number of tasks, from 1 to that of the runs; a column a strategy: numbers stored.
     """
-    tasks = max((len(records[0].order) for records in runs.values()), default=0)
+    known = {name: runs[name][0].description for name in dict(pairs(runs))}
+    tasks = max((len(one.tasks) for one in known.values()), default=0)
     steps = pd.RangeIndex(1, tasks + 1, name="tasks")
-    table = {}
-    for name in dict.fromkeys(name for name, _ in pairs(runs)):
-        description = runs[name][0].description
-        growth = steps if description.gated else 1
-        table[name] = description.parameters.stored_per_task * growth
-    return pd.DataFrame(table, index=steps)
+    stored = {name: one.parameters.stored_per_task for name, one in known.items()}
+    growth = {name: n * steps if known[name].gated else n for name, n in stored.items()}
+    return pd.DataFrame(growth, index=steps)
 
 
 def joined(here: Runs, published: Runs) -> dict[str, list[RunRecord]]:
     """Put records made here and published ones together; a run that both have counts once."""
-    runs = {}
-    for name in dict.fromkeys([*here, *published]):
-        own = list(here.get(name, ()))
+    runs = {name: list(records) for name, records in here.items()}
+    for name, records in published.items():
+        own = runs.setdefault(name, [])
         seeds = {record.config.seed for record in own}
-        others = published.get(name, ())
-        runs[name] = own + [record for record in others if record.config.seed not in seeds]
+        own += [record for record in records if record.config.seed not in seeds]
     return runs
 
 
@@ -256,9 +238,8 @@ def origins(here: Runs, published: Runs) -> pd.DataFrame:
     """Say which seeds of each strategy were run here and which are read from published records.
 
     Returns:
-        One row for every registered strategy and every other that has records: ``strategy``,
-        ``computed here (seeds)``, ``read from published records (seeds)``; a dash for none, and
-        ``not run`` where there are neither.
+        One row for every registered strategy and every other that has records; a dash for no
+        seeds, and ``not run`` where there are none of either kind.
     """
     rows = []
     for name in dict.fromkeys([*STRATEGIES, *here, *published]):

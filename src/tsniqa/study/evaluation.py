@@ -5,13 +5,15 @@ asked for; where it does not, they are looked up in its table.
 """
 
 from collections.abc import Sequence
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, product
 
 import numpy as np
 
 from tsniqa import metrics
 from tsniqa.errors import ConfigError, unknown_name
 from tsniqa.model.readouts import mix
+from tsniqa.model.tsniqa import SHARED
 from tsniqa.study.record import RunRecord
 
 MEASURES = ("srcc", "plcc", "krcc")
@@ -24,14 +26,14 @@ LARGEST_POWERSET = 8
 def states(record: RunRecord) -> list[tuple[str, ...]]:
     """List the sets of seen tasks that a record knows of: rows of ``correlations``.
 
-    With one head per task, what was learned does not depend on the order, so every non-empty subset
-    has its results; otherwise only the prefixes of the order that was run exist.
+    Heads learned apart from each other have results for every non-empty subset of the tasks; others
+    only for the prefixes of the order that was run.
     """
     order = record.order
     if record.description.all_at_once:
         return [tuple(order)]
     prefixes = [tuple(order[: step + 1]) for step in range(len(order))]
-    if not record.description.gated or record.description.order_dependent:
+    if not _any_order(record):
         return prefixes
     if len(order) > LARGEST_POWERSET:
         return [*((name,) for name in record.names), *prefixes[1:]]
@@ -43,7 +45,7 @@ def predictions(record: RunRecord, readout: str, seen: Sequence[str]) -> dict[st
     """Compute the quality of every task's test images after some tasks were seen.
 
     Args:
-        record: A finished run.
+        record: A run.
         readout: One of ``record.readouts``.
         seen: Names of the seen tasks in order; the last is the ``latest``.
 
@@ -54,37 +56,34 @@ def predictions(record: RunRecord, readout: str, seen: Sequence[str]) -> dict[st
         ConfigError: The record has no such readout, or never saw exactly these tasks.
     """
     check_readout(record, readout)
-    if readout == "single":
-        scores = record.head("shared", _step(record, seen))
-        return {task: scores[record.rows(task)] for task in record.names}
     # A head that later tasks do not change says the same at every step from its own on.
-    step = _step(record, seen) if record.description.order_dependent else None
+    step = None if _any_order(record) else _step(record, seen)
     if readout == "oracle":
         return {task: record.head(task, step)[record.rows(task)] for task in sorted(seen)}
-    if readout == "latest":
-        scores = record.head(seen[-1], step)
-        return {task: scores[record.rows(task)] for task in record.names}
-    key = (readout, frozenset(seen))
-    if key not in record.cache:
-        if readout == "half":
-            mixed = (record.head(seen[-1], step) + _mixture(record, "gated", seen, step)) / 2
-        else:
-            mixed = _mixture(record, readout, seen, step)
-        record.cache[key] = {task: mixed[record.rows(task)] for task in record.names}
-    return record.cache[key]
+    if readout in ("single", "latest"):
+        scores = record.head(SHARED if readout == "single" else seen[-1], step)
+    else:
+        key = (readout, frozenset(seen))
+        if key not in record.cache:
+            record.cache[key] = _mixture(record, readout, seen, step)
+        scores = record.cache[key]
+    return {task: scores[record.rows(task)] for task in record.names}
 
 
 def check_readout(record: RunRecord, readout: str) -> None:
-    """Refuse a readout that a record does not have.
-
-    Raises:
-        ConfigError: The message lists those it has.
-    """
+    """Refuse a readout that a record does not have with a ConfigError, which lists the others."""
     if readout not in record.readouts:
         raise unknown_name("readout", readout, record.readouts)
 
 
+def _any_order(record: RunRecord) -> bool:
+    """Tell whether heads were learned apart from each other, whatever the order."""
+    return record.description.gated and not record.description.order_dependent
+
+
 def _mixture(record: RunRecord, readout: str, seen: Sequence[str], step: int | None) -> np.ndarray:
+    if readout == "half":
+        return (record.head(seen[-1], step) + _mixture(record, "gated", seen, step)) / 2
     seen = sorted(seen)
     columns = [record.names.index(task) for task in seen]
     heads = np.stack([record.head(task, step) for task in seen], axis=1)
@@ -109,28 +108,17 @@ def _step(record: RunRecord, seen: Sequence[str]) -> int:
 
 
 def correlation_table(record: RunRecord, mos: np.ndarray) -> np.ndarray:
-    """Correlate predictions with opinion scores for every state, tabulated readout and task.
+    """Correlate predictions with opinion scores, for a record that is to be kept without them.
 
-    Args:
-        record: A run with scores and distances.
-        mos: Float64 [N].
-
-    Returns:
-        Float64 [states, readouts, T, measures].
+    From ``mos``, float64 [N], to float64 [states, readouts, T, measures]; NaN for the ``oracle`` of
+    a task without a head.
     """
-    table = np.full(
-        (len(states(record)), len(record.tabulated), len(record.names), len(MEASURES)), np.nan
-    )
-    for i, seen in enumerate(states(record)):
-        for j, readout in enumerate(record.tabulated):
-            predicted = predictions(record, readout, seen)
-            for k, task in enumerate(record.names):
-                if task not in predicted:
-                    continue  # nobody is told a task that has no head yet
-                for m, measure in enumerate(MEASURES):
-                    function = getattr(metrics, measure)
-                    table[i, j, k, m] = function(predicted[task], mos[record.rows(task)])
-    return table
+    rated = replace(record, mos=mos, cache={})
+    axes = states(record), record.tabulated, record.names, MEASURES
+    values = [
+        srcc(rated, readout, seen, task, measure) for seen, readout, task, measure in product(*axes)
+    ]
+    return np.array(values).reshape([len(axis) for axis in axes])
 
 
 def srcc(
@@ -138,43 +126,38 @@ def srcc(
 ) -> float:
     """Return a correlation with opinion scores on one task's test set.
 
-    Args:
-        record: A finished run.
-        readout: One of ``record.readouts``.
-        seen: Names of the seen tasks, the last being the latest.
-        task: Whose test images.
-        measure: ``srcc``, ``plcc`` (raw) or ``krcc``.
-
-    Raises:
-        ConfigError: The record has no such readout, or never saw exactly these tasks.
+    ``measure`` is one of :data:`MEASURES`; the rest, and what is raised, as in :func:`predictions`.
     """
     check_readout(record, readout)
-    state, row = tuple(seen), readout
-    if record.description.gated and not record.description.order_dependent:
+    state = tuple(seen)
+    if not _any_order(record):
+        _step(record, state)
+    elif readout in ("oracle", "latest"):
         # One head alone: whatever else was seen, and however a single head is mixed.
-        alone = {"oracle": (task,), "latest": state[-1:]}
-        state, row = alone.get(readout, state), "gated" if readout in alone else readout
-    else:
-        _step(record, seen)
-    key = (measure, row, frozenset(state), task)
+        state, readout = (task,) if readout == "oracle" else state[-1:], "gated"
+    key = (measure, readout, frozenset(state), task)
     if key not in record.cache:
-        record.cache[key] = _correlation(record, row, state, task, measure)
+        if record.mos is None:
+            record.cache[key] = _tabulated(record, readout, state, task, measure)
+        else:
+            predicted, known = predictions(record, readout, state), record.mos[record.rows(task)]
+            correlation = getattr(metrics, measure)
+            has_head = task in predicted  # nobody is told a task that has no head yet
+            record.cache[key] = correlation(predicted[task], known) if has_head else np.nan
     return record.cache[key]
 
 
-def _correlation(
+def _tabulated(
     record: RunRecord, readout: str, state: tuple[str, ...], task: str, measure: str
 ) -> float:
-    if record.mos is not None:
-        predicted = predictions(record, readout, state).get(task)
-        known = record.mos[record.rows(task)]
-        return float("nan") if predicted is None else getattr(metrics, measure)(predicted, known)
-    known_states = [frozenset(known) for known in states(record)]
-    if frozenset(state) not in known_states:
-        _step(record, state)
-        raise ConfigError(f"run {record.description.run_id} does not tabulate {', '.join(state)}")
-    place = known_states.index(frozenset(state)), record.tabulated.index(readout)
-    return float(record.correlations[(*place, record.names.index(task), MEASURES.index(measure))])
+    known = [frozenset(seen) for seen in states(record)]
+    if frozenset(state) not in known:
+        raise ConfigError(
+            f"run {record.description.run_id} does not tabulate the state after {', '.join(state)}"
+        )
+    row, column = known.index(frozenset(state)), record.tabulated.index(readout)
+    place = row, column, record.names.index(task), MEASURES.index(measure)
+    return float(record.correlations[place])
 
 
 def srcc_matrix(
@@ -183,16 +166,14 @@ def srcc_matrix(
     """Return S: SRCC on task s (column) after learning task t (row), NaN where s > t.
 
     Args:
-        record: A finished run.
+        record: A run.
         readout: One of ``record.readouts``.
         order: Another task order; only strategies that do not depend on it have its results.
         measure: One of :data:`MEASURES`.
     """
     order = list(order or record.order)
     matrix = np.full((len(order), len(order)), np.nan)
-    for t in range(len(order)):
-        if record.description.all_at_once and t + 1 < len(order):
-            continue
+    for t in [len(order) - 1] if record.description.all_at_once else range(len(order)):
         for s in range(t + 1):
             matrix[t, s] = srcc(record, readout, order[: t + 1], order[s], measure)
     return matrix
@@ -207,31 +188,19 @@ def agreement_matrix(
     """
     order = list(order or record.order)
     matrix = np.full((len(order), len(order)), np.nan)
-    if record.description.all_at_once:
-        return matrix
-    for t in range(len(order)):
+    for t in [] if record.description.all_at_once else range(len(order)):
         for s in range(t + 1):
             early, late = order[: s + 1], order[: t + 1]
             key = ("agreement", readout, early[-1], frozenset(early), late[-1], frozenset(late))
             if key not in record.cache:
-                first = predictions(record, readout, early)[order[s]]
-                second = predictions(record, readout, late)[order[s]]
-                record.cache[key] = metrics.srcc(second, first)
+                first, second = (predictions(record, readout, seen) for seen in (early, late))
+                record.cache[key] = metrics.srcc(second[order[s]], first[order[s]])
             matrix[t, s] = record.cache[key]
     return matrix
 
 
-SUMMARY = (
-    "mean SRCC",
-    "weighted SRCC",
-    "mPI",
-    "mSI",
-    "mPSI",
-    "mSRCC",
-    "MPSR",
-    "backward transfer",
-    "forgetting",
-)
+SUMMARY = ("mean SRCC", "weighted SRCC", "mPI", "mSI", "mPSI", "mSRCC", "MPSR")
+SUMMARY += ("backward transfer", "forgetting")
 """Measures of a whole run, see :mod:`tsniqa.metrics`; the first two of its last row of S alone."""
 
 

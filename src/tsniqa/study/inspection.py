@@ -29,8 +29,7 @@ def mean_gate_weights(record: RunRecord) -> pd.DataFrame:
     """Average the gate's weights over each task's test images.
 
     Returns:
-        Rows: the task the images come from; columns: the head; both in the order learned. Every
-        row sums to 1.
+        Rows (sums 1): the task of the images; columns: the head; both in the order learned.
 
     Raises:
         ConfigError: The strategy has no gate.
@@ -56,16 +55,15 @@ def telling_images(record: RunRecord, readout: str, task: str, data_root: Path) 
         quality and ``opinion``, 1 being the best of ``count``. Empty if the images are not on this
         machine, or are not those of the record.
     """
-    config = record.config
-    table = pd.DataFrame(columns=["what", "path", "predicted", "opinion", "count"])
+    columns, config = ["what", "path", "predicted", "opinion", "count"], record.config
     try:
-        loaded = load_task(task, data_root, config.seed, config.split)
-        paths, mos = loaded.paths("test"), loaded.mos("test")
+        images = load_task(task, data_root, config.seed, config.split)
+        paths, mos = images.paths("test"), images.mos("test")
+        here = images.part("test")["image"].tolist() == record.test_images[task]
     except (ConfigError, DataError):
-        return table
-    known = loaded.part("test")["image"].tolist() == record.test_images[task]
-    if not known or not all(path.is_file() for path in paths):
-        return table
+        here = False
+    if not here or not all(path.is_file() for path in paths):
+        return pd.DataFrame(columns=columns)
     final = predictions(record, readout, record.order)[task]
     predicted, opinion = (rankdata(-values, method="ordinal") for values in (final, mos))
     picked = {
@@ -74,6 +72,5 @@ def telling_images(record: RunRecord, readout: str, task: str, data_root: Path) 
         "most overrated": (opinion - predicted).argmax(),
         "most underrated": (opinion - predicted).argmin(),
     }
-    for what, i in picked.items():
-        table.loc[len(table)] = [what, paths[i], predicted[i], opinion[i], len(mos)]
-    return table
+    rows = [(what, paths[i], predicted[i], opinion[i], len(mos)) for what, i in picked.items()]
+    return pd.DataFrame(rows, columns=columns)

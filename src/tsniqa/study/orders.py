@@ -7,6 +7,7 @@ set of tasks, so the measures of all orders follow from the scores of one run.
 
 from collections.abc import Sequence
 from itertools import permutations
+from math import factorial
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from tsniqa.study.evaluation import LARGEST_POWERSET, summary
 from tsniqa.study.inspection import gate_weights
 from tsniqa.study.record import RunRecord
 
-MEASURES = ("mPI", "mSI", "mPSI", "mSRCC", "MPSR", "mean SRCC")
+MEASURES = ["mPI", "mSI", "mPSI", "mSRCC", "MPSR", "mean SRCC"]
 """Measures given for every order; ``mean SRCC``, of the final model, is the same for all."""
 
 TOLERANCES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -30,10 +31,6 @@ ROUNDING = 1e-9
 
 def all_orders(record: RunRecord, readout: str = "gated") -> pd.DataFrame:
     """Compute the measures of every order of a run's tasks.
-
-    Args:
-        record: A run of a strategy with one head per task.
-        readout: One of ``record.readouts``.
 
     Returns:
         One row an order: ``order`` (a tuple of names), then :data:`MEASURES`.
@@ -51,26 +48,20 @@ def all_orders(record: RunRecord, readout: str = "gated") -> pd.DataFrame:
         raise ConfigError(
             f"{len(record.names)} tasks have too many orders; run at most {LARGEST_POWERSET} tasks"
         )
-    rows = []
-    for order in permutations(record.names):
-        found = summary(record, readout, order)
-        rows.append({"order": order, **{name: found[name] for name in MEASURES}})
-    return pd.DataFrame(rows)
+    orders = list(permutations(record.names))
+    table = pd.DataFrame([summary(record, readout, order) for order in orders])
+    return pd.DataFrame({"order": orders}).join(table[MEASURES])
 
 
 def counts(tasks: int) -> dict[str, int]:
     """Count what all orders of some tasks need.
 
-    Args:
-        tasks: Number T of tasks, at least 1.
-
     Returns:
         ``orders`` T!, ``states`` 2^T - 1 non-empty sets, ``correlations`` T 2^(T-1) with opinions
         for every S, ``agreements`` T 3^(T-1) between predictions for every stability.
     """
-    orders = int(np.prod(np.arange(1, tasks + 1)))
     return {
-        "orders": orders,
+        "orders": factorial(tasks),
         "states": 2**tasks - 1,
         "correlations": tasks * 2 ** (tasks - 1),
         "agreements": tasks * 3 ** (tasks - 1),
@@ -80,56 +71,41 @@ def counts(tasks: int) -> dict[str, int]:
 def spread(table: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """Summarise all orders, beside the one that was run.
 
-    Args:
-        table: From :func:`all_orders`.
-        order: The order to compare.
-
     Returns:
         One row a measure: ``this order``, its ``rank`` in percent (of all orders, how many come out
         lower), ``reversed``, ``mean``, ``std``, ``lowest``, ``highest``.
     """
-    rows = {}
-    for name in MEASURES:
-        values = table[name]
-        this, back = (_value(table, name, o) for o in (tuple(order), tuple(order)[::-1]))
-        rows[name] = {
-            "this order": this,
-            "rank": 100 * float((values < this - ROUNDING).mean()),
-            "reversed": back,
-            "mean": values.mean(skipna=False),
-            "std": values.std(ddof=0, skipna=False),
-            "lowest": values.min(skipna=False),
-            "highest": values.max(skipna=False),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def _value(table: pd.DataFrame, measure: str, order: tuple[str, ...]) -> float:
-    return float(table.loc[table["order"] == order, measure].iloc[0])
+    values, names = table[MEASURES], tuple(order)
+    this, back = (values[table["order"] == one].iloc[0] for one in (names, names[::-1]))
+    columns = {
+        "this order": this,
+        "rank": 100 * (values < this - ROUNDING).mean(),
+        "reversed": back,
+        "mean": values.mean(skipna=False),
+        "std": values.std(ddof=0, skipna=False),
+        "lowest": values.min(skipna=False),
+        "highest": values.max(skipna=False),
+    }
+    return pd.DataFrame(columns)
 
 
 def by_position(table: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Average a measure over all orders that have a task at a position.
-
-    Returns:
-        Rows: task names, sorted; columns: positions from 1.
-    """
-    orders = np.array(table["order"].tolist())
-    names = sorted(orders[0])
-    values = table[measure].to_numpy()
-    means = [
-        [values[orders[:, position] == name].mean() for position in range(len(names))]
-        for name in names
-    ]
-    return pd.DataFrame(means, index=names, columns=range(1, len(names) + 1))
+    """Average a measure over all orders that have a task (row, by name) at a position (column)."""
+    orders, values = np.array(table["order"].tolist()), table[measure].to_numpy()
+    means = {
+        name: [values[orders[:, position] == name].mean() for position in range(orders.shape[1])]
+        for name in sorted(orders[0])
+    }
+    columns = range(1, orders.shape[1] + 1)
+    return pd.DataFrame.from_dict(means, orient="index", columns=columns)
 
 
 def bitwise_equal(first: RunRecord, second: RunRecord) -> pd.DataFrame:
     """Compare two runs of the same tasks, learned in different orders, bit for bit.
 
     Returns:
-        One row a task: ``head`` and ``gate`` are True where the scores of its head and the
-        distances to its centroids are the same bits for every test image.
+        One row a task: whether the scores of its ``head``, and the distances to its centroids
+        (``gate``), are the same bits for every test image.
 
     Raises:
         ConfigError: The runs do not have the same tasks and test images.
@@ -172,11 +148,10 @@ def skipping_table(record: RunRecord, tolerances: Sequence[float] = TOLERANCES) 
         ``largest change``, ``bound`` (2 delta) and ``agreement`` (mean over tasks of the SRCC
         between scores with and without skipping; it needs no opinion scores).
     """
-    whole = skipped_in(record, 0.0)[0].scores
+    whole, parts = skipped_in(record, 0.0)[0].scores, [record.rows(task) for task in record.names]
     rows = {}
     for tolerance in tolerances:
         skipped, change = skipped_in(record, tolerance)
-        parts = [record.rows(task) for task in record.names]
         rows[tolerance] = {
             "heads": skipped.evaluated.mean(),
             "mean change": change.mean(),

@@ -1,32 +1,32 @@
 """Sweeps over stated configurations, judged on validation images alone.
 
-No test image is scored, so a choice made here leaves the test sets untouched. A candidate may learn
-each task alone, from the initial network, and is then judged by the validation SRCC it reached; or
-all tasks in order, as what trades keeping for learning must, and is then judged by the validation
-images of all tasks at the end. The latter looks back at validation images of earlier tasks, which a
-learner in the field could not; all strategies are given it alike.
+A candidate may learn each task alone, from the initial network, and is then judged by the
+validation SRCC it reached; or all tasks in order, as what trades keeping for learning must, and is
+then judged by the validation images of all tasks at the end (a learner in the field could not look
+back at them; all strategies are given it alike).
 """
 
 import logging
 import time
-from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 
 from tsniqa.data.cache import decode_tasks
-from tsniqa.errors import ConfigError, RecordError, invalid_content
+from tsniqa.errors import ConfigError, RecordError, invalid_content, one_line
 from tsniqa.metrics import srcc
 from tsniqa.model.readouts import mix
+from tsniqa.model.tsniqa import SHARED
 from tsniqa.runtime import reproducible
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.study.config import ResolvedRun, load_preset, resolve_run, run_config
 from tsniqa.study.runner import training_context
 from tsniqa.training.context import TrainingContext
-from tsniqa.training.trainer import Epoch
 
 log = logging.getLogger("tsniqa")
 
@@ -35,15 +35,7 @@ FIRST_STEP, BOTH_STEPS = "first step", "both steps"
 
 
 class Candidate(BaseModel):
-    """One configuration.
-
-    Attributes:
-        name: What the book calls it.
-        strategy: Name of the strategy.
-        backbone: Another backbone card, or None.
-        overrides: Preset values it changes.
-        factor: What the strategy's published main weight is multiplied by; None if it is not.
-    """
+    """A strategy, a backbone card and preset values; ``factor`` multiplies the published weight."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,9 +53,7 @@ class Sweep(BaseModel):
         preset: The preset that the candidates change.
         tasks: The tasks in the order they are learned; None is the preset's.
         each_task_alone: Whether every task is learned alone, from the initial network.
-        seed: The seed of all candidates.
-        candidates: What is tried, in this order.
-        strategies: Names of strategies whose main weight is tried, with every one of the factors.
+        strategies: Strategies whose main weight is tried besides, with every one of the factors.
         factors: What the published weight of every one of these strategies is multiplied by.
         remark: What a reader must know of how the sweep came about.
     """
@@ -79,40 +69,30 @@ class Sweep(BaseModel):
     factors: tuple[PositiveFloat, ...] = ()
     remark: str = ""
 
-    @field_validator("strategies", "factors")
-    @classmethod
-    def _once(cls, values: tuple) -> tuple:
-        if len(set(values)) < len(values):
-            raise ValueError("name each once")
-        return values
-
     def order(self) -> tuple[str, ...]:
         """Return the tasks in the order they are learned."""
         return load_preset(self.preset).tasks if self.tasks is None else self.tasks
 
     def all_candidates(self) -> list[Candidate]:
         """Return the candidates, those of strategies and factors written out."""
-        weighted = []
-        for name in self.strategies:
-            for factor in self.factors:
-                weight = float(f"{find_strategy(name).default_weight * factor:.12g}")
-                changed = {"weights": {name: weight}}
-                fields = {"strategy": name, "overrides": changed, "factor": factor}
-                weighted.append(Candidate(name=f"{name}, weight {weight:g}", **fields))
-        return [*self.candidates, *weighted]
+        found = list(self.candidates)
+        for name, factor in product(self.strategies, self.factors):
+            published = find_strategy(name).default_weight
+            if published is None:
+                raise ConfigError(f"strategy '{name}' has no main weight; leave it out")
+            weight = float(f"{published * factor:.12g}")
+            fields = {"strategy": name, "overrides": {"weights": {name: weight}}, "factor": factor}
+            found.append(Candidate(name=f"{name}, weight {weight:g}", **fields))
+        return found
 
 
 class Trial(BaseModel):
-    """What one candidate reached on the tasks of one stream.
+    """What one candidate reached; valid as long as its run has this identity, ``run_id``.
 
     Attributes:
-        candidate: The candidate's name.
-        tasks: What it learned, in this order.
-        run_id: Identity of the run it was a trial of; a trial of another is not valid any more.
         srcc: For each readout the validation SRCC of every task: after the last task; or, learned
             alone, the best of :data:`FIRST_STEP` and of :data:`BOTH_STEPS`.
         curve: Validation SRCC on the last task before and after every epoch of its second step.
-        seconds: Time to learn.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
@@ -131,6 +111,16 @@ class SweepRecord(BaseModel):
     sweep: Sweep
     trials: list[Trial] = []
 
+    def save(self, path: Path) -> None:
+        """Write the record, a trial on each line; it appears whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        trials = ",\n".join(trial.model_dump_json() for trial in self.trials)
+        partial.write_text(
+            f'{{"sweep": {self.sweep.model_dump_json()},\n"trials": [\n{trials}]}}\n'
+        )
+        partial.replace(path)
+
 
 def load_sweep(path: Path) -> Sweep:
     """Read a sweep file.
@@ -145,26 +135,18 @@ def load_sweep(path: Path) -> Sweep:
     except ValidationError as error:
         raise invalid_content(f"{path} is not a valid sweep file", error) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is not a valid sweep file: {reason}") from error
+        raise ConfigError(f"{path} is not a valid sweep file: {one_line(error)}") from error
     sweep.order()
-    for name in sweep.strategies:
-        if find_strategy(name).default_weight is None:
-            raise ConfigError(f"{path}: strategy '{name}' has no main weight; leave it out")
-    names = [candidate.name for candidate in sweep.all_candidates()]
-    for candidate in sweep.candidates:
+    candidates = sweep.all_candidates()
+    for candidate in candidates:
         find_strategy(candidate.strategy)
-    if not names or len(set(names)) < len(names):
+    if not candidates or len({one.name for one in candidates}) < len(candidates):
         raise ConfigError(f"{path}: name at least one candidate, and each by a name of its own")
     return sweep
 
 
 def load_sweep_record(path: Path) -> SweepRecord:
-    """Read a sweep record.
-
-    Raises:
-        RecordError: It is missing or unreadable.
-    """
+    """Read a sweep record; a RecordError says that it is missing or unreadable."""
     try:
         return SweepRecord.model_validate_json(path.read_text())
     except (OSError, ValidationError) as error:
@@ -176,7 +158,7 @@ def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> 
 
     Args:
         sweep: What to try.
-        data_root: Folder of datasets in the generic layout.
+        data_root: Folder of datasets.
         record_path: JSON file, rewritten after every trial.
         cache: Folder for features that trials share.
 
@@ -186,47 +168,33 @@ def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> 
     known = load_sweep_record(record_path).trials if record_path.is_file() else []
     trials, wanted = {trial.run_id: trial for trial in known}, []
     streams = [(task,) for task in sweep.order()] if sweep.each_task_alone else [sweep.order()]
-    for candidate in sweep.all_candidates():
-        for stream in streams:
-            config = run_config(
-                preset=sweep.preset,
-                strategy=candidate.strategy,
-                task_order=stream,
-                seed=sweep.seed,
-                backbone=candidate.backbone,
-                overrides=candidate.overrides,
-            )
-            resolved = resolve_run(config, data_root)
-            if resolved.run_id not in trials:
-                trials[resolved.run_id] = _try(sweep, candidate, resolved, cache)
-                _write(SweepRecord(sweep=sweep, trials=list(trials.values())), record_path)
-            trial = trials[resolved.run_id]
-            wanted.append(trial.model_copy(update={"candidate": candidate.name}))
+    for candidate, stream in product(sweep.all_candidates(), streams):
+        fields = candidate.model_dump(include={"strategy", "backbone", "overrides"})
+        config = run_config(preset=sweep.preset, seed=sweep.seed, task_order=stream, **fields)
+        resolved = resolve_run(config, data_root)
+        if resolved.run_id not in trials:
+            trials[resolved.run_id] = _try(sweep, candidate, resolved, cache)
+            SweepRecord(sweep=sweep, trials=list(trials.values())).save(record_path)
+        trial = trials[resolved.run_id]
+        wanted.append(trial.model_copy(update={"candidate": candidate.name}))
     record = SweepRecord(sweep=sweep, trials=wanted)
-    _write(record, record_path)
+    record.save(record_path)
     return record
 
 
-def _write(record: SweepRecord, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    trials = ",\n".join(trial.model_dump_json() for trial in record.trials)
-    partial.write_text(f'{{"sweep": {record.sweep.model_dump_json()},\n"trials": [\n{trials}]}}\n')
-    partial.replace(path)
-
-
 def _try(sweep: Sweep, candidate: Candidate, resolved: ResolvedRun, cache: Path) -> Trial:
-    context = training_context(resolved, cache)
-    decode_tasks(resolved.tasks, context.decoded)
+    context, tasks = training_context(resolved, cache), resolved.tasks
+    decode_tasks(tasks, context.decoded)
     strategy = find_strategy(candidate.strategy)(context)
-    tasks = resolved.tasks
     start = time.perf_counter()
     with reproducible(resolved.preset.threads):
         for step in [len(tasks) - 1] if strategy.all_at_once else range(len(tasks)):
             history = strategy.learn(tasks[step], tasks[:step]).history
         seconds = time.perf_counter() - start
         if sweep.each_task_alone:
-            found = _reached(tasks[0].name, history)
+            first = max(epoch.validation_srcc for epoch in history if epoch.step == "head")
+            best = {FIRST_STEP: first, BOTH_STEPS: max(epoch.validation_srcc for epoch in history)}
+            found = {step: {tasks[0].name: value} for step, value in best.items()}
         else:
             found = validation_srcc(strategy, context, resolved)
     means = ", ".join(f"{name} {np.mean(list(own.values())):.3f}" for name, own in found.items())
@@ -241,46 +209,84 @@ def _try(sweep: Sweep, candidate: Candidate, resolved: ResolvedRun, cache: Path)
     )
 
 
-def _reached(task: str, history: Sequence[Epoch]) -> dict[str, dict[str, float]]:
-    """Return the best validation SRCC of the first step and of both."""
-    first = max(epoch.validation_srcc for epoch in history if epoch.step == "head")
-    both = max(epoch.validation_srcc for epoch in history)
-    return {FIRST_STEP: {task: first}, BOTH_STEPS: {task: both}}
-
-
 def validation_srcc(
     strategy: Strategy, context: TrainingContext, resolved: ResolvedRun
 ) -> dict[str, dict[str, float]]:
     """Correlate final scores with opinion scores on the validation images of every task.
 
-    Args:
-        strategy: A strategy that has learned all tasks of the run.
-        context: What it learned with.
-        resolved: The run.
-
     Returns:
-        SRCC by readout and task: the strategy's main readout and, with one head per task, the
-        others that a validation image allows (``gated``, ``latest`` and ``oracle``). NaN where
-        scores are constant, or no numbers because learning diverged.
+        SRCC by readout and task: the strategy's main readout and, with one head per task, also
+        ``gated``, ``latest`` and ``oracle``. NaN where scores are constant, or learning diverged.
     """
-    readouts = [strategy.main_readout]
-    if strategy.gated:
-        readouts = list(dict.fromkeys((strategy.main_readout, "gated", "latest", "oracle")))
+    more = ("gated", "latest", "oracle") if strategy.gated else ()
+    readouts = dict.fromkeys((strategy.main_readout, *more))
     found: dict[str, dict[str, float]] = {readout: {} for readout in readouts}
-    latest = resolved.tasks[-1].name
+    temperature = resolved.preset.gate.temperature
     for task in resolved.tasks:
         images, mos, _ = context.images(task, "val")
-        scores, distances = strategy.model.read(images)
-        heads = dict(zip(strategy.head_names, scores.T, strict=True))
-        picked = {"oracle": task.name, "latest": latest, "single": "shared"}
+        heads, distances = strategy.model.read(images)
+        of = dict(zip(strategy.head_names, heads.T.astype(np.float64), strict=True))
+        latest = of.get(resolved.tasks[-1].name)
+        picked = {"oracle": of.get(task.name), "latest": latest, "single": of.get(SHARED)}
         for readout in readouts:
             if readout in picked:
-                scores = heads[picked[readout]].astype(np.float64)
+                scores = picked[readout]
+            elif readout == "half":
+                scores = (mix(heads, distances, "gated", None, temperature) + latest) / 2
             else:
-                columns = np.stack(list(heads.values()), axis=1)
-                mixture = "gated" if readout == "half" else readout
-                scores = mix(columns, distances, mixture, None, resolved.preset.gate.temperature)
-                scores = (scores + heads[latest]) / 2 if readout == "half" else scores
+                scores = mix(heads, distances, readout, None, temperature)
             known = np.isfinite(scores).all()
             found[readout][task.name] = srcc(scores, mos.double().numpy()) if known else np.nan
     return found
+
+
+def trial_results(record: SweepRecord) -> pd.DataFrame:
+    """Tabulate the trials of a sweep, one validation SRCC a row.
+
+    Returns:
+        ``candidate`` (in the order of the sweep), ``strategy``, ``factor`` and ``weight`` (NaN if
+        it has none of its own), ``readout`` (or step), ``task``, ``srcc``, ``judged`` (whether the
+        candidate is judged by this readout), ``seconds`` (of the whole trial).
+    """
+    rows = []
+    for candidate, trial in product(record.sweep.all_candidates(), record.trials):
+        if trial.candidate != candidate.name:
+            continue
+        name = candidate.strategy
+        weight = candidate.overrides.get("weights", {}).get(name)
+        known = (candidate.name, name, candidate.factor, weight)
+        judge = BOTH_STEPS if record.sweep.each_task_alone else find_strategy(name).main_readout
+        for readout, values in trial.srcc.items():
+            for task, value in values.items():
+                rows.append((*known, readout, task, value, readout == judge, trial.seconds))
+    columns = ["candidate", "strategy", "factor", "weight", "readout", "task", "srcc"]
+    table = pd.DataFrame(rows, columns=[*columns, "judged", "seconds"])
+    return table.astype({"factor": float, "weight": float, "judged": bool})
+
+
+def choice_table(record: SweepRecord) -> pd.DataFrame:
+    """Choose for every strategy the candidate with the highest mean validation SRCC.
+
+    A candidate with constant predictions on a task (a mean of NaN) is never chosen. Of equals the
+    first is taken; of factors the one nearest to 1. A strategy of which not every candidate has
+    been tried has no choice yet.
+
+    Returns:
+        Indexed by strategy: ``candidate``, ``mean`` (over tasks), ``factor``, ``weight``, ``gain``
+        over the published weight (NaN where none was tried) and ``at the edge`` (of the factors).
+    """
+    trials = trial_results(record).query("judged")
+    wanted = pd.Series([one.strategy for one in record.sweep.all_candidates()]).value_counts()
+    tried = trials["strategy"].value_counts().reindex(wanted.index)
+    finished = wanted.index[tried == wanted * len(record.sweep.order())]
+    known = ["strategy", "candidate", "factor", "weight"]
+    values = trials[trials["strategy"].isin(finished)].groupby(known, sort=False, dropna=False)
+    means = values["srcc"].agg(lambda own: own.mean(skipna=False)).rename("mean").reset_index()
+    published = means[means["factor"] == 1].set_index("strategy")["mean"]
+    means["gain"] = means["mean"] - means["strategy"].map(published)
+    factors = means["factor"]
+    means["at the edge"] = (factors <= factors.min()) | (factors >= factors.max())
+    means["away"] = np.log(means["factor"].fillna(1)).abs()
+    best = means[means["mean"] == means.groupby("strategy")["mean"].transform("max")]
+    best = best.loc[best.groupby("strategy", sort=False)["away"].idxmin()]
+    return best.drop(columns="away").set_index("strategy")
