@@ -211,6 +211,7 @@ class TestResuming:
     @pytest.mark.parametrize(
         ("tag", "checksum", "goes_on"),
         [(None, None, False), ('W/"one"', None, False), (None, sha256(ARCHIVE), True)],
+        ids=["neither", "weak tag", "checksum"],  # an archive made here differs in every process
     )
     def test_only_a_strong_tag_or_a_checksum_makes_continuing_safe(
         self, get, server, tag, checksum, goes_on
