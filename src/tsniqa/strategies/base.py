@@ -51,7 +51,9 @@ class Lesson(NamedTuple):
 class Strategy:
     """A way to learn a sequence of tasks; nothing is random but by the seed.
 
-    Class attributes that a strategy sets:
+    The first seven attributes are those of the class, which a strategy sets.
+
+    Attributes:
         name: The name it is known by.
         select: What a task, or all together, own of the network: one of :data:`.SELECTIONS`.
         gated: True with one head a task and a gate, False with one shared head.
@@ -59,8 +61,6 @@ class Strategy:
         order_dependent: True if a later task changes what the heads of earlier ones say.
         main_readout: How its source reads its heads: ``gated``, ``half``, ``oracle``, ``single``.
         default_weight: Its one main weight where the preset gives none; None if it has none.
-
-    Attributes:
         model: Everything learned that scoring needs, on a network of its own.
         carried: Tensors that only the learning of later tasks needs, by name.
     """
