@@ -173,57 +173,6 @@ def half_width(values: pd.Series) -> float:
     return float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def spread_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:
-    """Show how far seeds spread: ``mean ± half-width`` (95% t interval) of every measure."""
-    table = measures_by_seed(runs, shown).set_index("label").drop(columns=NAMES[1:])
-    return table.groupby("label", sort=False).agg(_spread).rename_axis(None)
-
-
-def _spread(values: pd.Series) -> str:
-    if values.isna().any():
-        return "–"
-    half = half_width(values)
-    return f"{values.mean():.3f}" if np.isnan(half) else f"{values.mean():.3f} ± {half:.3f}"
-
-
-def readout_table(runs: Runs, measure: str = "mean SRCC") -> pd.DataFrame:
-    """Average a measure over seeds: strategies of several heads in rows, readouts in columns."""
-    several = [pair for pair in pairs(runs) if pair[1] != "single"]
-    if not several:
-        return pd.DataFrame()
-    table = measures_by_seed(runs, several)
-    means = table.groupby(["strategy", "readout"])[measure].mean().unstack()
-    rows = [name for name in _names(runs) if name in means.index]
-    return means.loc[rows, table["readout"].unique()]
-
-
-def best_competing(table: pd.DataFrame, column: str) -> tuple[list[str], list[str]]:
-    """Return the labels with the highest and second-highest value among those that compete.
-
-    ``column`` is one of the measures of a table from :func:`comparison_table`.
-    """
-    values = table.loc[table["role"].isin(COMPETING), column].dropna()
-    ranks = values.rank(method="dense", ascending=False)
-    return values.index[ranks == 1].tolist(), values.index[ranks == 2].tolist()
-
-
-def stored_parameters(runs: Runs) -> pd.DataFrame:
-    """Count what a model stores beyond the network it began with, by the number of tasks.
-
-    Counted is what scoring needs: heads, normalization, masks, centroids, networks a task. A
-    network that changes in place replaces the first one and adds nothing.
-
-    Returns:
-        Index: number of tasks, from 1 to that of the runs; a column a strategy: numbers stored.
-    """
-    known = {name: runs[name][0].description for name in dict(pairs(runs))}
-    tasks = max((len(one.tasks) for one in known.values()), default=0)
-    steps = pd.RangeIndex(1, tasks + 1, name="tasks")
-    stored = {name: one.parameters.stored_per_task for name, one in known.items()}
-    growth = {name: n * steps if known[name].gated else n for name, n in stored.items()}
-    return pd.DataFrame(growth, index=steps)
-
-
 def joined(here: Runs, published: Runs) -> dict[str, list[RunRecord]]:
     """Put records made here and published ones together; a run that both have counts once."""
     runs = {name: list(records) for name, records in here.items()}
@@ -232,20 +181,3 @@ def joined(here: Runs, published: Runs) -> dict[str, list[RunRecord]]:
         seeds = {record.config.seed for record in own}
         own += [record for record in records if record.config.seed not in seeds]
     return runs
-
-
-def origins(here: Runs, published: Runs) -> pd.DataFrame:
-    """Say which seeds of each strategy were run here and which are read from published records.
-
-    Returns:
-        One row for every registered strategy and every other that has records; a dash for no
-        seeds, and ``not run`` where there are none of either kind.
-    """
-    rows = []
-    for name in dict.fromkeys([*STRATEGIES, *here, *published]):
-        own = [record.config.seed for record in here.get(name, ())]
-        read = sorted({record.config.seed for record in published.get(name, ())} - set(own))
-        texts = [", ".join(map(str, seeds)) or "–" for seeds in (own, read)]
-        rows.append((name, texts[0], texts[1] if own or read else "not run"))
-    columns = ["strategy", "computed here (seeds)", "read from published records (seeds)"]
-    return pd.DataFrame(rows, columns=columns)
