@@ -8,7 +8,6 @@ folder ``shared`` beside it. Of human-rated tasks, correlations and draws replac
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from tsniqa.data.task import PARTS, Task
 from tsniqa.errors import RecordError
 from tsniqa.model.readouts import MIXTURES, READOUTS
 from tsniqa.model.tsniqa import SHARED
+from tsniqa.paths import written_whole
 from tsniqa.strategies.base import ParameterCount
 from tsniqa.study.config import Preset, RunConfig
 
@@ -234,8 +234,6 @@ def _keep(array: np.ndarray, folder: Path) -> str:
     digest = hashlib.sha256(content).hexdigest()[:32]
     path = folder / f"{digest}.safetensors"
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            partial.write_bytes(content)
     return digest
