@@ -95,31 +95,20 @@ class RunRecord:
     and ``simulated`` (whether all labels are) follow from the description. So do ``readouts``,
     those that the heads allow, the paper's first, and ``tabulated``, those in ``correlations``.
 
-    Attributes:
-        description: Content of ``record.json``.
-        scores: Float32 [events, N].
-        events: What each row of ``scores`` is.
-        test_images: Names of the test images of every task.
-        history: Every epoch: ``task``, ``step`` (one of :data:`STEPS`), ``epoch``, ``loss``,
-            ``validation_srcc``.
-        distances: Float32 [N, T, stages] of the gate (tasks in name order), or None.
-        mos: Float64 [N] opinion scores if all tasks are simulated, else None.
-        correlations: Without ``mos``: float64 [states, readouts, T, measures], see
-            :func:`tsniqa.study.evaluation.correlation_table`.
-        draws: Without ``mos``: float32 [readouts, T, 1000] bootstrap SRCC after the last task.
-        folder: Where it was read from or written to.
+    ``correlations`` and ``draws`` stand in for the opinion scores of human-rated tasks, see
+    :func:`tsniqa.study.evaluation.correlation_table` and :func:`tsniqa.study.bootstrap.draw_table`.
     """
 
     description: RecordDescription
-    scores: np.ndarray
-    events: list[HeadEvent]
-    test_images: dict[str, list[str]]
-    history: pd.DataFrame
-    distances: np.ndarray | None = None
-    mos: np.ndarray | None = None
-    correlations: np.ndarray | None = None
-    draws: np.ndarray | None = None
-    folder: Path | None = None
+    scores: np.ndarray  #: float32 [events, N]
+    events: list[HeadEvent]  #: what each row of ``scores`` is
+    test_images: dict[str, list[str]]  #: names by task
+    history: pd.DataFrame  #: every epoch; the columns :data:`HISTORY`
+    distances: np.ndarray | None = None  #: float32 [N, T, stages] of the gate, tasks by name
+    mos: np.ndarray | None = None  #: float64 [N] opinion scores if all tasks are simulated
+    correlations: np.ndarray | None = None  #: float64 [states, readouts, T, measures]
+    draws: np.ndarray | None = None  #: float32 [readouts, T, 1000] SRCC after the last task
+    folder: Path | None = None  #: where it was read from or written to
     cache: dict = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -147,10 +136,7 @@ class RunRecord:
         return self.scores[rows[-1]].astype(np.float64)
 
     def save(self, folder: Path, shared: Path | None = None) -> None:
-        """Write the record into an existing folder, which becomes ``self.folder``.
-
-        What records share goes into ``shared``, by default beside the folder.
-        """
+        """Write into an existing folder; what records share, into one (by default) beside it."""
         names = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
         common = {"distances": self.distances, "mos": self.mos, "test_images": names}
         place = shared or folder.parent / "shared"
@@ -188,11 +174,7 @@ class RunRecord:
 
     @classmethod
     def load(cls, folder: Path) -> "RunRecord":
-        """Read a record.
-
-        Raises:
-            RecordError: The folder holds no finished, readable record.
-        """
+        """Read a record; a RecordError says that the folder holds no finished, readable one."""
         try:
             content = (folder / "record.json").read_text()
             description = RecordDescription.model_validate_json(content)
@@ -229,7 +211,7 @@ def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict
 
 
 def _keep(array: np.ndarray, folder: Path) -> str:
-    """Keep an array under a hash of its content, which is returned; it appears whole."""
+    """Keep an array under a hash of its content, which is returned."""
     content = save({"content": np.ascontiguousarray(array)})
     digest = hashlib.sha256(content).hexdigest()[:32]
     path = folder / f"{digest}.safetensors"
