@@ -1,7 +1,6 @@
 """Pages of the book: entries of runs.yml, the runs they need, and their execution by papermill."""
 
 import itertools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +42,8 @@ class Page(BaseModel):
     def runs(self) -> dict[str, dict[str, Any]]:
         """Return the runs this page reads, by a readable name, as options of ``tsniqa run``.
 
-        A page needs a run for every combination of its ``strategy`` or ``strategies`` and its
-        ``seed`` or ``seeds``; without a strategy it needs none. With ``overrides`` its notebook
-        makes the run itself.
+        That is every combination of its ``strategy`` or ``strategies`` and its ``seed`` or
+        ``seeds``. With ``overrides`` its notebook makes the run itself.
         """
         given = self.parameters
         needed = {}
@@ -60,10 +58,7 @@ class Page(BaseModel):
         return needed
 
     def reads(self) -> list[Path]:
-        """Return the files of the checkout this page reads: those its parameters name.
-
-        Of a folder of run records these are the ones of the page's preset, if it has one.
-        """
+        """Return the files this page's parameters name; of records, those of its preset, if any."""
         values = checked(self.notebook, self.parameters)
         found = []
         for value in values.values():
@@ -100,8 +95,7 @@ def load_pages(path: Path, preset: str = "mini") -> dict[str, Page]:
 
     Args:
         path: The file.
-        preset: Preset of the pages whose notebook has a parameter ``preset`` that the entry
-            leaves open.
+        preset: Of pages that leave their notebook's parameter ``preset`` open.
 
     Raises:
         ConfigError: The file or an entry is not valid; the message names the first mistake.
@@ -149,7 +143,7 @@ def execute(page: Page) -> Path:
             partial,
             parameters=page.parameters,
             kernel_name="python3",
-            cwd=os.fspath(project_root()),
+            cwd=str(project_root()),
             progress_bar=False,
         )
     except PapermillExecutionError as error:

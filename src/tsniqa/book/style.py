@@ -62,20 +62,18 @@ READOUT_STYLES: dict[str, tuple[Colour, str, str]] = {
 
 def use_style() -> None:
     """Set the theme of all figures drawn afterwards."""
-    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", font_scale=0.9)
-    plt.rcParams.update(
-        {
-            "figure.dpi": 110,
-            "savefig.dpi": 110,
-            "savefig.bbox": "tight",
-            "figure.constrained_layout.use": True,
-            "axes.titlesize": "medium",
-            "axes.titleweight": "bold",
-            "axes.edgecolor": "0.7",
-            "legend.frameon": False,
-            "grid.color": "0.9",
-        }
-    )
+    own = {
+        "figure.dpi": 110,
+        "savefig.dpi": 110,
+        "savefig.bbox": "tight",
+        "figure.constrained_layout.use": True,
+        "axes.titlesize": "medium",
+        "axes.titleweight": "bold",
+        "axes.edgecolor": "0.7",
+        "legend.frameon": False,
+        "grid.color": "0.9",
+    }
+    sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc=own)
 
 
 def task_colours(names: Sequence[str]) -> dict[str, Colour]:

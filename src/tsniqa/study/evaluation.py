@@ -164,8 +164,8 @@ def srcc_matrix(
 ) -> np.ndarray:
     """Return S: SRCC on task s (column) after learning task t (row), NaN where s > t.
 
-    Another ``order`` than the run's have only strategies that do not depend on it. ``measure`` is
-    one of :data:`MEASURES`.
+    Another ``order`` than the run's is for strategies that do not depend on it; ``measure`` is one
+    of :data:`MEASURES`.
     """
     order = list(order or record.order)
     matrix = np.full((len(order), len(order)), np.nan)

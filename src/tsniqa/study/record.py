@@ -90,11 +90,9 @@ class RecordDescription(BaseModel):
 class RunRecord:
     """One finished run; rows of images are all test images of all tasks, tasks in name order.
 
-    ``config``, ``strategy``, ``order`` (task names as they were learned), ``names`` (task names in
-    name order: that of columns), ``tasks`` (their :class:`TaskInfo` by name, as they were learned)
-    and ``simulated`` (whether all labels are) follow from the description. So do ``readouts``,
-    those that the heads allow, the paper's first, and ``tabulated``, those in ``correlations``.
-
+    From the description follow ``config``, ``strategy``, ``order`` (task names as they were
+    learned), ``names`` (sorted), ``tasks`` (their :class:`TaskInfo` in that order), ``simulated``
+    (whether all are), ``readouts`` (the paper's first) and ``tabulated`` (of ``correlations``).
     ``correlations`` and ``draws`` stand in for the opinion scores of human-rated tasks, see
     :func:`tsniqa.study.evaluation.correlation_table` and :func:`tsniqa.study.bootstrap.draw_table`.
     """

@@ -85,9 +85,8 @@ def find_experiment(
         preset: Name of the preset.
         seeds: Wanted seeds.
         split: Split of the runs.
-        like: A record whose order, preset values, backbone, code version and data the others must
-            share (a strategy's own weight is the checkout's preset's). None is the record of
-            ``tsn`` without overrides by the newest version of the code.
+        like: A record whose order, preset values, backbone, code version and data the others share
+            (a strategy's own weight is the preset's); None: the newest plain one of ``tsn``.
         task_order: Order of that record; None is the preset's own.
         changed: Values of the preset, by name, that the wanted records have in place of its.
 
@@ -150,9 +149,9 @@ def largest_differences(local_dir: Path, published_dir: Path) -> pd.DataFrame:
     library version or an error makes of the same run.
 
     Returns:
-        One row for every run that both have: ``run``, the largest absolute differences of
-        ``scores``, ``gate distances`` and ``SRCC`` (infinite where a value is missing on one side
-        alone, NaN where neither has any), ``here`` and ``published`` (the devices).
+        For every run that both have: ``run``, the largest absolute differences of ``scores``,
+        ``gate distances`` and ``SRCC`` (infinite where one alone lacks a value, NaN where both lack
+        all), ``here`` and ``published`` (the devices).
 
     Raises:
         RecordError: A record is unreadable, or two records of a run differ in shape.

@@ -39,8 +39,7 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
     """Run a configuration, or return its record if it is already there.
 
     Every image is decoded before the first task is learned, so that a broken one costs no epoch.
-    An interrupted run continues after its last finished task; the record appears at once, whole.
-    A second process that is given the same run waits for the first.
+    An interrupted run continues after its last finished task. A second process waits for the first.
 
     Args:
         config: What to run.

@@ -177,8 +177,8 @@ def _try(sweep: Sweep, candidate: Candidate, resolved: ResolvedRun, cache: Path)
         seconds = time.perf_counter() - start
         if sweep.each_task_alone:
             first = max(epoch.validation_srcc for epoch in history if epoch.step == "head")
-            best = {FIRST_STEP: first, BOTH_STEPS: max(epoch.validation_srcc for epoch in history)}
-            found = {step: {tasks[0].name: value} for step, value in best.items()}
+            both = max(epoch.validation_srcc for epoch in history)
+            found = {FIRST_STEP: {tasks[0].name: first}, BOTH_STEPS: {tasks[0].name: both}}
         else:
             found = validation_srcc(strategy, context, resolved)
     means = ", ".join(f"{name} {np.mean(list(own.values())):.3f}" for name, own in found.items())
@@ -227,9 +227,9 @@ def trial_results(record: SweepRecord) -> pd.DataFrame:
     """Tabulate the trials of a sweep, one validation SRCC a row.
 
     Returns:
-        ``candidate`` (in the order of the sweep), ``strategy``, ``factor`` and ``weight`` (NaN if
-        it has none of its own), ``readout`` (or step), ``task``, ``srcc``, ``judged`` (whether the
-        candidate is judged by this readout), ``seconds`` (of the whole trial).
+        ``candidate`` (in the order of the sweep), ``strategy``, ``factor`` and ``weight`` (or NaN),
+        ``readout`` (or step), ``task``, ``srcc``, ``judged`` (whether the candidate is judged by
+        this readout), ``seconds`` (of the whole trial).
     """
     rows = []
     for candidate in record.sweep.all_candidates():
