@@ -5,6 +5,8 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,6 +48,18 @@ def shipped(folder: str) -> Path:
     """Return the folder of shipped ``"presets"``, ``"backbones"`` or ``"datasets"``."""
     installed = _PACKAGE / "_data" / folder
     return installed if installed.is_dir() else _CHECKOUT / "data" / folder
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give the place at which to write a file, so that it appears at its path at once and whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def file_digest(path: Path) -> str:

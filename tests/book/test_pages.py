@@ -69,8 +69,8 @@ def test_an_entry_without_a_preset_takes_the_books(project):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: {notebok: one}", "page 'a': the entry has no notebook; add one"),
-        ("a: {notebook: one, titel: x}", "page 'a': unknown field 'titel'; did you mean 'title'?"),
+        ("a: {notebok: one}", "is not a valid list of pages: a.notebook: Field required"),
+        ("a: {notebook: one, titel: x}", "a.titel: Extra inputs are not permitted"),
         ("a: {notebook: two}", "page 'a': unknown notebook 'two'; valid notebooks: one"),
         ("a: {notebook: one, after: [b]}", "page 'a': unknown page 'b'; valid pages: a"),
         ("a: {notebook: one, parameters: {sede: 1}}", "'sede'; did you mean 'seed'?"),
@@ -80,7 +80,7 @@ def test_an_entry_without_a_preset_takes_the_books(project):
         ("a: {notebook: one, parameters: {strategy: tsn, seed: -1}}", "parameters: seed: Input"),
         ("a: {notebook: one, parameters: {task_order: [mini-liv]}}", "did you mean 'mini-live'?"),
         ("a: {notebook: one, parameters: {task_order: []}}", "page 'a': the task order is empty"),
-        ("[1, 2]", "is not a valid list of pages: write one entry a page"),
+        ("[1, 2]", "is not a valid list of pages: Input should be a valid dictionary"),
         ("a: {notebook: one", "is not a valid list of pages: while parsing"),
     ],
 )

@@ -174,7 +174,7 @@ def test_a_strategys_own_weight_and_the_importance_are_part_of_its_runs_identity
     assert run_id("ewc", importance="released") != run_id("ewc")
 
 
-def test_weights_are_identified_without_being_loaded(world, tmp_path):
+def test_weights_are_identified_without_being_loaded(world, tmp_path, monkeypatch):
     card, config = load_card(str(world.card)), world.config()
     preset = load_preset("smoke")
 
@@ -183,4 +183,8 @@ def test_weights_are_identified_without_being_loaded(world, tmp_path):
 
     assert named(sha256=None) == named()
     missing = named(weights=str(tmp_path / "none"), sha256=None)
-    assert len({named(), named(weights="hub", sha256=None), missing}) == 3
+    hub = named(weights="hub", sha256=None)
+    assert len({named(), hub, missing}) == 3
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hub").write_bytes(b"no weights")
+    assert named(weights="hub", sha256=None) == hub

@@ -1,42 +1,33 @@
 """Pages of the book: entries of runs.yml, the runs they need, and their execution by papermill."""
 
 import itertools
-import os
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tsniqa.book.parameters import checked
 from tsniqa.book.sections import without_empty
 from tsniqa.data import task_names
 from tsniqa.data.cards import load_cards
-from tsniqa.errors import ConfigError, TsniqaError, invalid_content, unknown_name
+from tsniqa.errors import ConfigError, TsniqaError, invalid_content, one_line, unknown_name
 from tsniqa.paths import project_root, resolve
 from tsniqa.strategies import find_strategy
 from tsniqa.study.config import RunConfig, check_order, load_preset, run_config
 
 
 class Page(BaseModel):
-    """One entry of ``book/runs.yml``.
-
-    Attributes:
-        name: The page's file name, the entry's key.
-        notebook: Name of a notebook in ``notebooks/``, without ending.
-        title: Replaces the notebook's own title, so that pages of one notebook differ.
-        parameters: Values of the notebook's parameters.
-        after: Names of pages that must be executed first.
-    """
+    """One entry of ``book/runs.yml``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    notebook: str
-    title: str | None = None
-    parameters: dict[str, Any] = {}
-    after: tuple[str, ...] = ()
+    name: str = ""  #: the page's file name, which is the entry's key
+    notebook: str  #: name of a notebook in ``notebooks/``, without ending
+    title: str | None = None  #: replaces the notebook's own, so that pages of one notebook differ
+    parameters: dict[str, Any] = {}  #: values of the notebook's parameters
+    after: tuple[str, ...] = ()  #: names of pages that must be executed first
 
     @property
     def template(self) -> Path:
@@ -51,9 +42,8 @@ class Page(BaseModel):
     def runs(self) -> dict[str, dict[str, Any]]:
         """Return the runs this page reads, by a readable name, as options of ``tsniqa run``.
 
-        A page needs a run for every combination of its ``strategy`` or ``strategies`` and its
-        ``seed`` or ``seeds``; without a strategy it needs none. With ``overrides`` its notebook
-        makes the run itself.
+        That is every combination of its ``strategy`` or ``strategies`` and its ``seed`` or
+        ``seeds``. With ``overrides`` its notebook makes the run itself.
         """
         given = self.parameters
         needed = {}
@@ -68,10 +58,7 @@ class Page(BaseModel):
         return needed
 
     def reads(self) -> list[Path]:
-        """Return the files of the checkout this page reads: those its parameters name.
-
-        Of a folder of run records these are the ones of the page's preset, if it has one.
-        """
+        """Return the files this page's parameters name; of records, those of its preset, if any."""
         values = checked(self.notebook, self.parameters)
         found = []
         for value in values.values():
@@ -82,12 +69,7 @@ class Page(BaseModel):
         return found
 
     def check(self) -> None:
-        """Check everything this page names but other pages.
-
-        Raises:
-            ConfigError: Its notebook, or a parameter, strategy, task or preset is unknown, or a
-                value has the wrong type or range.
-        """
+        """Check everything this page names but other pages; a ConfigError says what is wrong."""
         values = checked(self.notebook, self.parameters)
         fields = {name: value for name, value in values.items() if name in RunConfig.model_fields}
         for strategy, seed in self._combinations():
@@ -113,26 +95,29 @@ def load_pages(path: Path, preset: str = "mini") -> dict[str, Page]:
 
     Args:
         path: The file.
-        preset: Preset of the pages whose notebook has a parameter ``preset`` that the entry
-            leaves open.
+        preset: Of pages that leave their notebook's parameter ``preset`` open.
 
     Raises:
         ConfigError: The file or an entry is not valid; the message names the first mistake.
     """
     try:
-        entries = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text())
+        entries = TypeAdapter(dict[str, Page]).validate_python(content)
     except OSError as error:
         raise ConfigError(f"no list of pages at {path}; it belongs to the checkout") from error
     except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is not a valid list of pages: {reason}") from error
-    if not isinstance(entries, dict):
-        raise ConfigError(f"{path} is not a valid list of pages: write one entry a page")
+        raise ConfigError(f"{path} is not a valid list of pages: {one_line(error)}") from error
+    except ValidationError as error:
+        raise invalid_content(f"{path} is not a valid list of pages", error) from error
     pages = {}
     for name, entry in entries.items():
         try:
-            pages[name] = _read(name, entry, preset)
-            for other in pages[name].after:
+            parameters = entry.parameters
+            if "preset" in checked(entry.notebook, parameters):
+                parameters = {"preset": preset, **parameters}
+            pages[name] = entry.model_copy(update={"name": name, "parameters": parameters})
+            pages[name].check()
+            for other in entry.after:
                 if other not in entries:
                     raise unknown_name("page", other, entries)
         except ConfigError as error:
@@ -140,28 +125,8 @@ def load_pages(path: Path, preset: str = "mini") -> dict[str, Page]:
     return pages
 
 
-def _read(name: str, entry: object, preset: str) -> Page:
-    if not isinstance(entry, dict) or "notebook" not in entry:
-        raise ConfigError("the entry has no notebook; add one, such as notebook: 03_continual_run")
-    for key in entry:
-        if key not in Page.model_fields or key == "name":
-            raise unknown_name("field", str(key), Page.model_fields.keys() - {"name"})
-    try:
-        page = Page(name=name, **entry)
-    except ValidationError as error:
-        raise invalid_content("field", error) from error
-    if "preset" in checked(page.notebook, page.parameters):
-        parameters = {"preset": preset, **page.parameters}
-        page = page.model_copy(update={"parameters": parameters})
-    page.check()
-    return page
-
-
 def execute(page: Page) -> Path:
-    """Execute a page's notebook; the page appears only once it is whole.
-
-    Returns:
-        The path of the executed notebook.
+    """Execute a page's notebook and return its path; the page appears only once it is whole.
 
     Raises:
         TsniqaError: A cell failed; the message is the failure's own line.
@@ -178,7 +143,7 @@ def execute(page: Page) -> Path:
             partial,
             parameters=page.parameters,
             kernel_name="python3",
-            cwd=os.fspath(project_root()),
+            cwd=str(project_root()),
             progress_bar=False,
         )
     except PapermillExecutionError as error:

@@ -36,10 +36,7 @@ def check_parameters(notebook: str, namespace: dict[str, Any]) -> None:
 
 
 def checked(notebook: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Check values against what a notebook declares.
-
-    Returns:
-        All parameters of the notebook, with the given values or their defaults.
+    """Return all parameters of a notebook, with the values given here or their defaults.
 
     Raises:
         ConfigError: The notebook or a parameter is unknown, or a value has the wrong type.
@@ -57,13 +54,8 @@ def checked(notebook: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def declared_parameters(notebook: str) -> type[BaseModel]:
     """Return the parameters that a notebook's cell tagged ``parameters`` declares, as a model.
 
-    A field's type is the annotation; where the default is None, None is allowed.
-
-    Args:
-        notebook: Name of a notebook in ``notebooks/``, without ending.
-
-    Raises:
-        ConfigError: There is no such notebook.
+    A field's type is the annotation; where the default is None, None is allowed. A ConfigError says
+    that there is no such notebook in ``notebooks/``.
     """
     path = project_root() / "notebooks" / f"{notebook}.ipynb"
     if not path.is_file():

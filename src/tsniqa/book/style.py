@@ -9,34 +9,21 @@ from matplotlib.figure import Figure
 
 Colour = tuple[float, float, float]
 
+# Red, green, blue in [0, 1]; the first ten for colour-blind readers.
 PALETTE: list[Colour] = [tuple(colour) for colour in sns.color_palette("colorblind", 10)]
-"""Ten colours from seaborn's palette for colour-blind readers; red, green, blue in [0, 1]."""
-
-GREY: Colour = (0.45, 0.45, 0.45)
-"""For reference lines, bounds and everything that is context rather than result."""
-
-SEQUENTIAL = "viridis"
-"""Colour map of heatmaps: perceptually uniform, and legible in grey."""
-
-WIDTH = 7.5
-"""Width in inches that fills the text column of the book."""
-
-_STREAMS = (
-    ("live-challenge", "live", "csiq", "bid", "koniq-10k", "kadid-10k"),
-    ("mini-live", "mini-csiq", "mini-bid", "mini-clive", "mini-koniq", "mini-kadid"),
-    (
-        "live-challenge",
-        "biq2021-personal",
-        "biq2021-degraded",
-        "biq2021-unsplash",
-        "avt-h265",
-        "avt-ai",
-    ),
-)
-"""Streams of the presets; a task's place in its stream is the number of its colour."""
-
 _DARK: list[Colour] = [tuple(colour) for colour in sns.color_palette("dark", 10)]
+GREY: Colour = (0.45, 0.45, 0.45)  # of what is context rather than result: bounds, reference lines
+SEQUENTIAL = "viridis"  # of heatmaps: perceptually uniform, and legible in grey
+WIDTH = 7.5  # in inches: fills the text column of the book
 
+# Of the presets; a task's place is the number of its colour, so what is in two is first in both.
+_STREAMS = (
+    "live-challenge live csiq bid koniq-10k kadid-10k",
+    "live-challenge biq2021-personal biq2021-degraded biq2021-unsplash avt-h265 avt-ai",
+    "mini-live mini-csiq mini-bid mini-clive mini-koniq mini-kadid",
+)
+
+# One a strategy, the same on every page; dark shades where ten hues do not suffice.
 STRATEGY_COLOURS: dict[str, Colour] = {
     "tsn": PALETTE[0],
     "sequential": PALETTE[3],
@@ -59,9 +46,8 @@ STRATEGY_COLOURS: dict[str, Colour] = {
     "icarl-v2": _DARK[9],
     "gdumb": _DARK[1],
 }
-"""One colour a strategy, the same on every page; dark shades where ten hues do not suffice."""
 
-
+# Colour, marker and line style: told apart without colour, too.
 READOUT_STYLES: dict[str, tuple[Colour, str, str]] = {
     "oracle": (PALETTE[2], "s", "--"),
     "gated": (PALETTE[0], "o", "-"),
@@ -72,39 +58,31 @@ READOUT_STYLES: dict[str, tuple[Colour, str, str]] = {
     "half": (PALETTE[5], "P", "-."),
     "single": (PALETTE[0], "o", "-"),
 }
-"""Colour, marker and line style of every readout: told apart without colour, too."""
 
 
 def use_style() -> None:
     """Set the theme of all figures drawn afterwards."""
-    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", font_scale=0.9)
-    plt.rcParams.update(
-        {
-            "figure.dpi": 110,
-            "savefig.dpi": 110,
-            "savefig.bbox": "tight",
-            "figure.constrained_layout.use": True,
-            "axes.titlesize": "medium",
-            "axes.titleweight": "bold",
-            "axes.edgecolor": "0.7",
-            "legend.frameon": False,
-            "grid.color": "0.9",
-        }
-    )
+    own = {
+        "figure.dpi": 110,
+        "savefig.dpi": 110,
+        "savefig.bbox": "tight",
+        "figure.constrained_layout.use": True,
+        "axes.titlesize": "medium",
+        "axes.titleweight": "bold",
+        "axes.edgecolor": "0.7",
+        "legend.frameon": False,
+        "grid.color": "0.9",
+    }
+    sns.set_theme(style="whitegrid", palette="colorblind", font_scale=0.9, rc=own)
 
 
 def task_colours(names: Sequence[str]) -> dict[str, Colour]:
-    """Give every task its colour.
+    """Give every task its colour, in the order given.
 
-    Args:
-        names: Task names in any order; a user's own names are allowed.
-
-    Returns:
-        Colour by name, in the order given. Known tasks have the same colour on every page, whatever
-        other tasks are shown; others take the unused colours in name order (beyond ten tasks,
-        colours repeat).
+    Tasks of presets have the same colour on every page, that of their place in the stream; a user's
+    own take the unused colours in name order (beyond ten tasks, colours repeat).
     """
-    known = {name: PALETTE[i] for order in _STREAMS for i, name in enumerate(order)}
+    known = {name: PALETTE[i] for stream in _STREAMS for i, name in enumerate(stream.split())}
     return _coloured(names, known)
 
 
@@ -124,16 +102,13 @@ def _coloured(names: Sequence[str], known: Mapping[str, Colour]) -> dict[str, Co
 def panels(
     count: int, most_columns: int, size: tuple[float, float], **shared: bool
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure of panels in rows, without empty ones at its end.
+    """Make a figure of panels, returned row by row, without empty ones at its end.
 
     Args:
         count: Number of panels, at least 1.
         most_columns: How many fit into a row.
         size: Width and height of a panel, in inches.
         **shared: ``sharex`` and ``sharey``, as matplotlib takes them.
-
-    Returns:
-        The figure, and its panels row by row.
     """
     columns = min(count, most_columns)
     rows = -(-count // columns)
@@ -150,15 +125,6 @@ def panels(
 
 
 def shown_once(figure: Figure) -> Figure:
-    """Detach a figure from pyplot, so that a notebook shows it once: as the value of its cell.
-
-    A figure that pyplot still holds would be shown a second time when the cell ends.
-
-    Args:
-        figure: The finished figure.
-
-    Returns:
-        The same figure.
-    """
+    """Detach a figure from pyplot, which would show it a second time when the cell ends."""
     plt.close(figure)
     return figure

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from tsniqa.data.task import Task
 from tsniqa.errors import ConfigError, DataError
-from tsniqa.paths import remembered_digest
+from tsniqa.paths import remembered_digest, written_whole
 from tsniqa.pixels import decode, fit_shorter_side, refuse_outside
 from tsniqa.runtime import available_cores
 
@@ -115,14 +115,8 @@ class DecodedCache:
             if used + size > self.limit or size > free:
                 self._say_once(f"is full ({used / 1e9:.1f} GB)")
                 return
-            path.parent.mkdir(exist_ok=True)
-            partial = path.with_suffix(".partial")
-            try:
-                with partial.open("wb") as file:
-                    np.save(file, pixels)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+            with written_whole(path) as partial, partial.open("wb") as file:
+                np.save(file, pixels)
             (self.folder / "used").write_text(str(used + size))
 
     def _used(self) -> int:

@@ -2,8 +2,7 @@
 
 The intervals say how far the choice of test images matters, for the networks as they were trained.
 How far the seed matters is another question, so a difference is only called higher or lower if all
-seeds agree on its sign. Where many are compared with one, some of the plain intervals miss 0 by
-chance; :func:`simultaneous` widens all of them together.
+seeds agree on its sign.
 """
 
 from collections.abc import Sequence
@@ -20,15 +19,12 @@ from tsniqa.study.comparison import Pair, Runs, label
 from tsniqa.study.evaluation import check_readout, predictions, srcc
 from tsniqa.study.record import DRAW_SCALE, RunRecord
 
-DRAWS = 1000
-"""Bootstrap draws; their resampling depends on (task, split) alone, so any two records pair."""
+DRAWS = 1000  # their resampling depends on (task, split) alone, so any two records pair
+MEAN = "mean over tasks"  # what the mean of all tasks' SRCC is called
 
-MEAN = "mean over tasks"
-"""What the mean of all tasks' SRCC is called."""
-
+#: Of differences in final SRCC: labels, a task or MEAN, the mean over the seeds that both have,
+#: ends of its 95% interval, the difference of every such seed (a tuple), :func:`verdict`.
 COLUMNS = ["first", "second", "task", "difference", "low", "high", "by seed", "verdict"]
-"""Of differences in final SRCC: labels, a task or :data:`MEAN`, the mean over the seeds that both
-have, ends of its 95% interval, the difference of every such seed (a tuple), :func:`verdict`."""
 
 
 def verdict(difference: float, low: float, high: float, by_seed: Sequence[float]) -> str:
@@ -85,7 +81,6 @@ class _Compared(NamedTuple):
     second: np.ndarray
 
     def row(self, low: float, high: float) -> tuple:
-        """Return a row of :data:`COLUMNS`."""
         value = float(np.mean(self.by_seed))
         judged = verdict(value, low, high, self.by_seed)
         return (*self.labels, self.task, value, low, high, self.by_seed, judged)
@@ -100,10 +95,8 @@ def differences(runs: Runs, first: Pair, second: Pair) -> pd.DataFrame:
     Raises:
         RecordError: Two records of one seed have other test images.
     """
-    rows = [
-        one.row(*metrics.paired_interval(one.first, one.second))
-        for one in _compared(runs, first, second)
-    ]
+    found = _compared(runs, first, second)
+    rows = [one.row(*metrics.paired_interval(one.first, one.second)) for one in found]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -112,10 +105,11 @@ def simultaneous(
 ) -> pd.DataFrame:
     """Compare many with one, so that all intervals hold together with a probability of 95%.
 
-    Every difference is studentised by its standard deviation over the resamples; the quantile, over
-    resamples, of the largest of them all is the half-width of every interval in these units (the
-    bootstrap "max t" of Westfall and Young, Resampling-Based Multiple Testing, 1993). It takes into
-    account that all share test images, which makes their differences alike.
+    Of plain intervals of many comparisons, some miss 0 by chance. Here, every difference is
+    studentised by its standard deviation over the resamples; the quantile, over resamples, of the
+    largest of them all is the half-width of every interval in these units (the bootstrap "max t" of
+    Westfall and Young, Resampling-Based Multiple Testing, 1993). It takes into account that all
+    share test images, which makes their differences alike.
 
     Args:
         runs: Records by strategy.

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
@@ -72,25 +73,20 @@ class RunConfig(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class ResolvedRun:
-    """A configuration with everything it names found and checked; nothing is computed yet.
-
-    The preset has its overrides, the tasks are in the order they are learned, and ``run_id`` is
-    readable words and a hash of everything that determines results.
-    """
+    """A configuration with everything it names found and checked; nothing is computed yet."""
 
     config: RunConfig
-    preset: Preset
+    preset: Preset  #: with its overrides
     card: BackboneCard
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...]  #: in the order they are learned
     device: str
-    run_id: str
+    run_id: str  #: readable words and a hash of everything that determines results
 
 
 def run_config(**values: object) -> RunConfig:
     """Make a configuration from options or notebook parameters: fields of :class:`RunConfig`.
 
-    Raises:
-        ConfigError: A field is unknown, or its value has the wrong type or range.
+    A ConfigError says which field is unknown, or has a value of the wrong type or range.
     """
     try:
         return RunConfig.model_validate(values)
@@ -133,13 +129,13 @@ def identity(config: RunConfig, preset: Preset, card: BackboneCard, data: dict[s
     Args:
         config: What was asked for.
         preset: The preset with its overrides.
-        card: The backbone's card; its weights are told by their checksum and not loaded.
+        card: The backbone's; its weights are told by their checksum, or ``"hub"`` or ``"none"``.
         data: Fingerprints of the tasks by name, in the order they are learned.
     """
-    try:
-        weights = card.sha256 or remembered_digest(Path(card.weights))
-    except OSError:
-        weights = card.weights  # "hub", "none", or a missing file: loading the backbone says so
+    weights = card.sha256 or card.weights
+    if not card.sha256 and weights not in ("hub", "none"):
+        with suppress(OSError):  # a missing file: loading the backbone says so
+            weights = remembered_digest(Path(weights))
     left_out = {"description", "tasks", "backbone", "weights"}
     default = find_strategy(config.strategy).default_weight
     facts = {
@@ -199,8 +195,7 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
 def parse_overrides(changes: Sequence[str]) -> dict[str, Any]:
     """Parse changes of a preset, such as ``"schedule.head.epochs=2"``, into values by dotted path.
 
-    Raises:
-        ConfigError: One has no ``=``, or its value is no YAML.
+    A ConfigError says which one has no ``=``, or a value that is no YAML.
     """
     parsed = {}
     for change in changes:

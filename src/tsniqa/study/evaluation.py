@@ -16,11 +16,10 @@ from tsniqa.model.readouts import mix
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.study.record import RunRecord
 
-MEASURES = ("srcc", "plcc", "krcc")
-"""Correlations with opinion scores: functions of :mod:`tsniqa.metrics`."""
+MEASURES = ("srcc", "plcc", "krcc")  # functions of tsniqa.metrics
 
+# With more tasks than this, only single tasks and prefixes of the run's order are tabulated.
 LARGEST_POWERSET = 8
-"""With more tasks than this, only single tasks and prefixes of the run's order are tabulated."""
 
 
 def states(record: RunRecord) -> list[tuple[str, ...]]:
@@ -165,11 +164,8 @@ def srcc_matrix(
 ) -> np.ndarray:
     """Return S: SRCC on task s (column) after learning task t (row), NaN where s > t.
 
-    Args:
-        record: A run.
-        readout: One of ``record.readouts``.
-        order: Another task order; only strategies that do not depend on it have its results.
-        measure: One of :data:`MEASURES`.
+    Another ``order`` than the run's is for strategies that do not depend on it; ``measure`` is one
+    of :data:`MEASURES`.
     """
     order = list(order or record.order)
     matrix = np.full((len(order), len(order)), np.nan)
@@ -199,9 +195,9 @@ def agreement_matrix(
     return matrix
 
 
+# Measures of a whole run, see tsniqa.metrics; the first two are of its last row of S alone.
 SUMMARY = ("mean SRCC", "weighted SRCC", "mPI", "mSI", "mPSI", "mSRCC", "MPSR")
 SUMMARY += ("backward transfer", "forgetting")
-"""Measures of a whole run, see :mod:`tsniqa.metrics`; the first two of its last row of S alone."""
 
 
 def summary(

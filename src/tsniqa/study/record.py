@@ -8,7 +8,6 @@ folder ``shared`` beside it. Of human-rated tasks, correlations and draws replac
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from tsniqa.data.task import PARTS, Task
 from tsniqa.errors import RecordError
 from tsniqa.model.readouts import MIXTURES, READOUTS
 from tsniqa.model.tsniqa import SHARED
+from tsniqa.paths import written_whole
 from tsniqa.strategies.base import ParameterCount
 from tsniqa.study.config import Preset, RunConfig
 
@@ -90,36 +90,23 @@ class RecordDescription(BaseModel):
 class RunRecord:
     """One finished run; rows of images are all test images of all tasks, tasks in name order.
 
-    ``config``, ``strategy``, ``order`` (task names as they were learned), ``names`` (task names in
-    name order: that of columns), ``tasks`` (their :class:`TaskInfo` by name, as they were learned)
-    and ``simulated`` (whether all labels are) follow from the description. So do ``readouts``,
-    those that the heads allow, the paper's first, and ``tabulated``, those in ``correlations``.
-
-    Attributes:
-        description: Content of ``record.json``.
-        scores: Float32 [events, N].
-        events: What each row of ``scores`` is.
-        test_images: Names of the test images of every task.
-        history: Every epoch: ``task``, ``step`` (one of :data:`STEPS`), ``epoch``, ``loss``,
-            ``validation_srcc``.
-        distances: Float32 [N, T, stages] of the gate (tasks in name order), or None.
-        mos: Float64 [N] opinion scores if all tasks are simulated, else None.
-        correlations: Without ``mos``: float64 [states, readouts, T, measures], see
-            :func:`tsniqa.study.evaluation.correlation_table`.
-        draws: Without ``mos``: float32 [readouts, T, 1000] bootstrap SRCC after the last task.
-        folder: Where it was read from or written to.
+    From the description follow ``config``, ``strategy``, ``order`` (task names as they were
+    learned), ``names`` (sorted), ``tasks`` (their :class:`TaskInfo` in that order), ``simulated``
+    (whether all are), ``readouts`` (the paper's first) and ``tabulated`` (of ``correlations``).
+    ``correlations`` and ``draws`` stand in for the opinion scores of human-rated tasks, see
+    :func:`tsniqa.study.evaluation.correlation_table` and :func:`tsniqa.study.bootstrap.draw_table`.
     """
 
     description: RecordDescription
-    scores: np.ndarray
-    events: list[HeadEvent]
-    test_images: dict[str, list[str]]
-    history: pd.DataFrame
-    distances: np.ndarray | None = None
-    mos: np.ndarray | None = None
-    correlations: np.ndarray | None = None
-    draws: np.ndarray | None = None
-    folder: Path | None = None
+    scores: np.ndarray  #: float32 [events, N]
+    events: list[HeadEvent]  #: what each row of ``scores`` is
+    test_images: dict[str, list[str]]  #: names by task
+    history: pd.DataFrame  #: every epoch; the columns :data:`HISTORY`
+    distances: np.ndarray | None = None  #: float32 [N, T, stages] of the gate, tasks by name
+    mos: np.ndarray | None = None  #: float64 [N] opinion scores if all tasks are simulated
+    correlations: np.ndarray | None = None  #: float64 [states, readouts, T, measures]
+    draws: np.ndarray | None = None  #: float32 [readouts, T, 1000] SRCC after the last task
+    folder: Path | None = None  #: where it was read from or written to
     cache: dict = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -147,10 +134,7 @@ class RunRecord:
         return self.scores[rows[-1]].astype(np.float64)
 
     def save(self, folder: Path, shared: Path | None = None) -> None:
-        """Write the record into an existing folder, which becomes ``self.folder``.
-
-        What records share goes into ``shared``, by default beside the folder.
-        """
+        """Write into an existing folder; what records share, into one (by default) beside it."""
         names = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
         common = {"distances": self.distances, "mos": self.mos, "test_images": names}
         place = shared or folder.parent / "shared"
@@ -188,11 +172,7 @@ class RunRecord:
 
     @classmethod
     def load(cls, folder: Path) -> "RunRecord":
-        """Read a record.
-
-        Raises:
-            RecordError: The folder holds no finished, readable record.
-        """
+        """Read a record; a RecordError says that the folder holds no finished, readable one."""
         try:
             content = (folder / "record.json").read_text()
             description = RecordDescription.model_validate_json(content)
@@ -229,13 +209,11 @@ def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict
 
 
 def _keep(array: np.ndarray, folder: Path) -> str:
-    """Keep an array under a hash of its content, which is returned; it appears whole."""
+    """Keep an array under a hash of its content, which is returned."""
     content = save({"content": np.ascontiguousarray(array)})
     digest = hashlib.sha256(content).hexdigest()[:32]
     path = folder / f"{digest}.safetensors"
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            partial.write_bytes(content)
     return digest

@@ -31,18 +31,15 @@ def results(
             scores) and ``agreement`` (with the predictions right after the task was learned).
 
     Returns:
-        The columns :data:`COLUMNS`. ``step`` is the number of tasks learned, from 1; a matrix has a
-        row for every step and every task learned by then. The measures of
-        :data:`tsniqa.study.evaluation.SUMMARY` stand at the last step, their task being
-        :data:`ALL_TASKS`. ``value`` is NaN where a strategy has no such measure.
+        The columns :data:`COLUMNS`. ``step`` is the number of tasks learned, from 1. A matrix has a
+        row for every step and task learned by then; :data:`tsniqa.study.evaluation.SUMMARY` stands
+        at the last step, of :data:`ALL_TASKS`. NaN where a strategy has no such measure.
     """
     rows = []
     for record in records:
         config, last = record.config, len(record.order)
         known = (record.description.run_id, config.strategy, config.seed, config.split)
-        for readout in record.readouts:
-            if readouts is not None and readout not in readouts:
-                continue
+        for readout in [r for r in record.readouts if readouts is None or r in readouts]:
             for measure in measures:
                 if measure == "agreement":
                     matrix = agreement_matrix(record, readout)
@@ -57,12 +54,10 @@ def results(
 
 
 def find_records(results_dir: Path, **wanted: object) -> list[RunRecord]:
-    """Find finished records by their configuration, in folder-name order.
+    """Find finished records, in folder-name order, in a folder that need not exist.
 
-    Args:
-        results_dir: A folder of record folders; it need not exist.
-        **wanted: Values of :class:`~tsniqa.study.config.RunConfig` fields, such as
-            ``preset="mini"``; a ``task_order`` of None matches any order.
+    ``wanted`` are values of :class:`~tsniqa.study.config.RunConfig` fields, such as
+    ``preset="mini"``; a ``task_order`` of None matches any order.
     """
     order = wanted.pop("task_order", None)
     found = [RunRecord.load(path.parent) for path in sorted(results_dir.glob("*/record.json"))]
@@ -90,9 +85,8 @@ def find_experiment(
         preset: Name of the preset.
         seeds: Wanted seeds.
         split: Split of the runs.
-        like: A record whose order, preset values, backbone, code version and data the others must
-            share (a strategy's own weight is the checkout's preset's). None is the record of
-            ``tsn`` without overrides by the newest version of the code.
+        like: A record whose order, preset values, backbone, code version and data the others share
+            (a strategy's own weight is the preset's); None: the newest plain one of ``tsn``.
         task_order: Order of that record; None is the preset's own.
         changed: Values of the preset, by name, that the wanted records have in place of its.
 
@@ -103,11 +97,10 @@ def find_experiment(
     records = [record for record in records if record.config.seed in seeds]
     if like is None:
         plain = [
-            record
-            for record in records
-            if record.strategy == "tsn"
-            and not record.config.overrides
-            and record.order == list(task_order or record.description.preset.tasks)
+            one
+            for one in records
+            if (one.strategy, one.config.overrides) == ("tsn", {})
+            and one.order == list(task_order or one.description.preset.tasks)
         ]
         like = max(plain, key=lambda one: one.description.results_version, default=None)
     if like is None:
@@ -126,26 +119,20 @@ def find_experiment(
 def _experiment(record: RunRecord, seed: int) -> dict[str, Any]:
     """Return what a record shares with those of its experiment that have a seed."""
     facts = record.description
+    same_seed = record.config.seed == seed  # every seed draws simulated images of its own
     return {
         **facts.preset.model_dump(exclude={"description", "backbone", "weights"}),
         "order": record.order,
         "backbone": facts.fingerprints["backbone"],
         "version": facts.results_version,
-        # Every seed draws simulated images of its own.
-        "data": [
-            t.fingerprint for t in facts.tasks if not t.simulated or record.config.seed == seed
-        ],
+        "data": [task.fingerprint for task in facts.tasks if same_seed or not task.simulated],
     }
 
 
 def require(
     runs: Mapping[str, Sequence[RunRecord]], strategy: str, preset: str, seed: int, split: str
 ) -> RunRecord:
-    """Return the first record of a strategy.
-
-    Raises:
-        RecordError: There is none; the message has the command that makes it.
-    """
+    """Return a strategy's first record; without any, a RecordError has the command to make it."""
     if runs.get(strategy):
         return runs[strategy][0]
     raise RecordError(
@@ -156,19 +143,15 @@ def require(
 
 
 def largest_differences(local_dir: Path, published_dir: Path) -> pd.DataFrame:
-    """Compare the records of one folder with those of the same runs in another.
+    """Compare the records of one folder, if it exists, with those of the same runs in another.
 
     A run's identity does not cover the machine: what differs is what another processor, another
     library version or an error makes of the same run.
 
-    Args:
-        local_dir: Folder of record folders; it need not exist.
-        published_dir: Another one.
-
     Returns:
-        One row for every run that both have: ``run``, the largest absolute differences of
-        ``scores``, ``gate distances`` and ``SRCC`` (infinite where a value is missing on one side
-        alone, NaN where neither has any), ``here`` and ``published`` (the devices).
+        For every run that both have: ``run``, the largest absolute differences of ``scores``,
+        ``gate distances`` and ``SRCC`` (infinite where one alone lacks a value, NaN where both lack
+        all), ``here`` and ``published`` (the devices).
 
     Raises:
         RecordError: A record is unreadable, or two records of a run differ in shape.
@@ -198,7 +181,6 @@ def _largest_difference(first: np.ndarray | None, second: np.ndarray | None) -> 
     """Return the largest absolute difference; values that are missing on both sides are equal."""
     if first is None:
         return float("nan")
-    first, second = first.astype(np.float64), second.astype(np.float64)
+    difference = np.abs(first.astype(np.float64) - second)
     one_missing = np.isnan(first) != np.isnan(second)
-    differences = np.where(one_missing, np.inf, np.nan_to_num(np.abs(first - second)))
-    return float(differences.max(initial=0.0))
+    return float(np.where(one_missing, np.inf, np.nan_to_num(difference)).max(initial=0.0))

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from tsniqa.data.cache import DecodedCache, decode_tasks
 from tsniqa.data.images import ImageSet
 from tsniqa.model.backbone import fingerprint, load_backbone
-from tsniqa.paths import cache_folder, project_root
+from tsniqa.paths import cache_folder, project_root, written_whole
 from tsniqa.runtime import reproducible
 from tsniqa.storage import grouped
 from tsniqa.strategies import find_strategy
@@ -39,8 +39,7 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
     """Run a configuration, or return its record if it is already there.
 
     Every image is decoded before the first task is learned, so that a broken one costs no epoch.
-    An interrupted run continues after its last finished task; the record appears at once, whole.
-    A second process that is given the same run waits for the first.
+    An interrupted run continues after its last finished task. A second process waits for the first.
 
     Args:
         config: What to run.
@@ -68,12 +67,7 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
 def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -> TrainingContext:
     """Load a run's backbone and put together what its strategy may use.
 
-    Args:
-        resolved: The run.
-        feature_cache: Folder for features that runs share, or None.
-
-    Raises:
-        WeightsError: The backbone's weights are unusable.
+    Runs share features in ``feature_cache``. A WeightsError says that the weights are unusable.
     """
     preset, config = resolved.preset, resolved.config
     return TrainingContext(
@@ -129,9 +123,8 @@ class _Run:
             tensors = {f"state/{name}": value for name, value in self.strategy.state().items()}
             tensors |= {f"scores/{i}": part["scores"] for i, part in enumerate(done)}
             facts = [{k: v for k, v in part.items() if k != "scores"} for part in done]
-            unfinished = progress.with_suffix(".unfinished")
-            save_file(tensors, unfinished, metadata={"done": json.dumps(facts)})
-            unfinished.replace(progress)
+            with written_whole(progress) as unfinished:
+                save_file(tensors, unfinished, metadata={"done": json.dumps(facts)})
         return self._write_record(done)
 
     def _continue(self, progress: Path) -> list[dict[str, Any]]:

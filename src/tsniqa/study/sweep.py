@@ -1,9 +1,8 @@
 """Sweeps over stated configurations, judged on validation images alone.
 
-A candidate may learn each task alone, from the initial network, and is then judged by the
-validation SRCC it reached; or all tasks in order, as what trades keeping for learning must, and is
-then judged by the validation images of all tasks at the end (a learner in the field could not look
-back at them; all strategies are given it alike).
+A candidate learns each task alone and is judged by the validation SRCC it reached; or all tasks in
+order, as what trades keeping for learning must, and is judged by all validation images at the end
+(a learner in the field could not look back at them; all strategies are given it alike).
 """
 
 import logging
@@ -22,6 +21,7 @@ from tsniqa.errors import ConfigError, RecordError, invalid_content, one_line
 from tsniqa.metrics import srcc
 from tsniqa.model.readouts import mix
 from tsniqa.model.tsniqa import SHARED
+from tsniqa.paths import written_whole
 from tsniqa.runtime import reproducible
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.study.config import ResolvedRun, load_preset, resolve_run, run_config
@@ -30,8 +30,8 @@ from tsniqa.training.context import TrainingContext
 
 log = logging.getLogger("tsniqa")
 
+# What a candidate that learns each task alone is judged by, in place of a readout.
 FIRST_STEP, BOTH_STEPS = "first step", "both steps"
-"""What a candidate that learns each task alone is judged by, in place of a readout."""
 
 
 class Candidate(BaseModel):
@@ -47,27 +47,18 @@ class Candidate(BaseModel):
 
 
 class Sweep(BaseModel):
-    """The content of a sweep file (YAML).
-
-    Attributes:
-        preset: The preset that the candidates change.
-        tasks: The tasks in the order they are learned; None is the preset's.
-        each_task_alone: Whether every task is learned alone, from the initial network.
-        strategies: Strategies whose main weight is tried besides, with every one of the factors.
-        factors: What the published weight of every one of these strategies is multiplied by.
-        remark: What a reader must know of how the sweep came about.
-    """
+    """The content of a sweep file (YAML)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    preset: str
-    tasks: tuple[str, ...] | None = None
-    each_task_alone: bool = False
+    preset: str  #: which the candidates change
+    tasks: tuple[str, ...] | None = None  #: in the order they are learned; None: the preset's
+    each_task_alone: bool = False  #: whether every task is learned from the initial network
     seed: int = 0
     candidates: tuple[Candidate, ...] = ()
-    strategies: tuple[str, ...] = ()
-    factors: tuple[PositiveFloat, ...] = ()
-    remark: str = ""
+    strategies: tuple[str, ...] = ()  #: their main weights are tried besides
+    factors: tuple[PositiveFloat, ...] = ()  #: multiply the published weights of ``strategies``
+    remark: str = ""  #: what a reader must know of how the sweep came about
 
     def order(self) -> tuple[str, ...]:
         """Return the tasks in the order they are learned."""
@@ -81,27 +72,23 @@ class Sweep(BaseModel):
             if published is None:
                 raise ConfigError(f"strategy '{name}' has no main weight; leave it out")
             weight = float(f"{published * factor:.12g}")
-            fields = {"strategy": name, "overrides": {"weights": {name: weight}}, "factor": factor}
-            found.append(Candidate(name=f"{name}, weight {weight:g}", **fields))
+            values, label = {"weights": {name: weight}}, f"{name}, weight {weight:g}"
+            found.append(Candidate(name=label, strategy=name, overrides=values, factor=factor))
         return found
 
 
 class Trial(BaseModel):
-    """What one candidate reached; valid as long as its run has this identity, ``run_id``.
-
-    Attributes:
-        srcc: For each readout the validation SRCC of every task: after the last task; or, learned
-            alone, the best of :data:`FIRST_STEP` and of :data:`BOTH_STEPS`.
-        curve: Validation SRCC on the last task before and after every epoch of its second step.
-    """
+    """What one candidate reached; valid as long as its run has this identity, ``run_id``."""
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
 
     candidate: str
     tasks: tuple[str, ...]
     run_id: str
+    #: For each readout the validation SRCC of every task: after the last task; or, learned alone,
+    #: the best of FIRST_STEP and of BOTH_STEPS.
     srcc: dict[str, dict[str, float]]
-    curve: list[float]
+    curve: list[float]  #: of the last task, before and after every epoch of its second step
     seconds: float
 
 
@@ -112,14 +99,11 @@ class SweepRecord(BaseModel):
     trials: list[Trial] = []
 
     def save(self, path: Path) -> None:
-        """Write the record, a trial on each line; it appears whole."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
+        """Write the record, a trial on each line."""
+        sweep = self.sweep.model_dump_json()
         trials = ",\n".join(trial.model_dump_json() for trial in self.trials)
-        partial.write_text(
-            f'{{"sweep": {self.sweep.model_dump_json()},\n"trials": [\n{trials}]}}\n'
-        )
-        partial.replace(path)
+        with written_whole(path) as partial:
+            partial.write_text(f'{{"sweep": {sweep},\n"trials": [\n{trials}]}}\n')
 
 
 def load_sweep(path: Path) -> Sweep:
@@ -193,8 +177,8 @@ def _try(sweep: Sweep, candidate: Candidate, resolved: ResolvedRun, cache: Path)
         seconds = time.perf_counter() - start
         if sweep.each_task_alone:
             first = max(epoch.validation_srcc for epoch in history if epoch.step == "head")
-            best = {FIRST_STEP: first, BOTH_STEPS: max(epoch.validation_srcc for epoch in history)}
-            found = {step: {tasks[0].name: value} for step, value in best.items()}
+            both = max(epoch.validation_srcc for epoch in history)
+            found = {FIRST_STEP: {tasks[0].name: first}, BOTH_STEPS: {tasks[0].name: both}}
         else:
             found = validation_srcc(strategy, context, resolved)
     means = ", ".join(f"{name} {np.mean(list(own.values())):.3f}" for name, own in found.items())
@@ -219,8 +203,7 @@ def validation_srcc(
         ``gated``, ``latest`` and ``oracle``. NaN where scores are constant, or learning diverged.
     """
     more = ("gated", "latest", "oracle") if strategy.gated else ()
-    readouts = dict.fromkeys((strategy.main_readout, *more))
-    found: dict[str, dict[str, float]] = {readout: {} for readout in readouts}
+    found: dict[str, dict[str, float]] = {one: {} for one in (strategy.main_readout, *more)}
     temperature = resolved.preset.gate.temperature
     for task in resolved.tasks:
         images, mos, _ = context.images(task, "val")
@@ -228,7 +211,7 @@ def validation_srcc(
         of = dict(zip(strategy.head_names, heads.T.astype(np.float64), strict=True))
         latest = of.get(resolved.tasks[-1].name)
         picked = {"oracle": of.get(task.name), "latest": latest, "single": of.get(SHARED)}
-        for readout in readouts:
+        for readout in found:
             if readout in picked:
                 scores = picked[readout]
             elif readout == "half":
@@ -244,21 +227,20 @@ def trial_results(record: SweepRecord) -> pd.DataFrame:
     """Tabulate the trials of a sweep, one validation SRCC a row.
 
     Returns:
-        ``candidate`` (in the order of the sweep), ``strategy``, ``factor`` and ``weight`` (NaN if
-        it has none of its own), ``readout`` (or step), ``task``, ``srcc``, ``judged`` (whether the
-        candidate is judged by this readout), ``seconds`` (of the whole trial).
+        ``candidate`` (in the order of the sweep), ``strategy``, ``factor`` and ``weight`` (or NaN),
+        ``readout`` (or step), ``task``, ``srcc``, ``judged`` (whether the candidate is judged by
+        this readout), ``seconds`` (of the whole trial).
     """
     rows = []
-    for candidate, trial in product(record.sweep.all_candidates(), record.trials):
-        if trial.candidate != candidate.name:
-            continue
+    for candidate in record.sweep.all_candidates():
         name = candidate.strategy
         weight = candidate.overrides.get("weights", {}).get(name)
         known = (candidate.name, name, candidate.factor, weight)
         judge = BOTH_STEPS if record.sweep.each_task_alone else find_strategy(name).main_readout
-        for readout, values in trial.srcc.items():
-            for task, value in values.items():
-                rows.append((*known, readout, task, value, readout == judge, trial.seconds))
+        for trial in [one for one in record.trials if one.candidate == candidate.name]:
+            for readout, values in trial.srcc.items():
+                for task, value in values.items():
+                    rows.append((*known, readout, task, value, readout == judge, trial.seconds))
     columns = ["candidate", "strategy", "factor", "weight", "readout", "task", "srcc"]
     table = pd.DataFrame(rows, columns=[*columns, "judged", "seconds"])
     return table.astype({"factor": float, "weight": float, "judged": bool})
@@ -268,8 +250,7 @@ def choice_table(record: SweepRecord) -> pd.DataFrame:
     """Choose for every strategy the candidate with the highest mean validation SRCC.
 
     A candidate with constant predictions on a task (a mean of NaN) is never chosen. Of equals the
-    first is taken; of factors the one nearest to 1. A strategy of which not every candidate has
-    been tried has no choice yet.
+    first is taken; of factors the one nearest to 1. An unfinished strategy has no choice yet.
 
     Returns:
         Indexed by strategy: ``candidate``, ``mean`` (over tasks), ``factor``, ``weight``, ``gain``

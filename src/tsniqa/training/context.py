@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,6 +18,7 @@ from tsniqa.data.images import ImageSet
 from tsniqa.data.task import Task
 from tsniqa.model.backbone import Backbone, Features, fingerprint
 from tsniqa.model.normalization import everything
+from tsniqa.paths import written_whole
 from tsniqa.scoring.features import image_features
 from tsniqa.seeds import derive_seed
 from tsniqa.training.schedules import Schedule
@@ -99,9 +99,7 @@ class TrainingContext:
             return Features((stored["gate3"], stored["gate4"]), stored["head"])
         except (FileNotFoundError, SafetensorError, KeyError):
             features = image_features(self.backbone, self.images(task, part).images)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
         gate = {"gate3": features.gate[0], "gate4": features.gate[1]}
-        save_file(gate | {"head": features.head}, partial)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            save_file(gate | {"head": features.head}, partial)
         return features
