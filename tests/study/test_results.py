@@ -185,7 +185,7 @@ def test_without_tsn_the_command_that_makes_it_is_told(finished, publish, tmp_pa
     publish(finished("joint"), tmp_path, **plain(finished("joint")))
     runs = find_experiment(tmp_path, "open", [0])
     assert runs == {}
-    with pytest.raises(RecordError, match="tsniqa run --no-page --preset open") as caught:
+    with pytest.raises(RecordError, match="tsniqa run --preset open") as caught:
         require(runs, "tsn", "open", 3, "given")
     assert "seed 3" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -137,7 +137,7 @@ def require(
         return runs[strategy][0]
     raise RecordError(
         f"no published record of {strategy} on preset '{preset}', seed {seed}, split '{split}'; "
-        f"make it with: tsniqa run --no-page --preset {preset} --strategy {strategy} --seed {seed} "
+        f"make it with: tsniqa run --preset {preset} --strategy {strategy} --seed {seed} "
         f"--split {split} --data-root DIR --results-dir DIR"
     )
 
