@@ -21,7 +21,6 @@ import torch
 import torchvision
 from filelock import FileLock
 from tqdm import tqdm
-from tqdm.contrib.concurrent import thread_map
 
 from tsniqa.data.task import Task
 from tsniqa.errors import ConfigError, DataError, missing_image
@@ -183,11 +182,12 @@ def decode_each(
             return error
         return None
 
-    # After Ctrl-C, what is begun is finished and no more is started.
-    errors = thread_map(
-        problem, images, max_workers=workers or available_cores(), tqdm_class=tqdm, unit="image",
-        desc="decoding", mininterval=progress_interval(), dynamic_ncols=True, disable=not images,
-    )  # fmt: skip
+    with ThreadPoolExecutor(workers or available_cores()) as pool:
+        # After Ctrl-C, map finishes what is begun and starts no more.
+        errors = list(tqdm(
+            pool.map(problem, images), total=len(images), desc="decoding", unit="image",
+            mininterval=progress_interval(), dynamic_ncols=True, disable=not images,
+        ))  # fmt: skip
     return {image: error for image, error in zip(images, errors, strict=True) if error is not None}
 
 
