@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from tsniqa.errors import DataError
-from tsniqa.pixels import decode, fit_shorter_side, normalize
+from tsniqa.pixels import decode, normalize, shrink
 
 
 def noise(height, width, seed=0):
@@ -137,17 +137,17 @@ class TestDecode:
         assert decode(inside, root).shape == (2, 2, 3)
 
 
-class TestFitShorterSide:
+class TestShrink:
     def test_averages_detail_finer_than_the_new_grid_away(self):
         stripes = np.zeros((64, 64, 3), dtype=np.uint8)
         stripes[:, ::2] = 255
-        inner = fit_shorter_side(stripes, 8)[2:-2, 2:-2]
-        assert abs(inner.astype(float) - 127.5).max() < 3
+        inner = shrink(torch.from_numpy(stripes).permute(2, 0, 1), 8)[:, 2:-2, 2:-2]
+        assert abs(inner.double() - 127.5).max() < 3
 
     def test_agrees_with_pillows_filter_to_one_grey_level(self):
         pixels = noise(50, 70)
         expected = np.asarray(Image.fromarray(pixels).resize((42, 30), Image.Resampling.BILINEAR))
-        got = fit_shorter_side(pixels, 30)
+        got = shrink(torch.from_numpy(pixels).permute(2, 0, 1), 30).permute(1, 2, 0).numpy()
         assert np.abs(got.astype(int) - expected).max() <= 1
 
 

@@ -7,46 +7,39 @@ from typing import Literal
 import timm
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError, field_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tsniqa.errors import ConfigError, WeightsError, invalid_content, one_line, unknown_name
 from tsniqa.paths import file_digest, resolve, shipped
 
-WEIGHTS_VARIABLE = "TSNIQA_WEIGHTS"
-"""Environment variable that names one more folder to look for weight files in."""
+WEIGHTS_VARIABLE = "TSNIQA_WEIGHTS"  # names one more folder to look for weight files in
+#: Arguments of timm.create_model that a card may set; others reach files, hubs or code.
 ARGUMENTS = (
     "act_layer", "block", "bn_eps", "bn_momentum", "channels", "layers", "norm_layer",
     "output_stride", "pad_type", "stem_type", "stem_width",
 )  # fmt: skip
-"""Arguments of ``timm.create_model`` that a card may set; others reach files, hubs or code."""
-
+#: Fields of a card that, beside the weights, decide what a backbone computes.
 COMPUTED_FIELDS = {"model", "arguments", "mean", "std", "stages", "head_feature"}
-"""Fields of a card that, beside the weights, decide what a backbone computes."""
 
 
-class BackboneCard(BaseModel):
+class BackboneCard(BaseModel, extra="forbid", frozen=True):
     """What a backbone card (YAML) says.
 
     Attributes:
-        name: The card's name.
         model: Name of the timm architecture, without a source such as ``hf-hub:``.
         arguments: Further arguments of ``timm.create_model``, of those in :data:`ARGUMENTS`.
         weights: ``"hub"`` (timm's download), ``"none"`` (random, for tests), or a path to a
             ``.safetensors`` file or a state dict, see :meth:`located`.
         sha256: Checksum of the weight file, or None if it is not checked.
-        mean: Per-channel mean of the network's input, on the scale [0, 1].
-        std: Per-channel standard deviation, likewise.
+        mean, std: Per-channel mean and deviation of the network's input, on the scale [0, 1].
         stages: The two intermediate outputs that feed the gate, counted as in
             ``forward_intermediates``; the paper's stages 3 and 4 are the last two.
         head_feature: What feeds the heads: ``"final"``, the network's last convolutional output
             (for MobileNetV2 the 1,280-channel ``conv_head``), or ``"stage"``, the last stage.
-        source: Where the weights come from and how they were made.
-        licence: Licence of the weights.
+        source, licence: Where the weights come from and how they were made; their licence.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     model: str
@@ -116,12 +109,7 @@ def load_card(name: str) -> BackboneCard:
 
 
 def saved_card(fields: dict, folder: Path, allow_download: bool) -> BackboneCard:
-    """Check the card that a saved model holds: nothing in it may run code or reach a hub unasked.
-
-    Args:
-        fields: The card as the model's description has it.
-        folder: The model's folder, where the weight file may lie, too.
-        allow_download: Whether timm's hub may be asked.
+    """Check the card of a saved model's folder: it may not run code or reach a hub unasked.
 
     Raises:
         WeightsError: The card is not valid, or its weights come from the hub.

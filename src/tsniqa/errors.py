@@ -6,6 +6,7 @@ that line in place of a traceback.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class WeightsError(TsniqaError):
 
 class RecordError(TsniqaError):
     """A run record that is missing, unfinished or unreadable."""
+
+
+def missing_image(path: Path) -> DataError:
+    """Build the error, to be raised by the caller, for an image file that is not there."""
+    return DataError(f"image {path} is missing; restore the file or remove its row")
 
 
 def one_line(error: object) -> str:

@@ -19,10 +19,9 @@ from scipy.stats import kendalltau, rankdata
 def srcc(prediction: np.ndarray, mos: np.ndarray) -> float:
     """Spearman's rank correlation of scores [N] with labels [N], average ranks for ties.
 
-    Computed from doubled, centred ranks, which are whole numbers: the result is the same whatever
-    the order of the images, and exactly 1 for identical arrays.
-
-    In [-1, 1]; NaN if either input is constant.
+    In [-1, 1]; NaN if either input is constant. Computed from doubled, centred ranks, which are
+    whole numbers: the result is the same whatever the order of the images, and exactly 1 for
+    identical arrays.
 
     Raises:
         ValueError: Shapes differ, or a value is not finite.
@@ -125,8 +124,7 @@ def _square(matrix: np.ndarray) -> np.ndarray:
 def plasticity(srcc_matrix: np.ndarray) -> np.ndarray:
     """Plasticity index PI_t = S[t, t] of every step, [T]: how well each task was learned.
 
-    Args:
-        srcc_matrix: S [T, T]; S[t, s] is the SRCC on task s after learning task t, for s <= t.
+    S[t, s], here and below, is the SRCC on task s after learning task t, for s <= t.
     """
     return _square(srcc_matrix).diagonal().copy()
 
@@ -134,9 +132,7 @@ def plasticity(srcc_matrix: np.ndarray) -> np.ndarray:
 def stability(agreement: np.ndarray) -> np.ndarray:
     """Stability index of every step, [T]: SI_1 = 1, SI_t = mean over s < t of agreement[t, s].
 
-    Args:
-        agreement: [T, T]; cell [t, s], s < t, is the SRCC between the predictions for task s made
-            after learning task t and those made right after task s. Only these cells are read.
+    A cell is the SRCC of the predictions for task s after learning t with those right after s.
     """
     matrix = _square(agreement)
     return np.array([1.0, *(matrix[t, :t].mean() for t in range(1, len(matrix)))])
@@ -200,12 +196,9 @@ def forgetting(srcc_matrix: np.ndarray) -> float:
 
 
 def bootstrap_srcc(prediction: np.ndarray, mos: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """SRCC [draws] of scores [N] with labels [N] on resamples, positions [draws, N].
+    """SRCC [draws], as of :func:`srcc`, on resamples of N images, positions [draws, N].
 
-    NaN where a resample is constant. Two sets of scores drawn alike can be compared pair by pair.
-
-    Raises:
-        ValueError: Shapes differ, or a value is not finite.
+    Two sets of scores drawn alike can be compared pair by pair.
     """
     prediction, mos = _checked(prediction, mos)
     return _rank_correlation(prediction[indices], mos[indices])
@@ -216,9 +209,7 @@ def paired_interval(
 ) -> tuple[float, float]:
     """Percentile interval of the difference first - second over paired resamples [draws].
 
-    Returns:
-        Lower and upper end of coverage ``level``. Resamples with NaN are left out; (NaN, NaN) if
-        none is left.
+    Resamples with NaN are left out; (NaN, NaN) if none is left.
 
     Raises:
         ValueError: Shapes differ, or ``level`` is outside (0, 1).
@@ -231,5 +222,4 @@ def paired_interval(
     if not len(difference):
         return float("nan"), float("nan")
     tail = (1 - level) / 2
-    low, high = np.quantile(difference, [tail, 1 - tail])
-    return float(low), float(high)
+    return tuple(np.quantile(difference, [tail, 1 - tail]).tolist())

@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-CACHE_VARIABLE = "TSNIQA_CACHE"
-"""Environment variable that names the folder of :func:`cache_folder`."""
-
+CACHE_VARIABLE = "TSNIQA_CACHE"  # environment variable for the folder of cache_folder
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
 _turn = threading.Lock()
@@ -24,21 +22,12 @@ def project_root() -> Path:
 
 
 def resolve(path: str | os.PathLike[str]) -> Path:
-    """Return a path as an absolute one.
-
-    Args:
-        path: Absolute, or relative to :func:`project_root`; ``~`` is the home folder. It need not
-            exist.
-    """
+    """Make a path absolute that counts from :func:`project_root`; ``~`` is the home folder."""
     return (project_root() / Path(path).expanduser()).resolve()
 
 
 def cache_folder(kind: str) -> Path:
-    """Return a folder for what can be made again: ``$TSNIQA_CACHE/<kind>`` or ``.runs/<kind>``.
-
-    Args:
-        kind: ``"mini"`` (the mini benchmark), ``"decoded"`` (decoded images) or ``"digests"``.
-    """
+    """Return a folder for what can be made again: ``$TSNIQA_CACHE/<kind>`` or ``.runs/<kind>``."""
     chosen = os.environ.get(CACHE_VARIABLE)
     parent = Path(chosen).expanduser() if chosen else project_root() / ".runs"
     return parent / kind

@@ -15,13 +15,12 @@ from PIL import Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as transforms
 
-from tsniqa.errors import DataError, one_line
+from tsniqa.errors import DataError, missing_image, one_line
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
-Image = str | Path | PILImage.Image | np.ndarray | torch.Tensor
-"""What a user may hand over as an image."""
+Image = str | Path | PILImage.Image | np.ndarray | torch.Tensor  # what a user may hand over
 
 
 def decode(path: Path, root: Path | None = None) -> np.ndarray:
@@ -33,7 +32,7 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
 
     Args:
         path: The image file.
-        root: The folder which the file, symbolic links followed, must not leave.
+        root: The folder which the file must not leave, see :func:`refuse_outside`.
 
     Raises:
         DataError: The file is missing, outside ``root``, truncated, not an image, of a pixel type
@@ -42,7 +41,7 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
     path = Path(path)
     refuse_outside(path, root)
     if not path.is_file():
-        raise DataError(f"image {path} is missing; restore the file or remove its row")
+        raise missing_image(path)
     try:
         with warnings.catch_warnings():
             # Pillow only warns between one and two times its limit; both are refused here.
@@ -81,14 +80,6 @@ def _to_rgb(image: PILImage.Image, path: Path | str) -> PILImage.Image:
         page = PILImage.new("RGBA", layered.size, (255, 255, 255, 255))
         image = PILImage.alpha_composite(page, layered)
     return image.convert("RGB")
-
-
-def fit_shorter_side(image: np.ndarray, limit: int | None) -> np.ndarray:
-    """Shrink an array [H, W, 3], uint8, as :func:`shrink` does."""
-    if limit is None or min(image.shape[:2]) <= limit:
-        return image
-    smaller = shrink(torch.from_numpy(image).permute(2, 0, 1), limit)
-    return smaller.permute(1, 2, 0).contiguous().numpy()
 
 
 def shrink(image: torch.Tensor, limit: int | None) -> torch.Tensor:
@@ -150,11 +141,7 @@ def as_images(images: Image | Iterable[Image]) -> Iterator[torch.Tensor]:
 
 
 def batches(images: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:
-    """Stack neighbours [3, H, W] of equal shape and type to batches of at most ``size``.
-
-    The grouping depends on nothing but the images' order and sizes, so scores are reproducible bit
-    for bit.
-    """
+    """Stack neighbours [3, H, W] of equal shape and type to batches of at most ``size``."""
     waiting: list[torch.Tensor] = []
     for image in images:
         first = waiting[0] if waiting else image

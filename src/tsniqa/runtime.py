@@ -19,11 +19,7 @@ def available_cores() -> int:
 
 
 def find_device(name: str) -> str:
-    """Choose a torch device: ``"auto"`` is a GPU where there is one.
-
-    Raises:
-        ConfigError: The named device does not exist.
-    """
+    """Choose a device, ``"auto"`` a GPU where there is one; raise a ConfigError if it is absent."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

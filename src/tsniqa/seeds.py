@@ -8,9 +8,7 @@ import numpy as np
 def derive_seed(seed: int, *names: str) -> int:
     """Derive an independent seed in [0, 2**31), the same on every machine.
 
-    Args:
-        seed: The seed of the run.
-        *names: What the seed is for, for instance the task's name and ``"head"``.
+    The names say what it is for, for instance a task's name and ``"head"``.
     """
     digest = hashlib.sha256("\x1f".join([str(seed), *names]).encode()).digest()
     return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF

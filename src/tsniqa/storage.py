@@ -21,12 +21,9 @@ FORMAT = 2  # version of the folder's layout
 def save_tensors(
     folder: str | Path, about: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Write tensors, and last their description.
+    """Write tensors, named ``<file>/<name>``, to a folder, and last what the JSON says about them.
 
-    Args:
-        folder: Made if it is not there.
-        about: What goes into the JSON, beside format and digests.
-        tensors: By ``<file>/<name>``; what is before the first slash chooses the file.
+    The folder is made if it is not there; format and digests are added to the JSON.
     """
     folder, digests = Path(folder), {}
     folder.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from tsniqa.data.cache import DecodedCache, decode_each, decode_tasks, limit_fro
 from tsniqa.data.images import ImageSet
 from tsniqa.errors import ConfigError, DataError
 from tsniqa.paths import file_digest
-from tsniqa.pixels import decode, fit_shorter_side
+from tsniqa.pixels import decode, shrink
 
 PIXELS = 3 * 20 * 30
 FILE = PIXELS + 128
@@ -63,7 +63,7 @@ class TestLoading:
         cache = DecodedCache(tmp_path / "cache", 10)
         first = cache.load(paths[0])
         second = DecodedCache(tmp_path / "cache", 10).load(paths[0])
-        expected = torch.from_numpy(fit_shorter_side(decode(paths[0]), 10)).permute(2, 0, 1)
+        expected = shrink(torch.from_numpy(decode(paths[0])).permute(2, 0, 1), 10)
         assert torch.equal(first, expected)
         assert torch.equal(second, expected)
         assert second.dtype == torch.uint8

@@ -23,16 +23,15 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from tsniqa.data.task import Task
-from tsniqa.errors import ConfigError, DataError
+from tsniqa.errors import ConfigError, DataError, missing_image
 from tsniqa.paths import remembered_digest, written_whole
-from tsniqa.pixels import decode, fit_shorter_side, refuse_outside
+from tsniqa.pixels import decode, refuse_outside, shrink
 from tsniqa.runtime import available_cores
 
 log = logging.getLogger("tsniqa")
 
+#: Environment variable: most gigabytes (10^9 bytes) of decoded images to keep, default 64.
 LIMIT_VARIABLE = "TSNIQA_DECODED_GB"
-"""Environment variable: most gigabytes (10^9 bytes) of decoded images to keep, default 64."""
-
 DISK_RESERVE = 2 * 10**9  # bytes of the disk that the cache leaves free
 _DECODER = f"1 pillow {PIL.__version__} torchvision {torchvision.__version__}"
 
@@ -51,7 +50,7 @@ class DecodedCache:
 
     Args:
         folder: The folder; made when the first image is stored.
-        shorter_side: Limit given to :func:`tsniqa.pixels.fit_shorter_side`, or None.
+        shorter_side: Limit given to :func:`tsniqa.pixels.shrink`, or None.
         limit: Most bytes to keep, default :func:`limit_from_environment`.
     """
 
@@ -68,24 +67,22 @@ class DecodedCache:
         try:
             digest = remembered_digest(image)
         except OSError:
-            text = f"image {image} is missing; restore the file or remove its row"
-            raise DataError(text) from None
+            raise missing_image(image) from None
         key = hashlib.sha256(f"{digest} {self.shorter_side} {_DECODER}".encode()).hexdigest()
         return self.folder / key[:2] / f"{key}.npy"
 
     def load(self, image: Path, root: Path | None = None) -> torch.Tensor:
-        """Return an image, decoding and storing it if it is not stored yet.
+        """Return an image as uint8 [3, H, W], decoding and storing it if it is not stored yet.
+
+        A stored one is mapped copy-on-write: a crop reads its part of the file only, and nothing
+        written to it reaches the disk.
 
         Args:
             image: The image file.
-            root: Folder that the file must not leave, see :func:`tsniqa.pixels.decode`.
-
-        Returns:
-            Tensor uint8 [3, H, W]. A stored one is mapped copy-on-write: a crop reads its part of
-            the file only, and nothing written to it reaches the disk.
+            root: Folder that the file must not leave.
 
         Raises:
-            DataError: The image cannot be decoded.
+            DataError: The image cannot be decoded, or lies outside.
         """
         refuse_outside(image, root)
         path = self.path(image)
@@ -95,13 +92,13 @@ class DecodedCache:
             pass
         except (ValueError, EOFError, OSError):  # a damaged disk or a foreign file
             path.unlink(missing_ok=True)
-        pixels = fit_shorter_side(decode(image, root), self.shorter_side)
-        channels_first = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        pixels = torch.from_numpy(decode(image, root)).permute(2, 0, 1)
+        pixels = shrink(pixels, self.shorter_side).contiguous()
         try:
-            self._store(path, channels_first)
+            self._store(path, pixels.numpy())
         except OSError as error:
             self._say_once(f"cannot be written ({error})")
-        return torch.from_numpy(channels_first)
+        return pixels
 
     def _store(self, path: Path, pixels: np.ndarray) -> None:
         """Write one image unless the limit or the disk is reached."""
@@ -152,12 +149,10 @@ def decode_tasks(tasks: Iterable[Task], cache: DecodedCache, workers: int | None
     Raises:
         DataError: Images cannot be decoded; the message names the first and counts the others.
     """
-    wanted = {
-        Path(task.root) / image: Path(task.root)
-        for task in tasks
-        if not task.made_here
-        for image in task.table["image"]
-    }
+    wanted = {}
+    for task in tasks:
+        if not task.made_here:
+            wanted |= {task.root / image: task.root for image in task.table["image"]}
     # A file of the cache is small to look for, but naming it reads the whole image once.
     with ThreadPoolExecutor(workers or available_cores()) as pool:
         paths = pool.map(cache.path, wanted)
@@ -181,16 +176,13 @@ def decode_each(
             return error
         return None
 
-    pool = ThreadPoolExecutor(workers or available_cores())
-    try:
-        progress = tqdm(
+    with ThreadPoolExecutor(workers or available_cores()) as pool:
+        # After Ctrl-C, map finishes what is begun and starts no more.
+        errors = list(tqdm(
             pool.map(problem, images), total=len(images), desc="decoding", unit="image",
             mininterval=progress_interval(), dynamic_ncols=True, disable=not images,
-        )  # fmt: skip
-        found = zip(images, progress, strict=True)
-        return {image: error for image, error in found if error is not None}
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C: finish what is begun, start no more
+        ))  # fmt: skip
+    return {image: error for image, error in zip(images, errors, strict=True) if error is not None}
 
 
 def progress_interval() -> float:

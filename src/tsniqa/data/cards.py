@@ -13,18 +13,18 @@ from pydantic import BaseModel, Field, PositiveInt
 from tsniqa.errors import unknown_name
 from tsniqa.paths import shipped
 
+#: The six datasets of the TSN-IQA paper, in its order.
 PAPER = ("live", "csiq", "bid", "live-challenge", "koniq-10k", "kadid-10k")
-"""The six datasets of the TSN-IQA paper, in its order."""
 
 
 class Download(BaseModel, extra="forbid", frozen=True):
     """One archive with an open download.
 
     Attributes:
-        checksum: ``"sha256:..."`` or ``"md5:..."`` as published, or None where none is.
-        size_mb: Size in megabytes (10^6 bytes) as published, or None.
+        checksum: ``"sha256:..."`` or ``"md5:..."`` as published.
+        size_mb: Size in megabytes (10^6 bytes) as published.
         into: Folder below the data root that receives it, where the archive has none of its own.
-        source: Public address that states the URL (and the checksum, if there is one).
+        source: Public address that states URL and checksum.
     """
 
     url: str
@@ -49,14 +49,11 @@ class DatasetCard(BaseModel, extra="forbid", frozen=True):
         references: Published number of pristine images, or None where there are none.
         mos_range: The two ends of the scale that the task uses, higher is better.
         flipped: True if the published ratings are lower-is-better and the reader turns them round.
-        size_mb: Size of what has to be downloaded in megabytes, or None where not published.
-        access: Whether a licence form or a request comes first.
+        size_mb: Size of what has to be downloaded in megabytes, where it is published.
         folders: Names of the folder that its archives unpack to.
         reader: Module in :mod:`tsniqa.data.readers` that reads the official layout.
         subset: What of the folder is this dataset, for a reader that reads several.
         markers: Files by which the official layout is recognised; one of them is enough.
-        confirmed: Facts about the format that were read in a public source.
-        assumed: What remains an assumption.
     """
 
     name: str
@@ -85,12 +82,10 @@ class DatasetCard(BaseModel, extra="forbid", frozen=True):
 @cache
 def load_cards() -> dict[str, DatasetCard]:
     """Read all cards by name: :data:`PAPER` in its order, then the others in order of name."""
-    cards = {
-        path.stem: DatasetCard.model_validate(
-            {"name": path.stem, **yaml.safe_load(path.read_text("utf-8"))}
-        )
-        for path in shipped("datasets").glob("*.yml")
-    }
+    cards = {}
+    for path in shipped("datasets").glob("*.yml"):
+        content = yaml.safe_load(path.read_text("utf-8"))
+        cards[path.stem] = DatasetCard(name=path.stem, **content)
     return {name: cards[name] for name in [*PAPER, *sorted(cards.keys() - set(PAPER))]}
 
 

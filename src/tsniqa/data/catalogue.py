@@ -32,10 +32,9 @@ def locate(name: str, data_root: Path) -> Source | None:
     own = files.find(data_root, name)
     if own is not None and (own / labels_csv.LABELS).is_file():
         return Source(name, own, "generic")
-    card = load_cards().get(name)
-    if card is not None:
+    if card := load_cards().get(name):
         for folder in [own, *(files.find(data_root, other) for other in card.folders), data_root]:
-            if folder is not None and files.find(folder, *card.markers) is not None:
+            if folder and files.find(folder, *card.markers):
                 return Source(name, folder, "official")
     if own is not None and meta_info.tables(own):
         return Source(name, own, "meta-information")
@@ -54,25 +53,17 @@ def recognise(folder: Path) -> list[Source]:
     folder = Path(folder)
     if (folder / labels_csv.LABELS).is_file():
         return [Source(folder.name, folder, "generic")]
-    found = [
-        Source(card.name, folder, "official")
-        for card in load_cards().values()
-        if files.find(folder, *card.markers) is not None
-    ]
-    if not found and meta_info.tables(folder):
-        found = [Source(folder.name, folder, "meta-information")]
-    return found
+    cards = [card for card in load_cards().values() if files.find(folder, *card.markers)]
+    if not cards and meta_info.tables(folder):
+        return [Source(folder.name, folder, "meta-information")]
+    return [Source(card.name, folder, "official") for card in cards]
 
 
 def read(source: Source) -> Task:
-    """Read a dataset's table; images are not looked for.
+    """Read a dataset's table, or raise a DataError; images are not looked for.
 
-    Returns:
-        The task; ``split`` is empty where neither its folder nor its authors give one, and ratings
-        that are no numbers are NaN in an official layout.
-
-    Raises:
-        DataError: The dataset's table cannot be used.
+    ``split`` is empty where neither its folder nor its authors give one, and ratings that are no
+    numbers are NaN in an official layout.
     """
     if source.layout == "generic":
         return labels_csv.read(source.name, source.folder)
@@ -81,9 +72,8 @@ def read(source: Source) -> Task:
         about = {"mos_range": (float(table["mos"].min()), float(table["mos"].max()))}
     else:
         card = load_cards()[source.name]
-        subset = () if card.subset is None else (card.subset,)
         reader = import_module(f"tsniqa.data.readers.{card.reader}")
-        table = reader.read(source.folder, *subset)
+        table = reader.read(source.folder, *filter(None, [card.subset]))
         about = {
             "citation": card.citation,
             "licence": card.licence,
@@ -99,10 +89,9 @@ def overview(data_root: Path | None = None) -> pd.DataFrame:
     rows = []
     for card in load_cards().values():
         low, high = card.mos_range
-        size = "not stated"
-        if card.size_mb is not None:
-            large = card.size_mb >= 1000
-            size = f"{card.size_mb / 1000:.1f} GB" if large else f"{card.size_mb:.0f} MB"
+        size = f"{card.size_mb:.0f} MB" if card.size_mb else "not stated"
+        if card.size_mb and card.size_mb >= 1000:
+            size = f"{card.size_mb / 1000:.1f} GB"
         row = {
             "dataset": card.name,
             "title": card.title,

@@ -34,11 +34,9 @@ class Report:
         """Return the report as lines: a heading, what is wrong, what is worth knowing."""
         rated, good = self.images
         verdict = f"{len(self.wrong)} wrong" if self.wrong else "nothing is wrong"
-        name, folder = self.source.name, self.source.folder
-        heading = (
-            f"{name} ({self.source.layout} layout, {folder}):"
-            f" {rated} rated images, {good} in order; {verdict}"
-        )
+        folder = self.source.folder
+        heading = f"{self.source.name} ({self.source.layout} layout, {folder}):"
+        heading += f" {rated} rated images, {good} in order; {verdict}"
         lines = [f"  wrong: {text}" for text in self.wrong]
         lines += [f"  note: {text}" for text in self.notes]
         # The heading names the folder once for all lines.
@@ -53,24 +51,18 @@ def find(name: str | None, root: Path) -> list[Source]:
         DataError: There is no dataset.
     """
     if name is None:
-        found = sources(root) or recognise(root)
-    elif located := locate(name, root):
-        found = [located]
-    else:
-        found = [source for source in recognise(root) if source.name == name]
-    if not found and name is None:
+        if found := sources(root) or recognise(root):
+            return found
         raise DataError(f"there is no dataset under {root}; see tsniqa data list")
-    if not found:
-        raise not_found(name, root)
-    return found
+    found = [locate(name, root), *recognise(root)]
+    for source in found:
+        if source and source.name == name:
+            return [source]
+    raise not_found(name, root)
 
 
 def check(source: Source) -> Report:
-    """Check a dataset: table, ratings, split, image files, their pixels, duplicates, count.
-
-    Returns:
-        The report; nothing is raised for what is wrong with the dataset.
-    """
+    """Report on a dataset: table, ratings, split, image files, their pixels, duplicates, count."""
     report = Report(source)
     try:
         if source.layout == "generic":
@@ -88,7 +80,7 @@ def check(source: Source) -> Report:
     report.wrong += [str(error) for error in broken.values()]
     _check_duplicates(task, report)
     card = load_cards().get(source.name)
-    if card is not None and len(images) != card.images:
+    if card and len(images) != card.images:
         text = f"{len(images)} rated images, {card.images} were published"
         if source.layout == "generic":
             report.notes.append(f"{text}: a part of the dataset")

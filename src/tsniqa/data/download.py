@@ -50,9 +50,8 @@ def fetch(
             be unpacked safely, or the disk is full.
     """
     if card.access == "form" or not card.downloads:
-        raise DataError(
-            f"dataset '{card.name}' has no open download; see {card.homepage}: {card.how}"
-        )
+        where = f"see {card.homepage}: {card.how}"
+        raise DataError(f"dataset '{card.name}' has no open download; {where}")
     folder = Path(folder).expanduser()
     pooch.get_logger().setLevel(logging.WARNING)  # this module logs what matters
     try:
@@ -90,8 +89,8 @@ def _fetch_one(
             ) from None
         checksum = download.checksum or f"sha256:{pooch.file_hash(archive)}"
         if download.checksum is None:
-            compare = "%s has the checksum %s; none is published, so compare it with others'"
-            log.info(compare, archive, checksum)
+            advice = "none is published, so compare it with others'"
+            log.info("%s has the checksum %s; %s", archive, checksum, advice)
         if not download.file.lower().endswith(ARCHIVES):
             if download.file.lower().endswith(FOREIGN):
                 log.warning("%s has to be unpacked by hand, into %s", archive, folder)

@@ -1,7 +1,4 @@
-"""Images of a task, uint8: random crops with flips for learning, whole images for testing.
-
-Both as in the paper (Zhang et al., TIP 2024).
-"""
+"""Images of a task: random crops with flips to learn from, whole ones to test (the paper's)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +8,7 @@ import torch
 from torchvision.transforms.v2 import functional as transforms
 
 from tsniqa.data.cache import DecodedCache
-from tsniqa.pixels import decode, fit_shorter_side
+from tsniqa.pixels import decode, shrink
 
 
 class ImageSet:
@@ -19,7 +16,7 @@ class ImageSet:
 
     Args:
         paths: The image files, in order.
-        shorter_side: As of :func:`tsniqa.pixels.fit_shorter_side`; None keeps the stored sizes.
+        shorter_side: As of :func:`tsniqa.pixels.shrink`; None keeps the stored sizes.
         memory_limit: Bytes of decoded pixels to keep; images beyond are decoded at every access.
         cache: Decoded images on disk at the same ``shorter_side``, to read instead of keeping any.
         root: Folder that the files must not leave, see :func:`tsniqa.pixels.decode`.
@@ -34,10 +31,8 @@ class ImageSet:
         root: Path | None = None,
     ) -> None:
         self.paths = [Path(path) for path in paths]
-        self.shorter_side = shorter_side
-        self.cache = cache
-        self.root = root
-        self.memory_limit = memory_limit
+        self.shorter_side, self.memory_limit = shorter_side, memory_limit
+        self.cache, self.root = cache, root
         self._decoded: dict[int, torch.Tensor] = {}
         self._bytes = 0
 
@@ -48,16 +43,15 @@ class ImageSet:
     def __getitem__(self, index: int) -> torch.Tensor:
         """Return image ``index`` as uint8 [3, H, W]; it may be the one kept, so do not change it.
 
-        Raises:
-            DataError: The image cannot be decoded (see :func:`tsniqa.pixels.decode`).
+        A DataError says why it cannot be decoded.
         """
         position = range(len(self.paths))[index]
         if self.cache is not None:
             return self.cache.load(self.paths[position], self.root)
         if position in self._decoded:
             return self._decoded[position]
-        pixels = fit_shorter_side(decode(self.paths[position], self.root), self.shorter_side)
-        image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        pixels = torch.from_numpy(decode(self.paths[position], self.root)).permute(2, 0, 1)
+        image = shrink(pixels, self.shorter_side).contiguous()
         if self._bytes + image.nbytes <= self.memory_limit:
             self._decoded[position] = image
             self._bytes += image.nbytes
@@ -68,22 +62,15 @@ def random_crop(image: torch.Tensor, size: int, generator: torch.Generator) -> t
     """Cut a random square, from a small image extended by reflection, and flip it at random.
 
     Args:
-        image: Tensor [3, H, W].
+        image: Tensor [3, H, W], from which [3, size, size] of the same dtype is made.
         size: Side of the square in pixels.
         generator: CPU generator. Three numbers are drawn whatever the image's size.
-
-    Returns:
-        Tensor [3, size, size] of the same dtype.
     """
     padded = _reflect_to(image, size)
     top = _draw(padded.shape[1] - size + 1, generator)
     left = _draw(padded.shape[2] - size + 1, generator)
-    return random_flip(transforms.crop(padded, top, left, size, size), generator)
-
-
-def random_flip(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Mirror an image [..., H, W] left to right with probability one half."""
-    return transforms.horizontal_flip(image) if _draw(2, generator) else image
+    crop = transforms.crop(padded, top, left, size, size)
+    return transforms.horizontal_flip(crop) if _draw(2, generator) else crop
 
 
 def _draw(bound: int, generator: torch.Generator) -> int:

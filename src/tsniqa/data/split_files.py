@@ -27,16 +27,11 @@ from tsniqa.metrics import srcc
 
 log = logging.getLogger("tsniqa")
 
+#: What the authors' files of a task begin with, where that is not its name, which may be too.
 STEMS = {"live-challenge": "clive", "koniq-10k": "koniq10k", "kadid-10k": "kadid10k"}
-"""What the authors' files of a task begin with, where that is not its name, which may be too."""
-
-ENDINGS = {
-    "train": ("_train_score.txt", "_train.txt"),
-    "val": ("_val.txt",),
-    "test": ("_test.txt",),
-}
-"""What the file of a part ends with, in order of preference."""
-
+#: What the file of a part ends with, in order of preference.
+ENDINGS = {part: (f"_{part}.txt",) for part in PARTS}
+ENDINGS["train"] = ("_train_score.txt", "_train.txt")
 LEAST_AGREEMENT = 0.9  # rank correlation that the labels must exceed with those of the task
 
 
@@ -66,17 +61,15 @@ def import_split(task: Task, folder: Path) -> Task:
     listed: dict[str, _Row] = {}
     for row, image in zip(rows, _match(task, rows), strict=True):
         if image in listed:
-            raise DataError(
-                f"{row.where}: '{row.path}' is already in {listed[image].where}; an image belongs"
-                " to one part, so get the files again"
-            )
+            wrong = f"'{row.path}' is already in {listed[image].where}"
+            advice = "an image belongs to one part, so get the files again"
+            raise DataError(f"{row.where}: {wrong}; {advice}")
         listed[image] = row
     table = task.table[task.table["image"].isin(listed)].reset_index(drop=True)
     table = table.assign(split=[listed[image].part for image in table["image"]])
     _check_references(task, table, listed)
     _check_ranks(task, table, listed, Path(folder))
-    left_out = len(task.table) - len(table)
-    if left_out:
+    if left_out := len(task.table) - len(table):
         log.warning(
             "task '%s': %d of %d rated images are in none of the split files and are left out",
             task.name, left_out, len(task.table),
@@ -133,12 +126,12 @@ def _read(path: Path, part: str) -> list[_Row]:
                 " between; get the file again"
             )
         mos = float(pd.to_numeric(fields[1], errors="coerce"))
+        if not np.isfinite(mos) and len(fields) == 6:
+            wanted = path.name.replace("_train", "_train_score")
+            raise DataError(f"{path} lists pairs of images, not images; put {wanted} beside it")
         if not np.isfinite(mos):
-            wrong = f"{where} ({fields[0]}): the MOS is '{fields[1]}', it must be a finite number"
-            if len(fields) == 6:
-                wanted = path.name.replace("_train", "_train_score")
-                wrong = f"{path} lists pairs of images, not images; put {wanted} beside it"
-            raise DataError(wrong)
+            wrong = f"the MOS is '{fields[1]}', it must be a finite number"
+            raise DataError(f"{where} ({fields[0]}): {wrong}")
         rows.append(_Row(where, part, fields[0], mos))
     if not rows:
         raise DataError(f"{path} lists no image; get the file again")

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsniqa.errors import DataError, unknown_name
+from tsniqa.errors import DataError, missing_image, unknown_name
 from tsniqa.paths import remembered_digest
 
+#: Columns of a task's table: text, float, float (NaN where unpublished), text, text.
 COLUMNS = ("image", "mos", "std", "split", "reference")
-"""Columns of a task's table: text, float, float (NaN where unpublished), text, text."""
-
 PARTS = ("train", "val", "test")
 SMALLEST_PART = 3  # two images give a rank correlation of 1 or -1 whatever the model
 
@@ -81,10 +80,11 @@ class Task:
             fields = [row.image, row.split]
             if not self.made_here:
                 fields += [repr(float(row.mos)), repr(float(row.std))]
+                path = Path(self.root) / row.image
                 try:
-                    fields.append(remembered_digest(Path(self.root) / row.image))
+                    fields.append(remembered_digest(path))
                 except OSError:
-                    raise DataError(f"task '{self.name}': {_missing(self, row.image)}") from None
+                    raise DataError(f"task '{self.name}': {missing_image(path)}") from None
             digest.update(("\x1f".join(fields) + "\n").encode())
         return digest.hexdigest()
 
@@ -101,10 +101,8 @@ def problems(task: Task) -> Iterator[str]:
     for image in images[images.duplicated()]:
         yield f"image '{image}' is listed twice; keep one row"
     for image, part in zip(images[~known], task.table["split"][~known], strict=True):
-        yield (
-            f"image '{image}' has split '{part}'; use {', '.join(PARTS)}, or leave the split"
-            " column out"
-        )
+        use = f"use {', '.join(PARTS)}, or leave the split column out"
+        yield f"image '{image}' has split '{part}'; {use}"
     for image in images[~np.isfinite(task.table["mos"].to_numpy(dtype=np.float64))]:
         yield f"the mos of image '{image}' is not a finite number; correct it or remove the row"
     if small := too_small(task):
@@ -121,9 +119,9 @@ def problems(task: Task) -> Iterator[str]:
                 f"every mos in part '{part}' is {mos[0]:g}, so no image ranks above another; check"
                 " the mos column or use another split (given, 0 to 9)"
             )
-    for image in images:
-        if not (Path(task.root) / image).is_file():
-            yield _missing(task, image)
+    for path in (Path(task.root) / image for image in images):
+        if not path.is_file():
+            yield str(missing_image(path))
 
 
 def too_small(task: Task) -> str:
@@ -134,7 +132,3 @@ def too_small(task: Task) -> str:
         f"{len(task.table)} images are too few; train, val and test need at least"
         f" {SMALLEST_PART} each, so add rated images to {Path(task.root) / 'labels.csv'}"
     )
-
-
-def _missing(task: Task, image: str) -> str:
-    return f"image {Path(task.root) / image} is missing; restore the file or remove its row"

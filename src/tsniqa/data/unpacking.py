@@ -25,10 +25,7 @@ _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOF
 
 
 def unpack(archive: Path, folder: Path, card: DatasetCard) -> list[str]:
-    """Unpack an archive into a folder, where no file that differs is ever overwritten.
-
-    Returns:
-        The names at the archive's top level.
+    """Unpack an archive where no file that differs is overwritten; return its top level's names.
 
     Raises:
         DataError: It is damaged (then removed), unsafe or of an unknown kind, or a file is there.
@@ -70,10 +67,9 @@ def _refuse_unsafe(archive: Path) -> None:
     for name, plain in members:
         if leaves(name) or not plain:
             why = "leaves the folder" if leaves(name) else "is a link or a device"
-            raise DataError(
-                f"{archive}: its member '{name}' {why}, so nothing was unpacked; do not unpack it"
-                " by hand before you know where it comes from"
-            )
+            wrong = f"its member '{name}' {why}, so nothing was unpacked"
+            advice = "do not unpack it by hand before you know where it comes from"
+            raise DataError(f"{archive}: {wrong}; {advice}")
 
 
 def _move(source: Path, folder: Path, archive: Path) -> list[str]:

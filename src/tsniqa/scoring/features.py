@@ -9,15 +9,7 @@ from tsniqa.pixels import batches
 
 
 def image_features(backbone: Backbone, images: ImageSet) -> Features:
-    """Compute the features of N whole images under the network as it is now.
-
-    Args:
-        backbone: In evaluation mode.
-        images: N images.
-
-    Returns:
-        Float32 features on the CPU, N rows each, in the order of the images.
-    """
+    """Compute the features, float32 and on the CPU, of whole images under the network as it is."""
     with torch.inference_mode():
         parts = [backbone(backbone.preprocess(batch)).cpu() for batch in batches(images, BATCH)]
     return Features.joined(parts)

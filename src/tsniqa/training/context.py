@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import BaseModel, PositiveFloat, PositiveInt
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -24,10 +24,8 @@ from tsniqa.seeds import derive_seed
 from tsniqa.training.schedules import Schedule
 
 
-class GateOptions(BaseModel):
+class GateOptions(BaseModel, extra="forbid", frozen=True):
     """Options of :class:`tsniqa.model.gating.KMeansGate`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_clusters: PositiveInt = 128
     n_init: PositiveInt = 20
@@ -48,9 +46,6 @@ class TrainingContext:
 
     Attributes:
         backbone: The reference network, which nobody changes.
-        schedule: The training schedules.
-        gate: The gate's options.
-        seed: The run's seed.
         shorter_side: Larger images are resized to this shorter side, or None.
         weight: The strategy's one main weight, or None for its published default.
         importance: What EWC, SI and MAS accumulate, as in their papers or as in released code.

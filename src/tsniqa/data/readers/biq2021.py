@@ -22,15 +22,7 @@ TABLES = ("Train (Images and MOS).csv", "Test (Images and MOS).csv")
 
 
 def read(root: Path, subset: str) -> pd.DataFrame:
-    """Read one subset from both tables, train first.
-
-    Args:
-        root: The folder of the repository.
-        subset: ``"ss01"`` (personal), ``"ss02"`` (degraded) or ``"ss03"`` (Unsplash).
-
-    Raises:
-        DataError: Neither table lists an image of the subset.
-    """
+    """Read ``"ss01"`` (personal), ``"ss02"`` (degraded) or ``"ss03"`` (Unsplash) of both tables."""
     columns = ["Image Name", "MOS"]
     paths = [files.require(root, name) for name in TABLES]
     table = pd.concat([files.csv_table(path, columns)[columns] for path in paths])

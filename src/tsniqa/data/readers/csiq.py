@@ -20,16 +20,11 @@ from tsniqa.errors import DataError
 
 SHEET = "all_by_image"
 COLUMNS = ("image", "dst_type", "dst_lev", "dmos_std", "dmos")
-
 TYPES = ("awgn", "jpeg", "jpeg2000", "fnoise", "blur", "contrast")  # folders, and parts of names
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the workbook.
-
-    Raises:
-        DataError: It has no such sheet or header, or a row that names no image.
-    """
+    """Read the workbook, all of whose rows must name an image."""
     path = files.require(root, "csiq.DMOS.xlsx", "csiq.beta.xlsx")
     sheet = _below_header(files.spreadsheet(path, sheet_name=SHEET, header=None), path)
     below = "" if files.find(root, *TYPES) and not files.find(root, "dst_imgs") else "dst_imgs/"

@@ -13,8 +13,7 @@ import pandas as pd
 
 from tsniqa.errors import DataError, one_line
 
-OFFICIAL = "get the official file again"
-"""What to do about a file that is not as its authors made it."""
+OFFICIAL = "get the official file again"  # if it is not as its authors made it
 
 
 def leaves(name: str) -> bool:
@@ -24,11 +23,7 @@ def leaves(name: str) -> bool:
 
 
 def find(root: Path, *names: str) -> Path | None:
-    """Find the first of several files or folders, given by relative paths with ``/``.
-
-    Returns:
-        The path as it is spelled on disk, or None.
-    """
+    """Find the first of several paths, with ``/``, as it is spelled on disk; None if none is."""
     for name in names:
         place: Path | None = Path(root)
         for part in PurePosixPath(name).parts:
@@ -57,8 +52,7 @@ def _entry(folder: Path, name: str) -> Path | None:
 def matlab(path: Path, *variables: str) -> list[np.ndarray]:
     """Read variables of a MATLAB file (up to version 7.2), squeezed, cells of text as ``str``.
 
-    Raises:
-        DataError: The file is damaged or lacks a variable.
+    A DataError says that the file is damaged or lacks one.
     """
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
@@ -83,10 +77,9 @@ def spreadsheet(path: Path, needs: Sequence[str] = (), **options: object) -> pd.
         DataError: The file is not a workbook, or lacks a column.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # of styles it does not know, of coming engines
-            with path.open("rb") as file:
-                sheet = pd.read_excel(file, **options)
+            sheet = pd.read_excel(file, **options)
     except Exception as error:  # the two engines share no exception class
         raise _unreadable(path, error, OFFICIAL) from None
     if needs:
@@ -165,9 +158,8 @@ def _spelled(root: Path, images: Iterable[str]) -> Iterator[str]:
         folder, _, name = image.rpartition("/")
         if folder not in folders:
             place = find(root, folder) or root / folder
-            entries = sorted(place.iterdir()) if place.is_dir() else []
-            names = {path.name.lower(): path.name for path in entries}
-            folders[folder] = place.relative_to(root), names
+            entries = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+            folders[folder] = place.relative_to(root), {name.lower(): name for name in entries}
         place, names = folders[folder]
         yield (place / names.get(name.lower(), name)).as_posix()
 
@@ -176,12 +168,9 @@ def _require_names(
     kind: str, needs: Sequence[str], held: Iterable[str], path: Path, remedy: str
 ) -> None:
     """Refuse a file that lacks a column or a variable."""
-    lacking = [name for name in needs if name not in held]
-    if lacking:
+    if lacking := " and ".join(name for name in needs if name not in held):
         others = ", ".join(str(name) for name in held if not str(name).startswith("__"))
-        raise DataError(
-            f"{path} lacks the {kind} {' and '.join(lacking)} (it has {others}); {remedy}"
-        )
+        raise DataError(f"{path} lacks the {kind} {lacking} (it has {others}); {remedy}")
 
 
 def _unreadable(path: Path, error: Exception, remedy: str) -> DataError:

@@ -69,10 +69,9 @@ def _split(root: Path, images: pd.Series) -> pd.Series | None:
             f" {files.OFFICIAL}"
         )
     parts = dict(zip(sets["image_name"], sets["set"].map(PARTS), strict=True))
-    if set(parts) != set(images):
-        other = min(set(parts) ^ set(images))
+    if others := set(parts) ^ set(images):
         raise DataError(
-            f"{path} has {len(parts)} images and the ratings have {len(images)} ({other} is in one"
-            " of them only); get both files again, or remove it to split anew"
+            f"{path} has {len(parts)} images and the ratings have {len(images)} ({min(others)} is"
+            " in one of them only); get both files again, or remove it to split anew"
         )
     return images.map(parts)

@@ -18,8 +18,7 @@ from tsniqa.data.readers import files
 from tsniqa.data.task import COLUMNS, Task
 from tsniqa.errors import DataError, one_line
 
-LABELS = "labels.csv"
-"""Name of the table; a folder that holds one is a dataset."""
+LABELS = "labels.csv"  # a folder that holds one is a dataset
 
 
 def read(name: str, root: Path) -> Task:
@@ -34,10 +33,9 @@ def inspect(name: str, root: Path) -> tuple[Task, list[str]]:
     """Read a dataset in the generic layout and list every row that cannot be used.
 
     Returns:
-        The task without the rows whose image cannot be named or is listed twice, in the order of
-        image names, with NaN where a number cannot be read, an empty ``split`` where the table has
-        none, and every image its own reference where none is given; and one line a defect. Images
-        are neither opened nor looked for.
+        The task in the order of image names, without the rows whose image cannot be named or is
+        listed twice, with NaN where a number cannot be read, an empty ``split`` where there is
+        none, and every image its own reference where none is given; and one line a defect.
 
     Raises:
         DataError: The table as a whole cannot be read, or ``dataset.yml`` is malformed.
@@ -113,9 +111,8 @@ def _description(root: Path) -> dict[str, Any]:
     try:
         stored = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} is not valid YAML ({one_line(error)}); correct it or remove it"
-        ) from None
+        text = f"{path} is not valid YAML ({one_line(error)}); correct it or remove it"
+        raise DataError(text) from None
     if not isinstance(stored, dict):
         raise DataError(f"{path} must hold 'key: value' lines, such as citation: ...")
     for key in ("description", "citation", "licence"):
@@ -127,8 +124,8 @@ def _description(root: Path) -> dict[str, Any]:
         except (TypeError, ValueError):
             low = high = np.nan
         if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-            value = stored["mos_range"]
-            raise DataError(f"{path}: mos_range is {value}; give two numbers, such as [1, 5]")
+            wrong = f"mos_range is {stored['mos_range']}; give two numbers, such as [1, 5]"
+            raise DataError(f"{path}: {wrong}")
         described["mos_range"] = (low, high)
     described["simulated"] = stored.get("simulated") is True
     if described["simulated"] and {"recipe_version", "seed"} <= stored.keys():

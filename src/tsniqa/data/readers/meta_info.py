@@ -53,12 +53,7 @@ def tables(root: Path) -> list[Path]:
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Read the dataset that a folder's only meta-information table describes.
-
-    Raises:
-        DataError: There are several tables; a column is missing or ambiguous; an image's name
-            leaves the folder; a part of the split is unknown; nothing tells which end is better.
-    """
+    """Read the dataset that a folder's only meta-information table describes."""
     found = tables(root)
     if len(found) != 1:
         names = f" ({', '.join(path.name for path in found)})" if found else ""
@@ -72,9 +67,9 @@ def read(root: Path) -> pd.DataFrame:
     table = files.csv_table(path, [], sep="\t" if tabs else ",")
     table.columns = table.columns.str.lower()
     image, rating = (_column(table, names, path, needed=True) for names in (IMAGE, RATING))
-    outside = next((name for name in image if not name or files.leaves(name)), None)
-    if outside is not None:
-        raise DataError(f"{path}: the image '{outside}' is no path inside {root}; correct it")
+    for name in image:
+        if not name or files.leaves(name):
+            raise DataError(f"{path}: the image '{name}' is no path inside {root}; correct it")
     return files.rows(
         root,
         [PurePosixPath(name).as_posix() for name in image],
