@@ -14,7 +14,8 @@ PAGE = """\
 .. automodule:: {name}
    :members:
    :ignore-module-all:
-"""
+   :exclude-members: set_partial_fit_request
+"""  # what scikit-learn adds to an estimator speaks of pages that are not here
 PARTS = """
 .. autosummary::
 

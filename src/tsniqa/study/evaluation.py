@@ -195,9 +195,11 @@ def agreement_matrix(
     return matrix
 
 
-# Measures of a whole run, see tsniqa.metrics; the first two are of its last row of S alone.
-SUMMARY = ("mean SRCC", "weighted SRCC", "mPI", "mSI", "mPSI", "mSRCC", "MPSR")
-SUMMARY += ("backward transfer", "forgetting")
+#: Measures of a whole run, see tsniqa.metrics; the first two are of its last row of S alone.
+SUMMARY = (
+    "mean SRCC", "weighted SRCC", "mPI", "mSI", "mPSI", "mSRCC", "MPSR", "backward transfer",
+    "forgetting",
+)  # fmt: skip
 
 
 def summary(
