@@ -14,7 +14,7 @@ PAGE = """\
 .. automodule:: {name}
    :members:
    :ignore-module-all:
-   :exclude-members: set_partial_fit_request
+   :exclude-members: set_partial_fit_request, set_transform_request, set_predict_proba_request
 """  # what scikit-learn adds to an estimator speaks of pages that are not here
 PARTS = """
 .. autosummary::
