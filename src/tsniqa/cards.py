@@ -26,6 +26,9 @@ ARGUMENTS = (
 COMPUTED_FIELDS = {"model", "arguments", "mean", "std", "stages", "head_feature"}
 
 
+HeadFeature = Literal["final", "stage", "multi"]
+
+
 class BackboneCard(BaseModel, extra="forbid", frozen=True):
     """What a backbone card (YAML) says.
 
@@ -42,7 +45,8 @@ class BackboneCard(BaseModel, extra="forbid", frozen=True):
         stages: The two intermediate outputs that feed the gate, counted as in
             ``forward_intermediates``; the paper's stages 3 and 4 are the last two.
         head_feature: What feeds the heads: ``"final"``, the network's last convolutional output
-            (for MobileNetV2 the 1,280-channel ``conv_head``), or ``"stage"``, the last stage.
+            (for MobileNetV2 the 1,280-channel ``conv_head``), ``"stage"``, the last stage, or
+            ``"multi"``, both stages and the final output side by side.
         source, licence: Where the weights come from and how they were made; their licence.
     """
 
@@ -55,7 +59,7 @@ class BackboneCard(BaseModel, extra="forbid", frozen=True):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     stages: tuple[int, int] = (-2, -1)
-    head_feature: Literal["final", "stage"] = "final"
+    head_feature: HeadFeature = "final"
     source: str = ""
     licence: str = ""
 

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional as transforms
 
 from tsniqa.data.cache import DecodedCache
 from tsniqa.pixels import decode, shrink
 
 
 class ImageSet:
-    """A list of images that are decoded when first asked for and then kept as uint8.
+    """A list of images that are decoded when first asked for and then kept as uint8 on a device.
 
     Args:
         paths: The image files, in order.
         shorter_side: As of :func:`tsniqa.pixels.shrink`; None keeps the stored sizes.
         memory_limit: Bytes of decoded pixels to keep; images beyond are decoded at every access.
-        cache: Decoded images on disk at the same ``shorter_side``, to read instead of keeping any.
+        cache: Decoded images on disk at the same ``shorter_side``, to read instead of decoding.
         root: Folder that the files must not leave, see :func:`tsniqa.pixels.decode`.
+        device: Where images are kept. On the CPU those of a cache are mapped and not kept.
     """
 
     def __init__(
@@ -29,10 +29,11 @@ class ImageSet:
         memory_limit: int = 4 * 2**30,
         cache: DecodedCache | None = None,
         root: Path | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.paths = [Path(path) for path in paths]
         self.shorter_side, self.memory_limit = shorter_side, memory_limit
-        self.cache, self.root = cache, root
+        self.cache, self.root, self.device = cache, root, torch.device(device)
         self._decoded: dict[int, torch.Tensor] = {}
         self._bytes = 0
 
@@ -46,36 +47,49 @@ class ImageSet:
         A DataError says why it cannot be decoded.
         """
         position = range(len(self.paths))[index]
-        if self.cache is not None:
-            return self.cache.load(self.paths[position], self.root)
         if position in self._decoded:
             return self._decoded[position]
-        pixels = torch.from_numpy(decode(self.paths[position], self.root)).permute(2, 0, 1)
-        image = shrink(pixels, self.shorter_side).contiguous()
+        if self.cache is not None:
+            image = self.cache.load(self.paths[position], self.root)
+            if self.device.type == "cpu":
+                return image
+        else:
+            pixels = torch.from_numpy(decode(self.paths[position], self.root)).permute(2, 0, 1)
+            image = shrink(pixels, self.shorter_side).contiguous()
+        image = image.to(self.device)
         if self._bytes + image.nbytes <= self.memory_limit:
             self._decoded[position] = image
             self._bytes += image.nbytes
         return image
 
 
-def random_crop(image: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
-    """Cut a random square, from a small image extended by reflection, and flip it at random.
+def random_crops(
+    images: ImageSet, indices: Sequence[int], size: int, generator: torch.Generator
+) -> torch.Tensor:
+    """Cut a random square from every image of a batch, and flip half of them at random.
+
+    Small images are extended by reflection. Numbers are drawn once a batch, on the CPU: so crops
+    are the same on every device, and whatever the images' sizes are.
 
     Args:
-        image: Tensor [3, H, W], from which [3, size, size] of the same dtype is made.
-        size: Side of the square in pixels.
-        generator: CPU generator. Three numbers are drawn whatever the image's size.
+        images: Where the images are.
+        indices: Which of them, B numbers.
+        size: Side of the squares in pixels.
+        generator: CPU generator.
+
+    Returns:
+        uint8 [B, 3, size, size], on the device of the images.
     """
-    padded = _reflect_to(image, size)
-    top = _draw(padded.shape[1] - size + 1, generator)
-    left = _draw(padded.shape[2] - size + 1, generator)
-    crop = transforms.crop(padded, top, left, size, size)
-    return transforms.horizontal_flip(crop) if _draw(2, generator) else crop
-
-
-def _draw(bound: int, generator: torch.Generator) -> int:
-    """Draw an integer in [0, bound)."""
-    return int(torch.randint(bound, (), generator=generator))
+    draws = torch.rand(len(indices), 3, generator=generator, dtype=torch.float64)
+    crops = []
+    for index, (down, right, _) in zip(indices, draws.tolist(), strict=True):
+        image = _reflect_to(images[index], size)
+        top = int(down * (image.shape[1] - size + 1))
+        left = int(right * (image.shape[2] - size + 1))
+        crops.append(image[:, top : top + size, left : left + size])
+    batch = torch.stack(crops)
+    flipped = (draws[:, 2] < 0.5).to(batch.device)
+    return torch.where(flipped[:, None, None, None], batch.flip(3), batch)
 
 
 def _reflect_to(image: torch.Tensor, size: int) -> torch.Tensor:
@@ -86,5 +100,6 @@ def _reflect_to(image: torch.Tensor, size: int) -> torch.Tensor:
         if missing > 0:
             before = missing // 2
             index = np.pad(np.arange(length), (before, missing - before), mode="reflect")
-            image = image.index_select(dimension, torch.from_numpy(index))
+            index = torch.from_numpy(index).to(image.device)
+            image = image.index_select(dimension, index)
     return image

@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 from tsniqa import pixels
 from tsniqa.cards import BackboneCard, build_network, load_card
 from tsniqa.errors import ConfigError, one_line
+from tsniqa.model.adapters import ORIGINAL
 from tsniqa.model.normalization import normalization_layers
 
 
@@ -26,11 +27,6 @@ class Features(NamedTuple):
 
     gate: tuple[Tensor, Tensor]
     head: Tensor
-
-    @property
-    def multi(self) -> Tensor:
-        """All of them side by side [N, C3 + C4 + C]."""
-        return torch.cat([*self.gate, self.head], dim=1)
 
     def cpu(self) -> "Features":
         """Return them on the CPU."""
@@ -69,9 +65,13 @@ class Backbone(nn.Module):
     def forward(self, inputs: Tensor) -> Features:
         """Compute the pooled features of a batch from :meth:`preprocess`."""
         final, maps = self.network.forward_intermediates(inputs)
-        head = final if self.card.head_feature == "final" else maps[self.card.stages[-1]]
-        pooled = [normalize(maps[i].float().mean((2, 3)), dim=1) for i in self.card.stages]
-        return Features((pooled[0], pooled[1]), normalize(head.float().mean((2, 3)), dim=1))
+        third, fourth, last = (
+            normalize(one.float().mean((2, 3)), dim=1)
+            for one in (*(maps[i] for i in self.card.stages), final)
+        )
+        parts = {"final": [last], "stage": [fourth], "multi": [third, fourth, last]}
+        head = torch.cat(parts[self.card.head_feature], dim=1)
+        return Features((third, fourth), normalize(head, dim=1))
 
     def forward_with(self, state: Mapping[str, Tensor], inputs: Tensor) -> Features:
         """Compute features of a batch with a bank's tensors in place of the network's own."""
@@ -91,10 +91,13 @@ class Backbone(nn.Module):
             return self(probe).head.shape[1]
 
     def filters(self) -> dict[str, Tensor]:
-        """Return every parameter outside the normalization layers: what stays frozen."""
+        """Return every parameter outside normalization layers and adapters: what stays frozen."""
         layers = tuple(f"{name}." for name in normalization_layers(self.network))
-        parameters = self.network.named_parameters()
-        return {name: value for name, value in parameters if not name.startswith(layers)}
+        found = {}
+        for name, value in self.network.named_parameters():
+            if not name.startswith(layers) and not name.endswith((".0.up", ".0.down")):
+                found[name.replace(ORIGINAL, ".weight")] = value
+        return found
 
     def filters_fingerprint(self) -> str:
         """Hash names and bits of all filters; equal before and after learning if frozen."""

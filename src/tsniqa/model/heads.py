@@ -33,12 +33,12 @@ class LinearHead(nn.Module):
         return features @ normalize(self.weight.detach(), dim=0).to(features.device)
 
     def read(self, features: Features) -> Tensor:
-        """Return :meth:`score` of the feature that this kind of head reads."""
+        """Return :meth:`score` of the head's feature."""
         return self.score(features.head)
 
 
 class RidgeHead(nn.Module):
-    """A ridge regression from the features of several stages to opinions in [-1, 1], clipped.
+    """A ridge regression from a feature to opinions in [-1, 1], clipped.
 
     Attributes:
         weight, bias: Float64 vector [D], and scalar.
@@ -55,8 +55,8 @@ class RidgeHead(nn.Module):
         return (features.double() @ weight + bias).clamp(-1, 1).float()
 
     def read(self, features: Features) -> Tensor:
-        """Return :meth:`score` of the features that this kind of head reads."""
-        return self.score(features.multi)
+        """Return :meth:`score` of the head's feature."""
+        return self.score(features.head)
 
 
 Head = LinearHead | RidgeHead

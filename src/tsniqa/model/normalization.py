@@ -2,7 +2,8 @@
 
 In TSN-IQA (Zhang et al., TIP 2024) a task owns gamma, beta, running mean and variance of every
 normalization layer; the filters are shared and frozen. Controls and rivals use the same bank for
-nothing (heads alone), statistics, gamma and beta, masks over filters (Piggyback), or everything.
+nothing (heads alone), statistics, gamma and beta, normalization with depthwise filters or low-rank
+adapters, masks over filters (Piggyback), or everything.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from tsniqa.errors import WeightsError, unknown_name
+from tsniqa.model.adapters import add_adapters
 from tsniqa.storage import packed, unpacked
 
 LAYERS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
@@ -50,20 +52,40 @@ def _normalization(network: nn.Module) -> State:
     return {k: v for k, v in everything(network).items() if k.rpartition(".")[0] in layers}
 
 
+def _depthwise(network: nn.Module) -> State:
+    """Return the filters of convolutions that see one channel each."""
+    layers = {k: layer for k, layer in network.named_modules() if isinstance(layer, nn.Conv2d)}
+    return {f"{k}.weight": own.weight for k, own in layers.items() if own.groups == own.in_channels}
+
+
+def _adapters(network: nn.Module) -> State:
+    """Return the numbers of low-rank adapters."""
+    return {k: v for k, v in everything(network).items() if k.endswith((".0.up", ".0.down"))}
+
+
 def _learnable(state: State, wanted: bool = True) -> State:
     """Return those tensors that learning by gradients changes, or all the others."""
     return {k: v for k, v in state.items() if isinstance(v, nn.Parameter) is wanted}
 
+
+RANKS = (1, 2, 4, 8, 16)
+"""Ranks of adapters that can be selected."""
 
 SELECTIONS: dict[str, Callable[[nn.Module], State]] = {
     "nothing": lambda network: {},
     "statistics": lambda network: _learnable(_normalization(network), False),
     "affine": lambda network: _learnable(_normalization(network)),
     "normalization": _normalization,
+    "depthwise": lambda network: _normalization(network) | _depthwise(network),
+    **{
+        f"low-rank-{rank}": lambda network: _normalization(network) | _adapters(network)
+        for rank in RANKS
+    },
     "masks": lambda net: {f"{k}.weight": v.weight for k, v in masked_layers(net).items()},
     "everything": everything,
 }
-"""What a task may own. Of ``masks`` a task stores one bit a filter weight: kept or zeroed."""
+"""What a task may own. Of ``masks`` a task stores one bit a filter weight: kept or zeroed.
+``depthwise`` and ``low-rank-R`` are normalization and depthwise filters, or adapters of rank R."""
 
 
 class NormalizationBank:
@@ -87,6 +109,8 @@ class NormalizationBank:
         """
         if select not in SELECTIONS:
             raise unknown_name("selection", select, SELECTIONS)
+        if select.startswith("low-rank-"):
+            add_adapters(network, int(select.removeprefix("low-rank-")))
         self.network = network
         self.select = select
         self.initial = _copy(self.live())

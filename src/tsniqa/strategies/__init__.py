@@ -19,12 +19,25 @@ from tsniqa.strategies.ridge import Ridge
 from tsniqa.strategies.separate import Separate
 from tsniqa.strategies.sequential import Sequential
 from tsniqa.strategies.si import SI
+from tsniqa.strategies.statistics_only import StatisticsOnly
 from tsniqa.strategies.tsn import TSN
+from tsniqa.strategies.tsn_adapters import TSNAdapters
+from tsniqa.strategies.tsn_depthwise import TSNDepthwise
 from tsniqa.strategies.tsn_shared_prefix import TSNSharedPrefix
 from tsniqa.strategies.unique import Unique
 
 FAMILIES: dict[str, tuple[type[Strategy], ...]] = {
-    "isolation": (TSN, TSNSharedPrefix, AffineOnly, HeadOnly, Ridge, Piggyback),
+    "isolation": (
+        TSN,
+        TSNAdapters,
+        TSNDepthwise,
+        TSNSharedPrefix,
+        AffineOnly,
+        StatisticsOnly,
+        HeadOnly,
+        Ridge,
+        Piggyback,
+    ),
     "no defence": (Sequential, MultiHead),
     "regularisation": (LwF, EWC, SI, MAS),
     "replay": (ReplayShared, ReplayMultiHead, ICaRLv1, ICaRLv2, GDumb),

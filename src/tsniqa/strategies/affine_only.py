@@ -16,4 +16,4 @@ class AffineOnly(TSN):
 
     def finetune_schedule(self) -> FinetuneSchedule:
         """Return TSN's schedule, but with the running statistics kept."""
-        return self.context.schedule.normalization.model_copy(update={"statistics": "kept"})
+        return self.context.schedule.normalization.model_copy(update={"bn_statistics": "kept"})

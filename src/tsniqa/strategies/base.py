@@ -22,8 +22,9 @@ from tsniqa.model.normalization import NormalizationBank
 from tsniqa.model.tsniqa import SHARED, TSNIQA
 from tsniqa.scoring.features import image_features
 from tsniqa.training.context import TrainingContext
+from tsniqa.training.penalty import choose_penalty
 from tsniqa.training.schedules import FinetuneSchedule
-from tsniqa.training.trainer import Batch, Epoch, Source, fit, pair_loss
+from tsniqa.training.trainer import Batch, Epoch, Learning, Source, fit, pair_loss
 
 
 class Learned(NamedTuple):
@@ -139,6 +140,8 @@ class Strategy:
 
     def new_head(self, name: str) -> LinearHead:
         """Draw the initial head of a task, or the shared one, by its name."""
+        if self.context.schedule.released.shared_initial_head:
+            name = SHARED
         generator = torch.Generator().manual_seed(self.context.seed_for(name, "head"))
         return LinearHead(self.context.backbone.head_width, generator)
 
@@ -157,18 +160,17 @@ class Strategy:
         more: Sequence[Lesson] = (),
     ) -> list[Epoch]:
         """Warm heads up with the network fixed, then train both (``more`` is for the latter)."""
-        warm_up = self.context.schedule.head
-        stored = not isinstance(warm_up, FinetuneSchedule)
-        history = fit(
-            "head",
-            warm_up,
-            self.backbone,
-            train=self.as_sources(train, "train", stored),
-            validation=self.as_sources(validation, "val", stored),
-            seed=self.seed_of("step one", validation),
+        released = self.context.schedule.released
+        learning = Learning(
             companions=self.companions(),
             loss=self.task_loss,
+            adam={} if released.carried_adam else None,
+            released=released,
         )
+        history: list[Epoch] = []
+        if not (released.one_warm_up and seen and not self.gated):
+            history, penalty = self.warm_up(train, validation, learning)
+            learning = learning._replace(head_decay=penalty)
         schedule = self.finetune_schedule()
         if schedule is None or not schedule.epochs:
             return history
@@ -186,11 +188,37 @@ class Strategy:
             train=self.as_sources([*train, *more], "train"),
             validation=self.as_sources(validation, "val"),
             seed=self.seed_of("step two", validation),
-            parameters=self.trained(),
-            companions=self.companions(),
-            loss=whole_loss,
-            after_step=self.after_step,
+            learning=learning._replace(
+                parameters=self.trained(),
+                companions=self.companions(),
+                loss=whole_loss,
+                after_step=self.after_step,
+            ),
         )
+
+    def warm_up(
+        self, train: Sequence[Lesson], validation: Sequence[Lesson], learning: Learning
+    ) -> tuple[list[Epoch], float | None]:
+        """Learn heads on the network as it is; return the history, and the penalty if chosen."""
+        schedule = self.context.schedule.head
+        stored = not isinstance(schedule, FinetuneSchedule)
+        seed = self.seed_of("step one", validation)
+        sources = self.as_sources(train, "train", stored)
+        judges = self.as_sources(validation, "val", stored)
+
+        def judged(own: list[Source], held: list[Source], decay: float) -> list[Epoch]:
+            heads = {source.head: copy.deepcopy(source.head) for source in own}
+            own, held = (
+                [one._replace(head=heads[one.head]) for one in kind] for kind in (own, held)
+            )
+            alone = Learning(head_decay=decay, released=learning.released)
+            return fit("head", schedule, self.backbone, own, held, seed, alone)
+
+        penalty = None
+        if isinstance(schedule.weight_decay, tuple):
+            penalty = choose_penalty(schedule.weight_decay, sources, judged)
+        learning = learning._replace(head_decay=penalty)
+        return fit("head", schedule, self.backbone, sources, judges, seed, learning), penalty
 
     def seed_of(self, step: str, validation: Sequence[Lesson]) -> int:
         """Derive the seed of a step from what it is judged by."""

@@ -2,8 +2,7 @@
 
 Source: Prabhu, Torr and Dokania, ECCV 2020; for quality, the predecessor's released code (see
 :mod:`.multihead`). It is joint learning on the memory of all tasks so far (:mod:`.memory`), the new
-one included. As there, the best epoch is that of the largest mean validation SRCC over all tasks,
-whose validation images the budget does not count.
+one included.
 """
 
 from collections.abc import Sequence

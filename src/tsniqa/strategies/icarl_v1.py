@@ -39,9 +39,11 @@ class ICaRLv1(LwF):
         seed = self.context.seed_for(task.name, "replay")
         self.replay = Replay(self.as_sources(lessons, "train"), self.finetune_schedule(), seed)
 
-    def distilled(self) -> Iterator[tuple[Batch, Tensor]]:
+    def distilled(self, epoch: int) -> Iterator[tuple[Batch, Tensor]]:
         """Yield the next batch of every memory, and its mean loss to what its head said before."""
-        for former, batch in zip(self.copies, self.replay.batches(self.backbone), strict=True):
+        for former, batch in zip(
+            self.copies, self.replay.batches(self.backbone, epoch), strict=True
+        ):
             if batch is None:
                 continue
             with torch.no_grad():
@@ -55,4 +57,4 @@ class ICaRLv1(LwF):
         if not self.copies:
             return None
         zero = task_loss.new_zeros(())
-        return self.weight * sum((loss for _, loss in self.distilled()), zero)
+        return self.weight * sum((loss for _, loss in self.distilled(batch.epoch)), zero)

@@ -28,7 +28,7 @@ class ICaRLv2(ICaRLv1):
             return None
         losses, images = [task_loss], [len(batch.pairs.indices)]
         distilled = task_loss.new_zeros(())
-        for one, loss in self.distilled():
+        for one, loss in self.distilled(batch.epoch):
             losses.append(quality_loss(batch.head(one.features), one.pairs))
             images.append(len(one.pairs.indices))
             distilled = distilled + loss

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from tsniqa.data.images import random_crop
+from tsniqa.data.images import random_crops
 from tsniqa.data.task import Task
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.multihead import MultiHead
-from tsniqa.training.pairs import epoch_of_pairs
+from tsniqa.training.pairs import epochs_of_pairs
 from tsniqa.training.trainer import Batch
 
 
@@ -65,7 +65,7 @@ class Regularized(MultiHead):
         weight = head.weight.detach().to(backbone.device)
         parameters = list(backbone.network.parameters())
         for index in indices:
-            inputs = backbone.preprocess(random_crop(images[index], crop, generator)[None])
+            inputs = backbone.preprocess(random_crops(images, [index], crop, generator))
             backbone.requires_grad_(True)
             quality = backbone(inputs).head[0] @ weight
             own = torch.autograd.grad(quality, parameters, materialize_grads=True)
@@ -83,7 +83,7 @@ class Regularized(MultiHead):
         seed = self.context.seed_for(task.name, "importance")
         order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
         train = [self.context.images(task, "train")]
-        for pairs in epoch_of_pairs(train, self.finetune_schedule(), order):
+        for pairs in next(epochs_of_pairs(train, self.finetune_schedule(), order)):
             visited = self.image_gradients(task, head, pairs.indices.tolist(), crops)
             qualities, gradients = zip(*visited, strict=True)
             quality = torch.stack(qualities)

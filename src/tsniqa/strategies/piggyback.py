@@ -63,7 +63,7 @@ class Piggyback(TSN):
         The weight decay is the released code's 0: Adam would let even a slight pull towards 0
         overcome the masks' tiny gradients, and prune whatever matters little.
         """
-        own = {"learning_rate": self.weight, "weight_decay": 0.0, "statistics": "kept"}
+        own = {"learning_rate": self.weight, "weight_decay": 0.0, "bn_statistics": "kept"}
         return self.context.schedule.full.model_copy(update=own)
 
     def before_task(self, task: Task, seen: Sequence[Task]) -> None:

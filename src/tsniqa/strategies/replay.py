@@ -8,7 +8,7 @@ from torch import Tensor
 from tsniqa.model.backbone import Backbone
 from tsniqa.training.pairs import PairBatch, drawn_epoch, in_batch_epoch
 from tsniqa.training.schedules import FinetuneSchedule
-from tsniqa.training.trainer import Batch, Source, random_crops, read_crops
+from tsniqa.training.trainer import Batch, Source, read_crops
 
 
 class Replay:
@@ -22,13 +22,12 @@ class Replay:
         drawn = schedule.pairs is not None
         self.streams = [endless(own.images.mos, size, drawn, generator) for own in self.memory]
 
-    def batches(self, backbone: Backbone) -> Iterator[Batch | None]:
-        """Yield the next batch of every memory; None for one whose labels are all tied."""
+    def batches(self, backbone: Backbone, epoch: int) -> Iterator[Batch | None]:
+        """Yield the next batch of every memory in an epoch; None where all labels are tied."""
         for source, stream in zip(self.memory, self.streams, strict=True):
-            pairs, how = next(stream), self.schedule.statistics
-            crops = random_crops(source, pairs, self.schedule.crop, self.crops)
-            tied = not len(pairs.target)
-            yield None if tied else read_crops(backbone, source, pairs, crops, how)
+            pairs = next(stream)
+            how = self.schedule, epoch, self.crops
+            yield read_crops(backbone, source, pairs, *how) if len(pairs.target) else None
 
 
 def replay_batch(batch: int, tasks: int) -> int:

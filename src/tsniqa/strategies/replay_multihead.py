@@ -3,7 +3,7 @@
 The predecessor's MH-CL-Replay (see :mod:`.multihead`). Step two learns the new task and the
 labelled memory of every old one (:mod:`.memory`), each with its own head and without weights
 between them. There every step sums the losses of one batch of each; here batches of one task each
-take turns. All heads learn at the schedule's rate of heads. The best epoch is the new task's.
+take turns. All heads learn at the schedule's rate of heads.
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,7 @@
 The predecessor's SH-CL-Replay (see :mod:`.multihead`). Pairs come from one task or one memory
 (:mod:`.memory`) at a time. There only the first task has a step one, and every step joins one batch
 of each; here both steps replay, and batches of one task take turns. So a memory weighs as much as
-the new task here, and batch statistics are those of one task. The best epoch is the new task's:
-validation images of old tasks would be a second memory.
+the new task here, and batch statistics are those of one task.
 """
 
 from collections.abc import Sequence

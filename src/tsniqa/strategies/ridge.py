@@ -1,10 +1,9 @@
-"""Ridge: closed-form ridge regression for every task, on frozen features of several stages.
+"""Ridge: closed-form ridge regression for every task, on the frozen features of its head.
 
 The control without learning by gradients: how far do the features go that TSN starts from? In the
-manner of GRepQ (Srinath et al., WACV 2024, arXiv 2312.04838); its features here are the gate's two
-stages and the head's, each L2-normalised. Unlike other heads, these regress the opinion scores
-themselves. The rating scale of every task is mapped to [-1, 1], and predictions are clipped to it:
-mixtures and the bound on skipped heads need that. Those beyond the ends become ties.
+manner of GRepQ (Srinath et al., WACV 2024, arXiv 2312.04838). Unlike other heads, these regress the
+opinion scores themselves. The rating scale of every task is mapped to [-1, 1], and predictions are
+clipped to it: mixtures and the bound on skipped heads need that. Those beyond the ends become ties.
 """
 
 import time
@@ -12,18 +11,17 @@ from collections.abc import Sequence
 
 import torch
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import GroupKFold
 from torch import Tensor
 
 from tsniqa.data.task import Task
 from tsniqa.metrics import srcc
 from tsniqa.model.heads import RidgeHead
 from tsniqa.strategies.base import Learned, Strategy
+from tsniqa.training.penalty import content_folds
 from tsniqa.training.trainer import Epoch
 
 # Penalties on the squared weights, where the squared error is summed over images; or the weight.
 STRENGTHS = tuple(10.0**exponent for exponent in range(-6, 4))
-FOLDS = 5
 
 
 class Ridge(Strategy):
@@ -41,7 +39,7 @@ class Ridge(Strategy):
         context = self.context
         train, validation = (context.reference_features(task, part) for part in ("train", "val"))
         start = time.perf_counter()
-        head = fit_ridge(train.multi, task, context.weight)
+        head = fit_ridge(train.head, task, context.weight)
         seconds = time.perf_counter() - start
         seed = context.seed_for(task.name, "gate")
         self.model.add_task(task.name, head, train, train.gate, seed)
@@ -61,9 +59,9 @@ def fit_ridge(features: Tensor, task: Task, strength: float | None = None) -> Ri
     labels = 2 * (task.mos("train") - low) / (high - low) - 1
     values = features.double().numpy()
     contents = task.part("train")["reference"].astype(str).to_numpy()
-    folds = min(FOLDS, len(set(contents)))
-    splits = None if folds < 2 else list(GroupKFold(folds).split(values, groups=contents))
     strengths = list(STRENGTHS) if strength is None else [strength]
-    ridge = RidgeCV(strengths, cv=splits, scoring="neg_mean_squared_error").fit(values, labels)
+    ridge = RidgeCV(strengths, cv=content_folds(contents), scoring="neg_mean_squared_error").fit(
+        values, labels
+    )
     bias = torch.tensor(float(ridge.intercept_), dtype=torch.float64)
     return RidgeHead(torch.tensor(ridge.coef_), bias)

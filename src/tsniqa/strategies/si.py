@@ -5,15 +5,12 @@ of the optimiser adds -g_k (theta_k after - theta_k before) to the path integral
 the gradient of a loss before the step. After a task, with D_k the whole way from start to end,
 
     Omega_k grows by omega_k / (D_k^2 + DAMPING).
-
-The best state on the validation images is restored, as in the predecessor's code. So D is taken to
-the restored parameters, and omega, the integral along the way to them, is restored with them.
 """
 
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsniqa.data.task import Task
 from tsniqa.model.heads import LinearHead
@@ -32,17 +29,12 @@ class SI(Regularized):
 
     name = "si"
     default_weight = 1_000.0
-    path: nn.Module | None = None
-
-    def companions(self) -> Sequence[tuple[nn.Module, float]]:
-        """Let the integral be restored with the network; it has no parameters to train."""
-        return [] if self.path is None else [(self.path, 0.0)]
+    path: Tensor | None = None  # omega [P], while a task is learned
 
     def before_task(self, task: Task, seen: Sequence[Task]) -> None:
         """Start the integral omega [P] at zero."""
         super().before_task(task, seen)
-        self.path = nn.Module()
-        self.path.register_buffer("omega", torch.zeros_like(self.start_at))
+        self.path = torch.zeros_like(self.start_at)
 
     def extra_loss(self, batch: Batch, task_loss: Tensor) -> Tensor | None:
         """Return the penalty, and remember from where the step starts."""
@@ -55,15 +47,15 @@ class SI(Regularized):
         if self.context.importance == "derived":  # the task's alone: the penalty's is taken off
             moved = self.step_from - self.start_at
             gradient = gradient - 2 * self.weight * self.importance * moved
-        self.path.omega.sub_(gradient * (self.theta.detach() - self.step_from))
+        self.path.sub_(gradient * (self.theta.detach() - self.step_from))
 
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
-        """Return omega / (D^2 + DAMPING) at the restored state [P]; zeros without step two."""
+        """Return omega / (D^2 + DAMPING) [P]; zeros without step two."""
         path, self.path = self.path, None
         if path is None:
             return torch.zeros_like(self.importance)
         moved = self.theta.detach() - self.start_at
-        return path.omega.to(moved.device) / (moved**2 + DAMPING)
+        return path / (moved**2 + DAMPING)
 
     def after_task(self, task: Task, head: LinearHead) -> None:
         """Add the task's importance; one below zero would reward leaving."""

@@ -18,7 +18,7 @@ from tsniqa.data.task import Task
 from tsniqa.model.fidelity import fidelity_loss
 from tsniqa.model.heads import LinearHead
 from tsniqa.model.tsniqa import SHARED
-from tsniqa.strategies.base import Lesson, ParameterCount, numbers
+from tsniqa.strategies.base import ParameterCount, numbers
 from tsniqa.strategies.joint import Joint
 from tsniqa.strategies.sequential import TrainVal
 from tsniqa.training.context import TrainingContext
@@ -69,10 +69,6 @@ class Unique(Joint):
         both = super().lessons(task, seen, head)
         self.opinions = [opinions_of(lesson.task) for lesson in both[0]]
         return both
-
-    def seed_of(self, step: str, validation: Sequence[Lesson]) -> int:
-        """Derive a step's seed, by the names that published records were made with."""
-        return super().seed_of({"step one": "head", "step two": "images"}[step], validation)
 
     def task_loss(self, batch: Batch) -> Tensor:
         """Return fidelity and hinge of a batch's pairs."""

@@ -18,11 +18,12 @@ from pydantic import (
     ConfigDict,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     ValidationError,
 )
 
-from tsniqa.cards import COMPUTED_FIELDS, BackboneCard, load_card
+from tsniqa.cards import COMPUTED_FIELDS, BackboneCard, HeadFeature, load_card
 from tsniqa.data import load_task
 from tsniqa.data.task import Task, check_task
 from tsniqa.errors import ConfigError, invalid_content, unknown_name
@@ -50,6 +51,8 @@ class Preset(BaseModel):
     gate: GateOptions
     schedule: Schedule
     weights: dict[str, NonNegativeFloat] = {}  #: main weights by strategy, else the published ones
+    rates: dict[str, PositiveFloat] = {}  #: of the network by strategy, else the schedule's
+    head_feature: HeadFeature | None = None  #: in place of the backbone card's
     #: How EWC, SI and MAS judge parameters: as their papers derive it, or as the authors of the
     #: predecessor's released code do.
     importance: Literal["derived", "released"] = "derived"
@@ -111,6 +114,8 @@ def resolve_run(config: RunConfig, data_root: Path, device: str = "auto") -> Res
     order = preset.tasks if config.task_order is None else config.task_order
     check_order(order)
     card = load_card(config.backbone or preset.backbone)
+    if preset.head_feature:
+        card = card.model_copy(update={"head_feature": preset.head_feature})
     files = None if config.splits_from is None else resolve(config.splits_from)
     tasks = tuple(load_task(name, data_root, config.seed, config.split, files) for name in order)
     for task in tasks:
@@ -136,12 +141,13 @@ def identity(config: RunConfig, preset: Preset, card: BackboneCard, data: dict[s
     if not card.sha256 and weights not in ("hub", "none"):
         with suppress(OSError):  # a missing file: loading the backbone says so
             weights = remembered_digest(Path(weights))
-    left_out = {"description", "tasks", "backbone", "weights"}
+    left_out = {"description", "tasks", "backbone", "weights", "rates"}
     default = find_strategy(config.strategy).default_weight
     facts = {
         "config": config.model_dump(mode="json", include={"strategy", "seed", "split"}),
         "preset": preset.model_dump(mode="json", exclude=left_out),
         "weight": preset.weights.get(config.strategy, default),
+        "rate": preset.rates.get(config.strategy),
         "card": card.model_dump(mode="json", include=COMPUTED_FIELDS),
         "backbone": weights,
         "data": list(data.items()),

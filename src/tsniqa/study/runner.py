@@ -72,7 +72,7 @@ def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -
     preset, config = resolved.preset, resolved.config
     return TrainingContext(
         load_backbone(resolved.card, resolved.device),
-        preset.schedule,
+        preset.schedule.at_rate(preset.rates.get(config.strategy)),
         preset.gate,
         config.seed,
         preset.shorter_side,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from pydantic import BaseModel, PositiveFloat, PositiveInt
 from safetensors import SafetensorError
@@ -33,11 +34,12 @@ class GateOptions(BaseModel, extra="forbid", frozen=True):
 
 
 class LabelledImages(NamedTuple):
-    """A task's images, their mean opinion scores [n], and the name its pairs are counted under."""
+    """A part of a task: its n images, and what is known of them."""
 
     images: ImageSet
-    mos: Tensor
-    task: str = ""
+    mos: Tensor  # float32 [n]
+    task: str = ""  # under which its pairs are counted
+    references: np.ndarray | None = None  # the content that each image shows [n]
 
 
 @dataclass
@@ -75,9 +77,11 @@ class TrainingContext:
         key = (task.fingerprint(), part)
         if key not in self._images:
             cache = None if task.made_here else self.decoded
-            images = ImageSet(task.paths(part), self.shorter_side, cache=cache, root=task.root)
+            own = {"cache": cache, "root": task.root, "device": self.backbone.device}
+            images = ImageSet(task.paths(part), self.shorter_side, **own)
             mos = torch.tensor(task.mos(part), dtype=torch.float32)
-            self._images[key] = LabelledImages(images, mos, task.name)
+            references = task.part(part)["reference"].astype(str).to_numpy()
+            self._images[key] = LabelledImages(images, mos, task.name, references)
         return self._images[key]
 
     def reference_features(self, task: Task, part: str) -> Features:

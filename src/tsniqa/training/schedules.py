@@ -7,6 +7,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -15,18 +16,21 @@ from pydantic import (
 
 from tsniqa.errors import ConfigError
 
+BatchNormStatistics = Literal["kept", "batch", "first-epoch"]
+
 
 class HeadSchedule(BaseModel):
-    """Step one: the head alone, on features computed once.
+    """Step one: the head alone, on features computed once. The last state is always kept.
 
     Attributes:
         epochs: Passes over the training images (or drawn pairs).
         batch: Images (or drawn pairs) a batch, at least 2.
         learning_rate: Adam's initial rate.
-        weight_decay: Adam's L2 penalty.
+        weight_decay: Adam's L2 penalty. Of several, cross-validation within the training images,
+            in folds disjoint in reference content, chooses one for every task; step two keeps it
+            for the head.
         decay_every: The rate is divided by 10 after every so many epochs.
         pairs: Pairs to draw an epoch (or by task); None compares all images within a batch.
-        keep: The state of the ``best`` validation SRCC, perhaps before any epoch, or the ``last``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,10 +38,9 @@ class HeadSchedule(BaseModel):
     epochs: NonNegativeInt
     batch: int = Field(ge=2)
     learning_rate: PositiveFloat
-    weight_decay: float = 5e-4
+    weight_decay: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 5e-4
     decay_every: PositiveInt
     pairs: PositiveInt | dict[str, PositiveInt] | None = None
-    keep: Literal["best", "last"] = "best"
 
     def pairs_of(self, task: str) -> int | None:
         """Return the number of pairs to draw an epoch from a task.
@@ -59,14 +62,46 @@ class FinetuneSchedule(HeadSchedule):
     """Learning on augmented crops: step two, and where a schedule says so also step one.
 
     Attributes:
+        weight_decay: Adam's L2 penalty on the network, and on a head whose own was not chosen.
         head_learning_rate: Adam's initial rate for the head; ``learning_rate`` is the network's.
         crop: Side of the square training crops in pixels.
-        statistics: Running ones are ``"kept"``, or learned by training with each ``"batch"``'s own.
+        bn_statistics: Batch normalization standardises by the running statistics as they are
+            (``kept``); by each ``batch``, whose statistics are collected; or the latter in the
+            ``first-epoch`` alone, after which the collected ones stay (the released code).
     """
 
+    weight_decay: NonNegativeFloat = 5e-4
     head_learning_rate: PositiveFloat
     crop: PositiveInt
-    statistics: Literal["kept", "batch"]
+    bn_statistics: BatchNormStatistics
+
+    def uses_batch_statistics(self, epoch: int) -> bool:
+        """Tell whether an epoch, counted from 1, standardises by batches."""
+        return self.bn_statistics == "batch" or (self.bn_statistics == "first-epoch" and epoch == 1)
+
+
+class Released(BaseModel):
+    """Habits of the authors' released code, each off unless a preset follows it.
+
+    Attributes:
+        shared_initial_head: All tasks' heads start from one draw, which keeps their levels near
+            each other where rates are small.
+        fixed_pairs: The batches of pairs are formed once a task, and every epoch shuffles them.
+        carried_adam: Step two goes on with the head's moments of Adam of step one.
+        ties: Pairs with equal opinions count, as if the second image were better.
+        two_forwards: The two halves of a batch (of drawn pairs: the first and the second images)
+            pass through the network one after the other, which matters to batch statistics.
+        one_warm_up: Sequential fine-tuning has step one at its first task only.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    shared_initial_head: bool = False
+    fixed_pairs: bool = False
+    carried_adam: bool = False
+    ties: bool = False
+    two_forwards: bool = False
+    one_warm_up: bool = False
 
 
 class Schedule(BaseModel):
@@ -83,3 +118,12 @@ class Schedule(BaseModel):
     ]
     normalization: FinetuneSchedule
     full: FinetuneSchedule
+    released: Released = Released()
+
+    def at_rate(self, rate: float | None) -> "Schedule":
+        """Return the schedule with another initial rate for the network, if one is given."""
+        if rate is None:
+            return self
+        own = {"learning_rate": rate}
+        steps = {name: getattr(self, name) for name in ("normalization", "full")}
+        return self.model_copy(update={k: step.model_copy(update=own) for k, step in steps.items()})

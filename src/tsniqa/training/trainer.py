@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from tsniqa.data.images import random_crop
+from tsniqa.data.images import random_crops
 from tsniqa.metrics import srcc
 from tsniqa.model.backbone import Backbone
 from tsniqa.model.fidelity import fidelity_loss, thurstone
@@ -21,21 +21,24 @@ from tsniqa.model.heads import LinearHead
 from tsniqa.model.normalization import use_batch_statistics
 from tsniqa.scoring.features import image_features
 from tsniqa.training.context import LabelledImages
-from tsniqa.training.pairs import PairBatch, epoch_of_pairs
-from tsniqa.training.schedules import FinetuneSchedule, HeadSchedule
+from tsniqa.training.pairs import PairBatch, epochs_of_pairs
+from tsniqa.training.schedules import FinetuneSchedule, HeadSchedule, Released
 
 Step = Literal["head", "images"]
 
 
 class Epoch(BaseModel):
-    """What one epoch came to; epoch 0 is the state before the first."""
+    """What one epoch came to; epoch 0 is the state before the first.
+
+    Validation images choose nothing here, so they are scored before and after a step alone.
+    """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
 
     step: Step
     epoch: int
     loss: float | None
-    validation_srcc: float  # NaN where all scores are equal or some are no numbers
+    validation_srcc: float  # NaN where not measured, or where it has no value
     seconds: float
 
 
@@ -54,6 +57,7 @@ class Batch(NamedTuple):
     head: LinearHead  # the source's
     inputs: Tensor | None  # preprocessed crops [B, 3, H, W], unless features were computed before
     features: Tensor  # [B, C], of the present network, with gradient
+    epoch: int = 0  # in which it is seen
 
 
 def pair_loss(batch: Batch) -> Tensor:
@@ -67,6 +71,29 @@ def quality_loss(quality: Tensor, pairs: PairBatch) -> Tensor:
     return fidelity_loss(probability, pairs.target.to(quality.device)).mean()
 
 
+class Learning(NamedTuple):
+    """What learns in a step beside the heads of its sources, and how.
+
+    Attributes:
+        parameters: The network's parameters to train.
+        companions: Further modules that learn along, each with its initial rate.
+        loss: Of one batch, with gradient.
+        after_step: Called after every step of the optimiser.
+        head_decay: The heads' L2 penalty, or None for the schedule's.
+        adam: Adam's state of some heads, by their weight, to go on from; what is reached is put
+            there. None starts and leaves nothing.
+        released: Habits of the released code.
+    """
+
+    parameters: Sequence[nn.Parameter] = ()
+    companions: Sequence[tuple[nn.Module, float]] = ()
+    loss: Callable[[Batch], Tensor] = pair_loss
+    after_step: Callable[[], None] | None = None
+    head_decay: float | None = None
+    adam: dict[nn.Parameter, dict] | None = None
+    released: Released = Released()
+
+
 def fit(
     step: Step,
     schedule: HeadSchedule,
@@ -74,12 +101,9 @@ def fit(
     train: Sequence[Source],
     validation: Sequence[Source],
     seed: int,
-    parameters: Sequence[nn.Parameter] = (),
-    companions: Sequence[tuple[nn.Module, float]] = (),
-    loss: Callable[[Batch], Tensor] = pair_loss,
-    after_step: Callable[[], None] | None = None,
+    learning: Learning = Learning(),  # noqa: B008 (immutable)
 ) -> list[Epoch]:
-    """Run the epochs of one step, and leave everything that learns in the state that is kept.
+    """Run the epochs of one step; whatever learns is left as the last step has it.
 
     Args:
         step: What the history calls these epochs.
@@ -87,60 +111,43 @@ def fit(
         backbone: Changed in place: the given parameters, and running statistics if the schedule
             says so. On return it is in evaluation mode with every parameter frozen.
         train: What to learn from; the heads are changed in place, on the CPU before and after.
-        validation: What the SRCC is measured on, averaged over sources.
+        validation: What the SRCC before and after is measured on, averaged over sources.
         seed: Everything random comes from it.
-        parameters: The network's parameters to train.
-        companions: Further modules that learn along, each with its initial rate.
-        loss: Of one batch, with gradient.
-        after_step: Called after every step of the optimiser.
+        learning: What else learns, and how.
 
     Returns:
         The history of epochs, the first being the state before any.
     """
     on_crops = isinstance(schedule, FinetuneSchedule)
     heads = list(dict.fromkeys(source.head for source in train))
-    learners = [*heads, *(module for module, _ in companions)]
-    kept = [backbone.network, *learners] if on_crops else learners
-    rate = schedule.head_learning_rate if on_crops else schedule.learning_rate
-    groups = [
-        {"params": list(parameters), "lr": schedule.learning_rate},
-        {"params": [head.weight for head in heads], "lr": rate},
-        *({"params": list(module.parameters()), "lr": own} for module, own in companions),
-    ]
-    order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
-    images = [source.images for source in train]
-
-    def batch_of(pairs: PairBatch) -> Batch:
-        source = train[pairs.source]
-        if not on_crops:
-            return Batch(pairs, source.head, None, source.features[pairs.indices])
-        cropped = random_crops(source, pairs, schedule.crop, crops)
-        return read_crops(backbone, source, pairs, cropped, schedule.statistics)
-
-    for parameter in parameters:
+    learners = [*heads, *(module for module, _ in learning.companions)]
+    for parameter in learning.parameters:
         parameter.requires_grad_(True)
     for module in learners:
         module.to(backbone.device if on_crops else "cpu")
-    optimizer = torch.optim.Adam(groups, weight_decay=schedule.weight_decay)
+    optimizer = _adam(schedule, heads, learning)
     decay = torch.optim.lr_scheduler.StepLR(optimizer, schedule.decay_every, gamma=0.1)
+    order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
+    epochs = epochs_of_pairs([one.images for one in train], schedule, order, learning.released)
+    history = [_epoch(step, 0, None, backbone, validation, time.perf_counter())]
     try:
-        best = validation_srcc(backbone, validation)
-        states = [copy.deepcopy(module.state_dict()) for module in kept]
-        history = [Epoch(step=step, epoch=0, loss=None, validation_srcc=best, seconds=0.0)]
         for number in range(1, schedule.epochs + 1):
             start = time.perf_counter()
-            batches = map(batch_of, epoch_of_pairs(images, schedule, order))
-            mean = _descend(optimizer, batches, loss, after_step)
+
+            def batch_of(pairs: PairBatch, epoch: int = number) -> Batch:
+                source = train[pairs.source]
+                if not on_crops:
+                    return Batch(pairs, source.head, None, source.features[pairs.indices])
+                return read_crops(
+                    backbone, source, pairs, schedule, epoch, crops, learning.released.two_forwards
+                )
+
+            mean = _descend(optimizer, map(batch_of, next(epochs)), learning)
             decay.step()
-            new = validation_srcc(backbone, validation)
-            if new > best or (np.isnan(best) and not np.isnan(new)) or schedule.keep == "last":
-                best, states = new, [copy.deepcopy(module.state_dict()) for module in kept]
-            seconds = time.perf_counter() - start
-            history.append(
-                Epoch(step=step, epoch=number, loss=mean, validation_srcc=new, seconds=seconds)
-            )
-        for module, state in zip(kept, states, strict=True):
-            module.load_state_dict(state)
+            judged = validation if number == schedule.epochs else ()
+            history.append(_epoch(step, number, mean, backbone, judged, start))
+        if learning.adam is not None:
+            learning.adam.update({head.weight: optimizer.state[head.weight] for head in heads})
         return history
     finally:
         backbone.eval().requires_grad_(False)
@@ -148,41 +155,83 @@ def fit(
             module.cpu()
 
 
+def _adam(
+    schedule: HeadSchedule, heads: Sequence[LinearHead], learning: Learning
+) -> torch.optim.Adam:
+    """Set Adam up with every rate and penalty, and with the state to go on from."""
+    on_crops = isinstance(schedule, FinetuneSchedule)
+    decay = schedule.weight_decay
+    own = decay if learning.head_decay is None else learning.head_decay
+    rate = schedule.head_learning_rate if on_crops else schedule.learning_rate
+    weights = [head.weight for head in heads]
+    optimizer = torch.optim.Adam(
+        [
+            {"params": list(learning.parameters), "lr": schedule.learning_rate},
+            {"params": weights, "lr": rate, "weight_decay": own},
+            *({"params": list(module.parameters()), "lr": r} for module, r in learning.companions),
+        ],
+        weight_decay=own if not on_crops else decay,
+    )
+    for weight in weights:
+        if weight in (learning.adam or {}):
+            known = copy.deepcopy(learning.adam[weight])
+            optimizer.state[weight] = {k: v.to(weight) if v.ndim else v for k, v in known.items()}
+    return optimizer
+
+
+def _epoch(
+    step: Step, number: int, loss: float | None, backbone: Backbone,
+    validation: Sequence[Source], start: float,
+) -> Epoch:  # fmt: skip
+    quality = validation_srcc(backbone, validation) if validation else float("nan")
+    seconds = time.perf_counter() - start
+    return Epoch(step=step, epoch=number, loss=loss, validation_srcc=quality, seconds=seconds)
+
+
 def _descend(
-    optimizer: torch.optim.Optimizer,
-    batches: Iterable[Batch],
-    loss: Callable[[Batch], Tensor],
-    after_step: Callable[[], None] | None,
+    optimizer: torch.optim.Optimizer, batches: Iterable[Batch], learning: Learning
 ) -> float:
     """Make one step a batch, and return the mean loss; NaN without batches."""
     losses = []
     for batch in batches:
-        value = loss(batch)
+        value = learning.loss(batch)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         optimizer.step()
-        if after_step is not None:
-            after_step()
-        losses.append(value.item())
-    return float(np.mean(losses or [np.nan]))
-
-
-def random_crops(source: Source, pairs: PairBatch, size: int, generator: torch.Generator) -> Tensor:
-    """Return one random crop, uint8 [B, 3, size, size], of every image of a batch."""
-    images = source.images.images
-    return torch.stack([random_crop(images[i], size, generator) for i in pairs.indices.tolist()])
+        if learning.after_step is not None:
+            learning.after_step()
+        losses.append(value.detach())
+    return float(torch.stack(losses).double().mean()) if losses else float("nan")
 
 
 def read_crops(
-    backbone: Backbone, source: Source, pairs: PairBatch, crops: Tensor, statistics: str
+    backbone: Backbone,
+    source: Source,
+    pairs: PairBatch,
+    schedule: FinetuneSchedule,
+    epoch: int,
+    generator: torch.Generator,
+    two_forwards: bool = False,
 ) -> Batch:
-    """Pass crops [B, 3, H, W] through the network, as a schedule's ``statistics`` say."""
+    """Cut a random crop of every image of a batch, and pass them through the network.
+
+    Args:
+        backbone: The network.
+        source: The batch's.
+        pairs: Which of its images.
+        schedule: Gives the crops' size, and whether to standardise by the batch.
+        epoch: Number of the epoch, from 1, which the latter may depend on.
+        generator: Of the crops.
+        two_forwards: See :class:`.Released`.
+    """
     device = backbone.device.type
+    crops = random_crops(source.images.images, pairs.indices.tolist(), schedule.crop, generator)
     inputs = backbone.preprocess(crops)
-    use_batch_statistics(backbone.network, statistics == "batch")
+    use_batch_statistics(backbone.network, schedule.uses_batch_statistics(epoch))
+    halves = inputs.tensor_split(2) if two_forwards else [inputs]
     with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-        features = backbone(inputs).head.float()
-    return Batch(pairs, source.head, inputs, features)
+        features = torch.cat([backbone(part).head.float() for part in halves])
+    return Batch(pairs, source.head, inputs, features, epoch)
 
 
 def validation_srcc(backbone: Backbone, sources: Sequence[Source]) -> float:
