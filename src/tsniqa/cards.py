@@ -169,6 +169,25 @@ def build_network(card: BackboneCard) -> nn.Module:
     return network
 
 
+def drop_unused(network: nn.Module) -> None:
+    """Replace what no feature map depends on by nothing, in place: layers of a classifier.
+
+    A task would otherwise store parameters that it cannot learn: ConvNeXt's last normalization, or,
+    if everything is learned, the 119 million weights between VGG's features and its classes. The
+    network is left in evaluation mode; all its parameters have to require gradients.
+    """
+    names, parameters = zip(*network.eval().named_parameters(), strict=True)
+    with torch.enable_grad():
+        final, maps = network.forward_intermediates(torch.zeros(1, 3, 64, 64))
+        total = sum((part.sum() for part in maps), final.sum())
+        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    used = {name for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+    for name, part in reversed([*network.named_modules()][1:]):
+        own = {f"{name}.{parameter}" for parameter, _ in part.named_parameters()}
+        if own and not own & used:
+            network.set_submodule(name, nn.Identity())
+
+
 def _load(network: nn.Module, card: BackboneCard) -> None:
     """Load a local weight file strictly, but for batch counters and classifiers."""
     inside = card.weights.startswith(PACKAGE)
