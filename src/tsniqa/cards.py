@@ -99,6 +99,12 @@ class BackboneCard(BaseModel, extra="forbid", frozen=True):
         found = next((place for place in places if place.is_file()), places[1])
         return self.model_copy(update={"weights": str(found)})
 
+    def published(self) -> "BackboneCard":
+        """Return the card without the folder that a weight file lies in on this machine."""
+        if self.weights.startswith(PACKAGE):
+            return self
+        return self.model_copy(update={"weights": Path(self.weights).name})
+
 
 def load_card(name: str) -> BackboneCard:
     """Read the backbone card of a name in ``data/backbones``, or a user's own YAML file.
