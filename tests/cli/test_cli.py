@@ -36,7 +36,7 @@ def tsniqa(monkeypatch, capsys):
             "did you mean 'tsn'? valid strategies: affine-only, ewc, gdumb, head-only,",
         ),
         (["run", "--device", "abacus"], "no device 'abacus' here"),
-        (["run", "--backbone", "vgg"], "valid backbones: mini,"),
+        (["run", "--backbone", "vgg"], "valid backbones: convnext-atto, efficientnet-lite0,"),
         (["page", "nothing"], "unknown page 'nothing'"),
         (["score", "none.jpg", "--model", "none"], "no saved model in"),
         (["sweep", "none.yml"], "no sweep file at"),

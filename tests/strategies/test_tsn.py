@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tsniqa.paths import cache_folder, shipped
+from tsniqa.paths import cache_folder
 from tsniqa.study.config import RunConfig
 
 BATCH = {"schedule.normalization.statistics": "batch"}
@@ -85,10 +85,7 @@ def orders_agree(prepare, device, order, config, data_root):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not (shipped("backbones") / "mini.yml").is_file(), reason="the mini backbone is not there yet"
-)
-def test_three_mini_tasks_in_two_orders_on_the_mini_backbone(prepare, equal, tmp_path):
+def test_three_mini_tasks_in_two_orders_on_an_imagenet_backbone(prepare, equal, tmp_path):
     order = ("mini-live", "mini-bid", "mini-kadid")
     config = lambda tasks: RunConfig(preset="smoke", task_order=tasks)  # noqa: E731
     assert equal(*orders_agree(prepare, "cpu", order, config, tmp_path))

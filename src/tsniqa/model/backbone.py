@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.functional import normalize
 
 from tsniqa import pixels
-from tsniqa.cards import BackboneCard, build_network, load_card
+from tsniqa.cards import BackboneCard, build_network, drop_unused, load_card
 from tsniqa.errors import ConfigError, one_line
 from tsniqa.model.adapters import ORIGINAL
 from tsniqa.model.normalization import normalization_layers
@@ -123,8 +123,10 @@ def load_backbone(card: BackboneCard | str, device: str = "cpu") -> Backbone:
         WeightsError: The weights are missing, fail their checksum, or do not fit.
     """
     card = load_card(card) if isinstance(card, str) else card
-    backbone = Backbone(card, build_network(card)).to(device)
+    network = build_network(card)
     try:
+        drop_unused(network)
+        backbone = Backbone(card, network).to(device)
         _ = backbone.head_width  # one forward pass: the card's stages exist
     except (AttributeError, IndexError, RuntimeError) as error:
         raise ConfigError(

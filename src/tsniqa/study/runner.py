@@ -204,13 +204,12 @@ class _Run:
 
     def _describe(self, timings: dict[str, float]) -> RecordDescription:
         resolved, strategy = self.resolved, self.strategy
-        weights = Path(resolved.card.weights).name
         return RecordDescription(
             results_version=RESULTS_VERSION,
             run_id=resolved.run_id,
             config=resolved.config,
             preset=resolved.preset,
-            backbone=resolved.card.model_copy(update={"weights": weights}),
+            backbone=resolved.card.published(),
             gated=strategy.gated,
             order_dependent=strategy.order_dependent,
             all_at_once=strategy.all_at_once,

@@ -1,4 +1,4 @@
-"""All distortions by name, the phone-camera chains, and what each task and the pretext use."""
+"""All distortions by name, the phone-camera chains, and what each task uses."""
 
 from collections.abc import Callable
 
@@ -103,13 +103,6 @@ TASK_DISTORTIONS: dict[str, tuple[str, ...]] = {
     ),
 }
 """The distortions of each task; ``mini-kadid`` has 25."""
-
-PRETEXT_DISTORTIONS: tuple[str, ...] = (
-    "gaussian-blur", "lens-blur", "motion-blur", "white-noise", "colour-component-noise",
-    "impulse-noise", "sharpen", "colour-shift", "colour-quantization", "saturation-hsv",
-    "brighten", "darken", "mean-shift", "contrast", "jpeg", "jpeg2000",
-)  # fmt: skip
-"""What the pretraining of the mini backbone may see: less than half of all types."""
 
 
 def distort(name: str, image: Array, level: float, generator: Generator) -> Array:

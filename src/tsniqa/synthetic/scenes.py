@@ -1,4 +1,4 @@
-"""Pristine scenes by content family, and which families each task and the pretext draw from."""
+"""Pristine scenes by content family, and which families each task draws from."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,6 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from tsniqa.errors import unknown_name
-from tsniqa.seeds import generator as seeded_generator
 from tsniqa.synthetic.built import architecture, interior, night, page, signs
 from tsniqa.synthetic.fields import SIZE, Array, Generator
 from tsniqa.synthetic.nature import foliage, fur, landscape, waves
@@ -51,14 +50,3 @@ def make_scene(family: str, generator: Generator, size: int = SIZE) -> Array:
     blurred = gaussian_filter(linear, (sharpness, sharpness, 0), mode="reflect")
     exposure, gamma = generator.uniform((0.85, 0.8), (1.1, 1.2))
     return (np.clip(blurred * exposure, 0, 1) ** gamma).astype(np.float32)
-
-
-def pretext_scene(index: int, seed: int = 0, size: int = SIZE) -> Array:
-    """Draw the pristine scene number ``index`` of the pretraining stream.
-
-    Families take turns. Seeds derive from the name ``"pretext"``, which no task bears, so that no
-    scene of the stream is a scene of the benchmark, whatever the two seeds.
-    """
-    names = tuple(FAMILIES)
-    generator = seeded_generator(seed, "pretext", "scene", str(index))
-    return make_scene(names[index % len(names)], generator, size)
