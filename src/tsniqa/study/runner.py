@@ -146,10 +146,10 @@ class _Run:
         read = self.strategy.model.read
         scores = np.concatenate([read(images, names, gate=False)[0] for images in self._tests()])
         scoring = time.perf_counter() - start
-        best = max(epoch.validation_srcc for epoch in learned.history)
+        reached = learned.history[-1].validation_srcc
         log.info(
             "%s: %s learned in %.0f s, scored in %.0f s, validation SRCC %.3f",
-            self.folder.name, task.name, learning, scoring, best,
+            self.folder.name, task.name, learning, scoring, reached,
         )  # fmt: skip
         return {
             "history": [{"task": task.name, **epoch.model_dump()} for epoch in learned.history],

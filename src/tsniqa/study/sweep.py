@@ -86,9 +86,8 @@ class Trial(BaseModel):
     tasks: tuple[str, ...]
     run_id: str
     #: For each readout the validation SRCC of every task: after the last task; or, learned alone,
-    #: the best of FIRST_STEP and of BOTH_STEPS.
+    #: that after FIRST_STEP and after BOTH_STEPS.
     srcc: dict[str, dict[str, float]]
-    curve: list[float]  #: of the last task, before and after every epoch of its second step
     seconds: float
 
 
@@ -176,8 +175,8 @@ def _try(sweep: Sweep, candidate: Candidate, resolved: ResolvedRun, cache: Path)
             history = strategy.learn(tasks[step], tasks[:step]).history
         seconds = time.perf_counter() - start
         if sweep.each_task_alone:
-            first = max(epoch.validation_srcc for epoch in history if epoch.step == "head")
-            both = max(epoch.validation_srcc for epoch in history)
+            first = [epoch.validation_srcc for epoch in history if epoch.step == "head"][-1]
+            both = history[-1].validation_srcc
             found = {FIRST_STEP: {tasks[0].name: first}, BOTH_STEPS: {tasks[0].name: both}}
         else:
             found = validation_srcc(strategy, context, resolved)
@@ -188,7 +187,6 @@ def _try(sweep: Sweep, candidate: Candidate, resolved: ResolvedRun, cache: Path)
         tasks=tuple(task.name for task in tasks),
         run_id=resolved.run_id,
         srcc=found,
-        curve=[epoch.validation_srcc for epoch in history if epoch.step == "images"],
         seconds=seconds,
     )
 

@@ -16,7 +16,7 @@ Distortion = Callable[[Array, float, Generator], Array]
 def _sensor(image: Array, sigma: float, generator: Generator) -> Array:
     """Add signal-dependent sensor noise, blotchy as after a camera's demosaicing."""
     noise = generator.standard_normal(image.shape, dtype=np.float32)
-    noise = gaussian_filter(noise, (0.6, 0.6, 0)) * 1.6
+    noise = gaussian_filter(noise.astype(np.float64), (0.6, 0.6, 0)) * 1.6
     return image + sigma * np.sqrt(np.clip(image, 0.02, 1)) * noise
 
 
@@ -110,7 +110,7 @@ def distort(name: str, image: Array, level: float, generator: Generator) -> Arra
 
     Args:
         name: A name in :data:`DISTORTIONS`.
-        image: Array [H, H, 3], float32 RGB in [0, 1], as is what is returned.
+        image: Array [H, H, 3], float64 RGB in [0, 1], as is what is returned.
         level: Severity from 1 (mild) to 5 (severe); fractions interpolate.
         generator: Source of the distortion's randomness.
 
@@ -121,4 +121,4 @@ def distort(name: str, image: Array, level: float, generator: Generator) -> Arra
         raise unknown_name("distortion", name, DISTORTIONS)
     if not 1 <= level <= 5:
         raise ConfigError(f"distortion '{name}': level {level} is outside 1 to 5; pick one inside")
-    return np.clip(DISTORTIONS[name](image, level, generator), 0, 1).astype(np.float32)
+    return np.clip(DISTORTIONS[name](image, level, generator), 0, 1)

@@ -30,7 +30,7 @@ TASK_FAMILIES: dict[str, tuple[str, ...]] = {
 
 
 def make_scene(family: str, generator: Generator, size: int = SIZE) -> Array:
-    """Draw one pristine scene, float32 RGB [size, size, 3] in [0, 1].
+    """Draw one pristine scene, float64 RGB [size, size, 3] in [0, 1].
 
     The family's image passes through a simple camera: a slight lens blur, which takes away the
     staircase of hard edges, a random exposure and a random tone curve.
@@ -45,8 +45,8 @@ def make_scene(family: str, generator: Generator, size: int = SIZE) -> Array:
     """
     if family not in FAMILIES:
         raise unknown_name("content family", family, FAMILIES)
-    linear = np.clip(FAMILIES[family](generator, size).astype(np.float32), 0, 1.5)
+    linear = np.clip(FAMILIES[family](generator, size), 0, 1.5)
     sharpness = generator.uniform(0.4, 0.65)
     blurred = gaussian_filter(linear, (sharpness, sharpness, 0), mode="reflect")
     exposure, gamma = generator.uniform((0.85, 0.8), (1.1, 1.2))
-    return (np.clip(blurred * exposure, 0, 1) ** gamma).astype(np.float32)
+    return np.clip(blurred * exposure, 0, 1) ** gamma
