@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tsniqa.errors import ConfigError
 
@@ -27,6 +27,21 @@ def find_device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"no device '{name}' here; use auto, cpu or cuda") from error
     return name
+
+
+def instruction_sets() -> str:
+    """Name the kernels that this process computes with: the last bits of results depend on them.
+
+    For instance ``"BLAS SkylakeX, torch AVX512"``: what NumPy's and SciPy's BLAS chose for this
+    processor and what torch did; and the limit that the environment sets oneDNN, if it does.
+    """
+    blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    chosen = sorted({pool.get("architecture", pool["internal_api"]) for pool in blas})
+    names = [f"BLAS {' and '.join(chosen)}"] if chosen else []
+    names.append(f"torch {torch.backends.cpu.get_cpu_capability()}")
+    if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):
+        names.append(f"oneDNN at most {limit}")
+    return ", ".join(names)
 
 
 @contextmanager

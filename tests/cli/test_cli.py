@@ -66,7 +66,7 @@ def test_the_list_names_everything_there_is(tsniqa):
 
 
 def test_every_command_has_help(tsniqa):
-    commands = ["run", "page", "score", "add", "sweep", "compare-records", "list"]
+    commands = ["run", "page", "score", "add", "sweep", "compare-records", "summary", "list"]
     data = ["data list", "data check", "data fetch", "data make"]
     for command in [*commands, *data]:
         code, out, _ = tsniqa(*command.split(), "--help")
@@ -147,4 +147,14 @@ def test_a_run_is_told_where_its_record_is_and_not_repeated(tsniqa, world, tmp_p
     assert caplog.text.count("learning 2 tasks") == 1
     code, out, _ = tsniqa("compare-records", *results, "--published", tmp_path / "records")
     assert code == 0
-    assert out.split()[:4] == ["run", "scores", "gate", "distances"]
+    assert out.startswith("here: CPU (")
+    assert "same verdicts" in out
+    code, out, _ = tsniqa("compare-records", *results, "--published", tmp_path / "none")
+    assert (code, out.count("\n")) == (0, 1)
+    table = tmp_path / "summary.csv"
+    code, out, _ = tsniqa("summary", "--published", tmp_path / "records", "--out", table)
+    assert (code, out) == (0, f"summary: {table} (0 rows)\n"), "its preset is changed"
+    assert (
+        table.read_text()
+        == "preset,backbone,strategy,seed,split,readout,task,measure,value,low,high\n"
+    )

@@ -18,6 +18,7 @@ app = typer.Typer(
 for command in (run.run, run.page, score.score, score.add, run.sweep):
     app.command()(command)
 app.command("compare-records")(listing.compare_records)
+app.command()(listing.summary)
 app.command("list")(listing.list_names)
 app.add_typer(data_app, name="data")
 

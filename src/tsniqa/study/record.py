@@ -103,6 +103,7 @@ class RunRecord:
     test_images: dict[str, list[str]]  #: names by task
     history: pd.DataFrame  #: every epoch; the columns :data:`HISTORY`
     distances: np.ndarray | None = None  #: float32 [N, T, stages] of the gate, tasks by name
+    references: np.ndarray | None = None  #: int32 [N], numbers of reference contents in each task
     mos: np.ndarray | None = None  #: float64 [N] opinion scores if all tasks are simulated
     correlations: np.ndarray | None = None  #: float64 [states, readouts, T, measures]
     draws: np.ndarray | None = None  #: float32 [readouts, T, 1000] SRCC after the last task
@@ -114,6 +115,8 @@ class RunRecord:
         self.config, self.strategy = facts.config, facts.config.strategy
         self.tasks = {task.name: task for task in facts.tasks}
         self.order, self.names = list(self.tasks), sorted(self.tasks)
+        if self.references is None:  # a record from before they were kept: each image its own
+            self.references = np.arange(self.scores.shape[1], dtype=np.int32)
         self.simulated = all(task.simulated for task in facts.tasks)
         if not facts.gated:
             self.readouts = self.tabulated = ("single",)

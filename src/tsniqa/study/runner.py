@@ -21,7 +21,7 @@ from tsniqa.data.cache import DecodedCache, decode_tasks
 from tsniqa.data.images import ImageSet
 from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.paths import cache_folder, project_root, written_whole
-from tsniqa.runtime import reproducible
+from tsniqa.runtime import instruction_sets, reproducible
 from tsniqa.storage import grouped
 from tsniqa.strategies import find_strategy
 from tsniqa.study.bootstrap import draw_table
@@ -226,7 +226,8 @@ class _Run:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"CPU ({platform.machine()}, {instruction_sets()}, {threads} thread(s))"
 
 
 def _commit() -> str | None:
