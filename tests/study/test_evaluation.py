@@ -12,6 +12,7 @@ from tsniqa import metrics
 from tsniqa.errors import ConfigError
 from tsniqa.model.gating import AnalyticGate, softmin_weights
 from tsniqa.seeds import derive_seed
+from tsniqa.storage import upper_triangle
 from tsniqa.study import evaluation as tables
 from tsniqa.study.bootstrap import draws, resamples
 from tsniqa.study.record import HeadEvent
@@ -290,7 +291,7 @@ def test_what_a_record_cannot_say_is_refused(finished):
 
 
 def _sums(features):
-    return AnalyticGate().partial_fit(features, "a").sums_["a"].packed()
+    return upper_triangle(AnalyticGate().partial_fit(features, "a").sums_["a"])
 
 
 def many_tasks(record, count):

@@ -7,23 +7,18 @@ gate is ours: ridge regression on which task an image is of.
 """
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import solve
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from sklearn.base import BaseEstimator
-from sklearn.cluster import AgglomerativeClustering, KMeans
 
+from tsniqa.clustering import centroids
 from tsniqa.errors import ConfigError, DataError, unknown_name
-from tsniqa.storage import symmetric, upper_triangle
 
 TEMPERATURE = 32.0
 """The paper's factor on the distances before the softmin."""
-
-WARD_LIMIT = 4000
-"""Ward's clusters take memory and time that grow with the square of the number of images."""
 
 
 def softmin_weights(distances: np.ndarray, temperature: float = TEMPERATURE) -> np.ndarray:
@@ -49,9 +44,7 @@ class KMeansGate(BaseEstimator):
         n_clusters: Largest number of centroids K per task and stage.
         n_init: Number of restarts of ``k-means++``.
         temperature: See :func:`softmin_weights`.
-        start: ``k-means++`` (the paper's), or ``ward``: once from the means of Ward's clusters, of
-            4000 images drawn by the seed where there are more. Nothing else is random then, and no
-            noise in the last bits of the features ends in other centroids.
+        start: ``k-means++`` (the paper's) or ``ward``, see :func:`tsniqa.clustering.centroids`.
         centroids_: For each task, one float32 array [min(K, n), C] per stage.
     """
 
@@ -73,20 +66,10 @@ class KMeansGate(BaseEstimator):
         Raises:
             DataError: There are no features, or some are not finite.
         """
-        own = [_checked(stage, task) for stage in features]
-        self.centroids_[task] = [self._centroids(stage, random_state) for stage in own]
+        options = (self.n_clusters, self.start, self.n_init, random_state)
+        found = [centroids(_checked(stage, task), *options) for stage in features]
+        self.centroids_[task] = [own.astype(np.float32) for own in found]
         return self
-
-    def _centroids(self, features: np.ndarray, random_state: int) -> np.ndarray:
-        distinct = np.unique(features, axis=0)
-        if len(distinct) <= self.n_clusters:
-            # One centroid an image is the exact optimum; K-means could only approach it.
-            return distinct.astype(np.float32)
-        start, restarts = self.start, self.n_init
-        if start == "ward":
-            start, restarts = _ward_means(features, self.n_clusters, random_state), 1
-        kmeans = KMeans(self.n_clusters, init=start, n_init=restarts, random_state=random_state)
-        return kmeans.fit(features).cluster_centers_.astype(np.float32)
 
     @property
     def tasks_(self) -> list[str]:
@@ -116,31 +99,6 @@ class KMeansGate(BaseEstimator):
         return sum(stage.size for stage in self.centroids_[task])
 
 
-class TaskSums(NamedTuple):
-    """What the analytic gate keeps of a task: float64 sums over the features of its images.
-
-    Attributes:
-        count: Number of images.
-        total: Sum of their features [C].
-        moments: Sum of the outer products of their features with themselves [C, C].
-    """
-
-    count: float
-    total: np.ndarray
-    moments: np.ndarray
-
-    def packed(self) -> np.ndarray:
-        """Return one vector: the upper triangle of [[count, total], [total, moments]]."""
-        below = np.column_stack([self.total, self.moments])
-        return upper_triangle(np.vstack([[self.count, *self.total], below]))
-
-    @classmethod
-    def unpacked(cls, values: np.ndarray) -> "TaskSums":
-        """Return the sums of which these, in any floating point, are the packed ones."""
-        matrix = symmetric(np.asarray(values, dtype=np.float64))
-        return cls(float(matrix[0, 0]), matrix[0, 1:], matrix[1:, 1:])
-
-
 class AnalyticGate(BaseEstimator):
     """A ridge classifier over tasks, in closed form from sums that each task adds for itself.
 
@@ -153,13 +111,14 @@ class AnalyticGate(BaseEstimator):
     Attributes:
         penalty: On the squared weights, in units of the mean variance of a feature.
         sharpness: Factor on the outputs before the softmax.
-        sums_: For each task, its sums.
+        sums_: For each task, over its images, the sum of outer products of (1, feature), float64
+            [1 + C, 1 + C]: the count, the sum of features, and their second moments.
     """
 
     def __init__(self, penalty: float = 1e-2, sharpness: float = 8.0) -> None:
         self.penalty = penalty
         self.sharpness = sharpness
-        self.sums_: dict[str, TaskSums] = {}
+        self.sums_: dict[str, np.ndarray] = {}
 
     def partial_fit(self, features: np.ndarray, task: str) -> "AnalyticGate":
         """Add up one task's training images; an earlier entry is replaced.
@@ -167,8 +126,8 @@ class AnalyticGate(BaseEstimator):
         Raises:
             DataError: There are no features, or some are not finite.
         """
-        own = _checked(features, task)
-        self.sums_[task] = TaskSums(float(len(own)), own.sum(axis=0), own.T @ own)
+        own = np.column_stack([np.ones(len(features)), _checked(features, task)])
+        self.sums_[task] = own.T @ own
         return self
 
     @property
@@ -191,11 +150,10 @@ class AnalyticGate(BaseEstimator):
             raise ConfigError("the gate knows no task yet; fit it on at least one task first")
         if unknown := [name for name in names if name not in self.sums_]:
             raise unknown_name("task", unknown[0], self.tasks_)
-        own = [self.sums_[name] for name in names]
-        means = np.stack([sums.total / sums.count for sums in own])
+        averages = np.stack([self.sums_[name] / self.sums_[name][0, 0] for name in names])
+        means = averages[:, 0, 1:]
         centre = means.mean(axis=0)
-        covariance = np.mean([sums.moments / sums.count for sums in own], axis=0)
-        covariance -= np.outer(centre, centre)
+        covariance = averages[:, 1:, 1:].mean(axis=0) - np.outer(centre, centre)
         # Of images that are all the same the variance is 0; any penalty will do then.
         variance = max(np.trace(covariance) / len(centre), 1e-12)
         covariance[np.diag_indices_from(covariance)] += self.penalty * variance
@@ -208,22 +166,9 @@ class AnalyticGate(BaseEstimator):
         """Return the weights [N, T] of the heads, float64, each row summing to 1."""
         return softmax(self.sharpness * self.transform(features, tasks), axis=1)
 
-    def stored(self, task: str) -> int:
-        """Return how many numbers a task's sums are."""
-        return self.sums_[task].packed().size
-
 
 def _checked(features: np.ndarray, task: str) -> np.ndarray:
     """Return one stage's features in double precision, or refuse them."""
     if not (len(features) and np.isfinite(features).all()):
         raise DataError(f"task '{task}': the gate needs finite features of at least one image")
     return np.asarray(features, dtype=np.float64)
-
-
-def _ward_means(features: np.ndarray, n_clusters: int, random_state: int) -> np.ndarray:
-    """Return the means [K, C] of Ward's clusters, where there are more distinct images than K."""
-    if len(features) > WARD_LIMIT:
-        drawn = np.random.default_rng(random_state).permutation(len(features))[:WARD_LIMIT]
-        features = features[np.sort(drawn)]
-    labels = AgglomerativeClustering(n_clusters, linkage="ward").fit_predict(features)
-    return np.stack([features[labels == label].mean(axis=0) for label in range(n_clusters)])

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from tsniqa.cards import saved_card
 from tsniqa.errors import ConfigError, DataError, WeightsError, unknown_name
 from tsniqa.model.backbone import Backbone, Features, fingerprint, load_backbone
-from tsniqa.model.gating import AnalyticGate, KMeansGate, TaskSums, softmin_weights
+from tsniqa.model.gating import AnalyticGate, KMeansGate, softmin_weights
 from tsniqa.model.heads import Head, make_head
 from tsniqa.model.normalization import NormalizationBank, everything
 from tsniqa.model.readouts import MIXTURES, Level, mix, readout_levels, readout_weights
 from tsniqa.pixels import Image, as_images, batches, checked, shrink
-from tsniqa.storage import grouped, load_tensors, save_tensors
+from tsniqa.storage import grouped, load_tensors, save_tensors, symmetric, upper_triangle
 
 SHARED = "shared"
 """Name of a head, or of a state of the bank, that all tasks have in common."""
@@ -64,14 +64,10 @@ class TSNIQA(nn.Module):
     lower_better = False
 
     def __init__(
-        self,
-        backbone: Backbone,
-        gate: KMeansGate | None = None,
-        bank: NormalizationBank | None = None,
-        shorter_side: int | None = None,
-        analytic: AnalyticGate | None = None,
-        readout: str = "gated",
-    ) -> None:
+        self, backbone: Backbone, gate: KMeansGate | None = None,
+        bank: NormalizationBank | None = None, shorter_side: int | None = None,
+        analytic: AnalyticGate | None = None, readout: str = "gated",
+    ) -> None:  # fmt: skip
         super().__init__()
         self.backbone = backbone
         self.gate, self.analytic, self.readout = gate, analytic, readout
@@ -105,7 +101,8 @@ class TSNIQA(nn.Module):
         """
         self.bank.store(name)
         self.keep_head(name, head, features)
-        self.fit_gates(name, gate_features, random_state)
+        if self.gate is not None:
+            self.fit_gates(name, gate_features, random_state)
 
     def keep_head(self, name: str, head: Head, features: Features) -> None:
         """Keep a head, and the level of its scores over the images of some features, on the CPU."""
@@ -113,10 +110,9 @@ class TSNIQA(nn.Module):
         self.levels[name] = Level.of(head.read(features).numpy())
 
     def fit_gates(self, name: str, features: Sequence[Tensor], random_state: int = 0) -> None:
-        """Let those gates that there are learn a task, as :meth:`add_task` does."""
+        """Let the gates learn a task, as :meth:`add_task` does."""
         stages = [stage.numpy() for stage in features]
-        if self.gate is not None:
-            self.gate.partial_fit(stages, name, random_state)
+        self.gate.partial_fit(stages, name, random_state)
         if self.analytic is not None:
             self.analytic.partial_fit(stages[0], name)
 
@@ -249,7 +245,7 @@ class TSNIQA(nn.Module):
         for task, stages in self.gate.centroids_.items() if self.gate else ():
             tensors |= {f"gate/{task}/{i}": torch.from_numpy(c) for i, c in enumerate(stages)}
         for task, sums in self.analytic.sums_.items() if self.analytic else ():
-            tensors[f"analytic/{task}"] = torch.from_numpy(sums.packed())
+            tensors[f"analytic/{task}"] = torch.from_numpy(upper_triangle(sums))
         for task, head in self.heads.items():
             tensors |= {f"heads/{task}/{name}": value for name, value in head.state_dict().items()}
             tensors[f"heads/{task}/level"] = torch.tensor(self.levels[task], dtype=torch.float64)
@@ -273,7 +269,7 @@ class TSNIQA(nn.Module):
             self.gate.centroids_ = {k: [c[i].numpy() for i in sorted(c)] for k, c in centroids}
         sums = files.pop("analytic", {}).items()
         if self.analytic is not None:
-            self.analytic.sums_ = {task: TaskSums.unpacked(own.numpy()) for task, own in sums}
+            self.analytic.sums_ = {task: symmetric(own.numpy()) for task, own in sums}
         for name, own in files.items():
             self.bank.put(name.removeprefix("bank-"), own)
 
@@ -315,8 +311,10 @@ class TSNIQA(nn.Module):
             card = saved_card(about["backbone"], Path(folder), allow_download)
             backbone = load_backbone(card, device)
             bank = NormalizationBank(backbone.network, about["select"])
-            gate = None if about["gate"] is None else KMeansGate(**about["gate"])
-            analytic = None if about["analytic"] is None else AnalyticGate(**about["analytic"])
+            gate, analytic = (
+                None if about[name] is None else kind(**about[name])
+                for name, kind in (("gate", KMeansGate), ("analytic", AnalyticGate))
+            )
             model = cls(backbone, gate, bank, about["shorter_side"], analytic, about["readout"])
             if model.fingerprint() != about["network"]:
                 raise WeightsError(

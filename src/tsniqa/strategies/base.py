@@ -21,6 +21,7 @@ from tsniqa.model.normalization import NormalizationBank
 from tsniqa.model.readouts import Level
 from tsniqa.model.tsniqa import SHARED, TSNIQA
 from tsniqa.scoring.features import image_features
+from tsniqa.storage import upper_triangle
 from tsniqa.training.context import TrainingContext
 from tsniqa.training.schedules import FinetuneSchedule
 from tsniqa.training.trainer import Batch, Epoch, Source, fit, pair_loss
@@ -228,8 +229,8 @@ class Strategy:
 
     def gate_numbers(self) -> int:
         """Count what both gates keep of a task, at most."""
-        gates = (self.model.gate, self.model.analytic)
-        return sum(max(map(gate.stored, self.model.tasks)) for gate in gates)
+        gate, sums = self.model.gate, self.model.analytic.sums_.values()
+        return max(map(gate.stored, self.model.tasks)) + max(len(upper_triangle(s)) for s in sums)
 
     def filters_fingerprint(self) -> str:
         """Return the fingerprint of the network's filters as the tasks so far have left them."""

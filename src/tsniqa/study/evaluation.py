@@ -12,9 +12,10 @@ import numpy as np
 
 from tsniqa import metrics
 from tsniqa.errors import ConfigError, unknown_name
-from tsniqa.model.gating import AnalyticGate, TaskSums, softmin_weights
+from tsniqa.model.gating import AnalyticGate, softmin_weights
 from tsniqa.model.readouts import mix, readout_levels, readout_weights
 from tsniqa.model.tsniqa import SHARED
+from tsniqa.storage import symmetric
 from tsniqa.study.config import Preset
 from tsniqa.study.record import RunRecord
 
@@ -123,7 +124,7 @@ def analytic_weights(record: RunRecord, seen: Sequence[str]) -> np.ndarray:
     if key not in record.cache:
         options = record.description.preset.gate
         gate = AnalyticGate(options.penalty, options.sharpness)
-        sums = map(TaskSums.unpacked, record.gate_sums)
+        sums = map(symmetric, record.gate_sums.astype(np.float64))
         gate.sums_ = dict(zip(record.names, sums, strict=True))
         record.cache[key] = gate.predict_proba(record.gate_features, seen)
     return record.cache[key]

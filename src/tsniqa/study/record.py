@@ -109,7 +109,7 @@ class RunRecord:
     references: np.ndarray  #: int32 [N], the number of an image's content within its task
     distances: np.ndarray | None = None  #: float32 [N, T, stages] of the K-means gate
     gate_features: np.ndarray | None = None  #: float16 [N, C] that the analytic gate reads
-    gate_sums: np.ndarray | None = None  #: float32 [T, ...], packed :class:`.TaskSums`
+    gate_sums: np.ndarray | None = None  #: float32 [T, ...], upper triangles of its ``sums_``
     mos: np.ndarray | None = None  #: float64 [N] opinion scores if all tasks are simulated
     correlations: np.ndarray | None = None  #: float64 [states, readouts, T, measures]
     draws: np.ndarray | None = None  #: float32 [readouts, T, 1000] SRCC after the last task

@@ -22,7 +22,7 @@ from tsniqa.data.images import ImageSet
 from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.paths import cache_folder, project_root, written_whole
 from tsniqa.runtime import reproducible
-from tsniqa.storage import grouped
+from tsniqa.storage import grouped, upper_triangle
 from tsniqa.strategies import find_strategy
 from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.config import RESULTS_VERSION, ResolvedRun, RunConfig, resolve_run
@@ -192,7 +192,7 @@ class _Run:
             )
             record.distances = np.concatenate(distances)
             record.gate_features = np.concatenate(features).astype(np.float16)
-            sums = [model.analytic.sums_[name].packed() for name in record.names]
+            sums = [upper_triangle(model.analytic.sums_[name]) for name in record.names]
             record.gate_sums = np.stack(sums).astype(np.float32)
         mos = np.concatenate([task.mos("test") for task in self.in_name_order])
         if record.simulated:
