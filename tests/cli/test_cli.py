@@ -107,7 +107,7 @@ def test_a_model_gets_one_task_more_and_keeps_the_others_bitwise(tsniqa, world, 
     assert code == 0
     assert said.startswith(f"model: {out} (validation SRCC on gamma: ")
     before, after = TSNIQA.load(saved), TSNIQA.load(out)
-    assert after.tasks == ["alpha", "beta", "gamma"]
+    assert (after.tasks, after.readout) == (["alpha", "beta", "gamma"], "calibrated")
     kept = after.state()
     for name, value in before.state().items():
         assert torch.equal(value, kept[name]), name
@@ -133,6 +133,18 @@ def test_images_are_scored_into_a_table(tsniqa, world, saved):
     assert rows[0].keys() == {"image", "score", "weight alpha", "weight beta"}
     expected = TSNIQA.load(saved).predict(images, "uniform")
     assert [float(row["score"]) for row in rows] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_model_says_how_images_are_scored_and_a_set_shares_its_weights(tsniqa, world, saved):
+    model, images = TSNIQA.load(saved), world.task("gamma").paths("test")[:3]
+    assert model.readout == "calibrated"
+    for options, readout in (((), "calibrated"), (("--readout", "set"), "set")):
+        code, out, _ = tsniqa("score", *images, "--model", saved, *options)
+        rows = list(csv.DictReader(out.splitlines()))
+        assert code == 0
+        found = [float(row["score"]) for row in rows]
+        assert found == pytest.approx(model.predict(images, readout), abs=1e-4)
+        assert (len({row["weight alpha"] for row in rows}) == 1) == (readout == "set")
 
 
 def test_a_run_is_told_where_its_record_is_and_not_repeated(tsniqa, world, tmp_path, caplog):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tsniqa.model.readouts import READOUTS
 from tsniqa.study.comparison import (
     COMPARED,
     COMPETING,
@@ -77,8 +78,7 @@ def test_every_readout_of_every_strategy_is_listed_bounds_first(runs):
     listed = [label(*pair) for pair in pairs(runs)]
     assert listed[:2] == ["joint", "separate oracle"]
     assert listed[-1] == "sequential"
-    readouts = ("gated", "latest", "oracle", "hard", "uniform", "centred")
-    of_heads = {f"{name} {one}" for name in ("tsn", "head-only", "separate") for one in readouts}
+    of_heads = {f"{name} {one}" for name in ("tsn", "head-only", "separate") for one in READOUTS}
     assert set(listed) == of_heads | {"sequential", "joint"}
     assert pairs({"tsn": []}) == []
 
@@ -89,10 +89,10 @@ def test_figures_show_strategies_as_their_sources_mean_them_and_the_oracle_of_ts
         "joint",
         "separate oracle",
         "tsn oracle",
-        "tsn gated",
-        "head-only gated",
+        "tsn calibrated",
+        "head-only calibrated",
         "icarl-v2 half",
-        "lwf gated",
+        "lwf calibrated",
         "sequential",
     }
 

@@ -51,6 +51,8 @@ STRATEGY_COLOURS: dict[str, Colour] = {
 READOUT_STYLES: dict[str, tuple[Colour, str, str]] = {
     "oracle": (PALETTE[2], "s", "--"),
     "gated": (PALETTE[0], "o", "-"),
+    "calibrated": (PALETTE[8], "*", "-"),
+    "set": (PALETTE[7], "h", "--"),
     "centred": (PALETTE[9], "D", "-"),
     "hard": (PALETTE[1], "^", "-."),
     "uniform": (PALETTE[4], "v", ":"),

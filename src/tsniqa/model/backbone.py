@@ -1,6 +1,5 @@
 """The frozen backbone: any timm convolutional network, described by a YAML card."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from tsniqa.cards import BackboneCard, build_network, drop_unused, load_card
 from tsniqa.errors import ConfigError, one_line
 from tsniqa.model.adapters import ORIGINAL
 from tsniqa.model.normalization import normalization_layers
+from tsniqa.storage import fingerprint
 
 
 class Features(NamedTuple):
@@ -102,16 +102,6 @@ class Backbone(nn.Module):
     def filters_fingerprint(self) -> str:
         """Hash names and bits of all filters; equal before and after learning if frozen."""
         return fingerprint(self.filters())
-
-
-def fingerprint(tensors: Mapping[str, Tensor]) -> str:
-    """Return the sha256 over names, shapes, dtypes and bits of tensors, in name order."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def load_backbone(card: BackboneCard | str, device: str = "cpu") -> Backbone:

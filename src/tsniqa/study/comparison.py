@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from tsniqa.strategies import FAMILIES, STRATEGIES
-from tsniqa.study.evaluation import SUMMARY, srcc_matrix, summary
+from tsniqa.study.evaluation import SUMMARY, meant_readout, srcc_matrix, summary
 from tsniqa.study.record import RunRecord
 
 Runs = Mapping[str, Sequence[RunRecord]]
@@ -97,9 +97,10 @@ def main_pairs(runs: Runs) -> list[Pair]:
 
 
 def main_readout(strategy: str, runs: Runs) -> str:
-    """Return how the source of a strategy reads its heads out; else its record's first readout."""
-    known = STRATEGIES.get(strategy)
-    return known.main_readout if known else runs[strategy][0].readouts[0]
+    """Return how the source of a strategy reads its heads out, or the preset where it is gated."""
+    known, first = STRATEGIES.get(strategy), runs[strategy][0]
+    readout = known.main_readout if known else first.readouts[0]
+    return meant_readout(readout, first.description.preset)
 
 
 def measures_by_run(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:

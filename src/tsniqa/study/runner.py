@@ -22,7 +22,7 @@ from tsniqa.data.images import ImageSet
 from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.paths import cache_folder, project_root, written_whole
 from tsniqa.runtime import instruction_sets, reproducible
-from tsniqa.storage import grouped
+from tsniqa.storage import grouped, upper_triangle
 from tsniqa.strategies import find_strategy
 from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.config import RESULTS_VERSION, ResolvedRun, RunConfig, resolve_run
@@ -100,6 +100,7 @@ class _Run:
     def __init__(self, resolved: ResolvedRun, context: TrainingContext, folder: Path) -> None:
         self.resolved, self.context, self.folder = resolved, context, folder
         self.strategy = find_strategy(resolved.config.strategy)(context)
+        self.strategy.model.readout = resolved.preset.readout
         self.tasks = resolved.tasks
         self.in_name_order = sorted(self.tasks, key=lambda task: task.name)
         self.fingerprints = {
@@ -142,9 +143,10 @@ class _Run:
         learned = self.strategy.learn(task, self.tasks[:step])
         learning = time.perf_counter() - start
         start = time.perf_counter()
-        names = sorted(learned.offsets)
+        names = sorted(learned.levels)
         read = self.strategy.model.read
-        scores = np.concatenate([read(images, names, gate=False)[0] for images in self._tests()])
+        parts = [read(images, names, gate=False).heads for images in self._tests()]
+        scores = np.concatenate(parts)
         scoring = time.perf_counter() - start
         reached = learned.history[-1].validation_srcc
         log.info(
@@ -153,7 +155,7 @@ class _Run:
         )  # fmt: skip
         return {
             "history": [{"task": task.name, **epoch.model_dump()} for epoch in learned.history],
-            "events": [(step, name, float(learned.offsets[name])) for name in names],
+            "events": [(step, name, *learned.levels[name]) for name in names],
             "scores": torch.from_numpy(np.ascontiguousarray(scores.T)),
             "timings": {f"learning {task.name}": learning, f"scoring {task.name}": scoring},
         }
@@ -173,18 +175,25 @@ class _Run:
         timings = {name: seconds for part in done for name, seconds in part["timings"].items()}
         epochs = [epoch for part in done for epoch in part["history"]]
         numbers = {name: HISTORY[name] for name in ("epoch", "loss", "validation_srcc")}
+        tests = {task.name: task.part("test") for task in self.in_name_order}
+        contents = [pd.factorize(part["reference"].astype(str))[0] for part in tests.values()]
         record = RunRecord(
             self._describe(timings | {"all heads": self._time_all_heads()}),
             scores=torch.cat([part["scores"] for part in done]).numpy(),
             events=[HeadEvent(*event) for part in done for event in part["events"]],
-            test_images={
-                task.name: task.part("test")["image"].tolist() for task in self.in_name_order
-            },
+            test_images={name: part["image"].tolist() for name, part in tests.items()},
+            references=np.concatenate(contents).astype(np.int32),
             history=pd.DataFrame(epochs, columns=list(HISTORY)).astype(numbers),
         )
         if self.strategy.gated:
-            read = self.strategy.model.read
-            record.distances = np.concatenate([read(images, ())[1] for images in self._tests()])
+            model = self.strategy.model
+            _, distances, features = zip(
+                *(model.read(images, ()) for images in self._tests()), strict=True
+            )
+            record.distances = np.concatenate(distances)
+            record.gate_features = np.concatenate(features).astype(np.float16)
+            sums = [upper_triangle(model.analytic.sums_[name]) for name in record.names]
+            record.gate_sums = np.stack(sums).astype(np.float32)
         mos = np.concatenate([task.mos("test") for task in self.in_name_order])
         if record.simulated:
             record.mos = mos

@@ -25,6 +25,7 @@ from tsniqa.paths import written_whole
 from tsniqa.runtime import reproducible
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.study.config import ResolvedRun, load_preset, resolve_run, run_config
+from tsniqa.study.evaluation import meant_readout
 from tsniqa.study.runner import training_context
 from tsniqa.training.context import TrainingContext
 
@@ -198,24 +199,26 @@ def validation_srcc(
 
     Returns:
         SRCC by readout and task: the strategy's main readout and, with one head per task, also
-        ``gated``, ``latest`` and ``oracle``. NaN where scores are constant, or learning diverged.
+        ``gated``, ``calibrated``, ``latest`` and ``oracle``. NaN where scores are constant, or
+        learning diverged.
     """
-    more = ("gated", "latest", "oracle") if strategy.gated else ()
-    found: dict[str, dict[str, float]] = {one: {} for one in (strategy.main_readout, *more)}
-    temperature = resolved.preset.gate.temperature
+    more = ("gated", "calibrated", "latest", "oracle") if strategy.gated else ()
+    main = meant_readout(strategy.main_readout, resolved.preset)
+    found: dict[str, dict[str, float]] = {one: {} for one in (main, *more)}
+    model = strategy.model
     for task in resolved.tasks:
         images, mos, _ = context.images(task, "val")
-        heads, distances = strategy.model.read(images)
-        of = dict(zip(strategy.head_names, heads.T.astype(np.float64), strict=True))
+        reading = model.read(images)
+        of = dict(zip(strategy.head_names, reading.heads.T.astype(np.float64), strict=True))
         latest = of.get(resolved.tasks[-1].name)
         picked = {"oracle": of.get(task.name), "latest": latest, "single": of.get(SHARED)}
         for readout in found:
             if readout in picked:
                 scores = picked[readout]
             elif readout == "half":
-                scores = (mix(heads, distances, "gated", None, temperature) + latest) / 2
+                scores = (mix(reading.heads, *model.mixture(reading, "gated")) + latest) / 2
             else:
-                scores = mix(heads, distances, readout, None, temperature)
+                scores = mix(reading.heads, *model.mixture(reading, readout))
             known = np.isfinite(scores).all()
             found[readout][task.name] = srcc(scores, mos.double().numpy()) if known else np.nan
     return found
@@ -229,12 +232,13 @@ def trial_results(record: SweepRecord) -> pd.DataFrame:
         ``readout`` (or step), ``task``, ``srcc``, ``judged`` (whether the candidate is judged by
         this readout), ``seconds`` (of the whole trial).
     """
-    rows = []
+    rows, preset = [], load_preset(record.sweep.preset)
     for candidate in record.sweep.all_candidates():
         name = candidate.strategy
         weight = candidate.overrides.get("weights", {}).get(name)
         known = (candidate.name, name, candidate.factor, weight)
-        judge = BOTH_STEPS if record.sweep.each_task_alone else find_strategy(name).main_readout
+        judge = meant_readout(find_strategy(name).main_readout, preset)
+        judge = BOTH_STEPS if record.sweep.each_task_alone else judge
         for trial in [one for one in record.trials if one.candidate == candidate.name]:
             for readout, values in trial.srcc.items():
                 for task, value in values.items():
