@@ -19,7 +19,7 @@ def test_a_scene_is_a_valid_image_that_depends_on_its_generator_alone(family):
     again = make_scene(family, generator(3, "a test", family))
     other = make_scene(family, generator(4, "a test", family))
     assert first.shape == (SIZE, SIZE, 3)
-    assert first.dtype == np.float32
+    assert first.dtype == np.float64
     assert np.isfinite(first).all()
     assert first.min() >= 0
     assert first.max() <= 1
@@ -77,7 +77,7 @@ def test_a_field_has_the_spectrum_it_was_asked_for(exponent):
 
 def test_a_field_has_zero_mean_and_unit_deviation():
     field = one_over_f(generator(0, "moments"), 96, 1.0)
-    assert field.dtype == np.float32
+    assert field.dtype == np.float64
     assert field.mean() == pytest.approx(0, abs=1e-4)
     assert field.std() == pytest.approx(1, abs=1e-3)
 

@@ -19,7 +19,7 @@ WIDTH = 7.5  # in inches: fills the text column of the book
 # Of the presets; a task's place is the number of its colour, so what is in two is first in both.
 _STREAMS = (
     "live-challenge live csiq bid koniq-10k kadid-10k",
-    "live-challenge biq2021-personal biq2021-degraded biq2021-unsplash avt-h265 avt-ai",
+    "live-challenge biq2021-ss01 biq2021-ss02 biq2021-ss03 avt-h265 hecd",
     "mini-live mini-csiq mini-bid mini-clive mini-koniq mini-kadid",
 )
 
