@@ -7,6 +7,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 from official.pictures import picture
 from tsniqa.data import scenes
 from tsniqa.data.scenes import same_scene
+from tsniqa.paths import CACHE_VARIABLE
 
 
 def tinted(image):
@@ -22,6 +23,12 @@ FAULTS = {
     "white balance": tinted,
     "larger": lambda image: image.resize((128, 96)),
 }
+
+
+@pytest.fixture(autouse=True)
+def no_answer_yet(monkeypatch, tmp_path):
+    """Keep answers of other tests out."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
 
 
 @pytest.fixture

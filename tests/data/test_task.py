@@ -188,6 +188,13 @@ class TestResplit:
             shares = made.table["split"].value_counts(normalize=True)
             assert [shares[part] for part in PARTS] == pytest.approx([0.7, 0.1, 0.2], abs=0.02)
 
+    @pytest.mark.parametrize("number", range(10))
+    def test_a_dozen_large_references_leave_two_for_the_test(self, number):
+        references = [f"ref{i // 66:02d}" for i in range(12 * 66)]
+        made = resplit(make_task(split=[""] * len(references), references=references), str(number))
+        counts = made.table.groupby("split")["reference"].nunique()
+        assert counts.to_dict() == {"train": 9, "val": 1, "test": 2}
+
     def test_repeats_and_ignores_the_order_of_rows_and_the_old_split(self):
         made = make_task(split=[""] * 60, references=[f"ref{i // 3}" for i in range(60)])
         shuffled = made.table.sample(frac=1, random_state=0, ignore_index=True)
