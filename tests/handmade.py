@@ -20,10 +20,12 @@ def disturb(network, select, seed):
     """Change what is selected of a network, as learning would."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for value in NormalizationBank(network, select).live().values():
+        for name, value in NormalizationBank(network, select).live().items():
             noise = torch.rand(value.shape, generator=generator)
             if select == "masks":
                 value.mul_(noise > 0.2)
+            elif name.endswith(".up"):  # zero at first
+                value.copy_(noise / 10)
             else:
                 value.mul_(noise / 2 + 0.75)
 
@@ -43,7 +45,7 @@ def make_model(
         features = image_features(backbone, pictures(seed=seed))
         head = LinearHead(backbone.head_width, generator)
         if ridge:
-            weight = torch.randn(features.multi.shape[1], generator=generator)
+            weight = torch.randn(backbone.head_width, generator=generator)
             head = RidgeHead(weight / 9, torch.tensor(0.1))
         model.add_task(task, head, features, [stage + 0.01 * seed for stage in reference.gate])
         if shared:

@@ -70,7 +70,8 @@ def test_the_preset_is_the_papers_protocol():
     assert (normalization.epochs, normalization.batch, normalization.crop) == (8, 32, 384)
     # Divided by 10 every four epochs counted from step one.
     assert (normalization.learning_rate, normalization.decay_every) == (2e-5, 4)
-    assert (head.statistics, normalization.statistics) == ("kept", "batch")
+    assert (head.bn_statistics, normalization.bn_statistics) == ("kept", "first-epoch")
+    assert all(dict(preset.schedule.released).values())
     assert [normalization.pairs_of(task) for task in PAPER[:5]] == [7000, 8000, 10000, 20000, 95000]
     assert (preset.backbone, preset.shorter_side, preset.tasks) == ("resnet18", 768, PAPER)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tsniqa.data import images
-from tsniqa.data.images import ImageSet, random_crop
+from tsniqa.data.images import ImageSet, random_crops
 
 
 def noise(height, width, seed=0):
@@ -71,34 +71,85 @@ class TestImageSet:
         assert len(list(ImageSet(paths, None))) == 6
 
 
-class TestRandomCrop:
-    @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 40), st.integers(0, 99))
-    def test_gives_the_size_asked_for_whatever_the_image(self, height, width, size, seed):
-        image = torch.from_numpy(noise(height, width)).permute(2, 0, 1)
-        crop = random_crop(image, size, seeded(seed))
-        assert crop.shape == (3, size, size)
-        assert set(crop.flatten().tolist()) <= set(image.flatten().tolist())
+def image_tensor(height, width, seed=0):
+    return torch.from_numpy(noise(height, width, seed)).permute(2, 0, 1)
 
-    def test_cuts_a_window_or_its_mirror_image(self):
+
+class TestRandomCrops:
+    """A list of tensors stands in for the set of images."""
+
+    @given(
+        st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=4),
+        st.integers(1, 40),
+        st.integers(0, 99),
+    )
+    def test_gives_the_size_asked_for_whatever_the_images(self, shapes, size, seed):
+        images = [image_tensor(*shape, seed=i) for i, shape in enumerate(shapes)]
+        indices = [*reversed(range(len(images))), 0]
+        crops = random_crops(images, indices, size, seeded(seed))
+        assert crops.shape == (len(indices), 3, size, size)
+        assert crops.dtype == torch.uint8
+        for index, crop in zip(indices, crops, strict=True):
+            assert set(crop.flatten().tolist()) <= set(images[index].flatten().tolist())
+
+    def test_cuts_a_window_or_its_mirror_image_all_about_equally_often(self):
         image = torch.arange(3 * 6 * 7).reshape(3, 6, 7)
         windows = [image[:, y : y + 4, x : x + 4] for y in range(3) for x in range(4)]
         windows += [window.flip(-1) for window in windows]
-        seen = set()
-        for seed in range(400):
-            crop = random_crop(image, 4, seeded(seed))
-            seen.add(next(i for i, window in enumerate(windows) if torch.equal(crop, window)))
-        assert seen == set(range(len(windows)))
+        crops = random_crops([image], [0] * 4800, 4, seeded())
+        counts = [int((crops == window).all(dim=(1, 2, 3)).sum()) for window in windows]
+        assert sum(counts) == 4800  # and so there are no others
+        assert max(abs(count - 200) for count in counts) < 5 * 200**0.5
+
+    def test_half_of_them_are_mirrored(self):
+        image = torch.arange(4).expand(3, 4, 4)
+        crops = random_crops([image], [0] * 2000, 4, seeded(3))
+        assert abs(int((crops[:, 0, 0, 0] == 3).sum()) - 1000) < 4 * 500**0.5
 
     def test_extends_a_small_image_by_reflection_without_repeating_its_edge(self):
         row = torch.tensor([1, 2, 3], dtype=torch.uint8)
         image = row.expand(3, 9, 3).contiguous()
-        crop = random_crop(image, 9, seeded())
         extended = [2, 3, 2, 1, 2, 3, 2, 1, 2]
-        assert crop[0, 0].tolist() in (extended, extended[::-1])
+        seen = {tuple(crop[0, 0].tolist()) for crop in random_crops([image], [0] * 20, 9, seeded())}
+        assert seen == {tuple(extended), tuple(extended[::-1])}
+        column = random_crops([image.transpose(1, 2)], [0], 9, seeded())
+        assert column[0, 0, :, 0].tolist() == extended
 
-    def test_repeats_by_generator_and_draws_the_same_amount_for_every_size(self):
-        small, large = torch.zeros(3, 2, 2), torch.zeros(3, 50, 60)
-        first, second = seeded(7), seeded(7)
-        random_crop(small, 8, first)
-        random_crop(large, 8, second)
-        assert torch.equal(first.get_state(), second.get_state())
+    def test_repeats_bit_for_bit_by_generator_alone(self):
+        images = [image_tensor(20, 30, seed=i) for i in range(3)]
+        first = random_crops(images, [2, 0, 0, 1], 8, seeded(7))
+        torch.manual_seed(5)
+        assert torch.equal(random_crops(images, [2, 0, 0, 1], 8, seeded(7)), first)
+        assert not torch.equal(random_crops(images, [2, 0, 0, 1], 8, seeded(8)), first)
+
+    @given(
+        st.lists(st.tuples(st.integers(4, 60), st.integers(4, 60)), min_size=3, max_size=3),
+        st.integers(0, 99),
+    )
+    def test_draws_the_same_numbers_whatever_the_images_sizes(self, shapes, seed):
+        """Places are the same share of what an image leaves free, and flips the same."""
+        ramps = [torch.arange(h * w).reshape(1, h, w).expand(3, h, w) for h, w in shapes]
+        generator, other = seeded(seed), seeded(seed)
+        crops = random_crops(ramps, [0, 1, 2], 4, generator)
+        large = torch.arange(2**20).reshape(1, 2**10, 2**10).expand(3, -1, -1)
+        known = random_crops([large], [0] * 3, 4, other)
+        assert torch.equal(generator.get_state(), other.get_state())
+        for (h, w), crop, far in zip(shapes, crops, known, strict=True):
+            flipped = bool(crop[0, 0, 0] > crop[0, 0, 3])
+            assert flipped == bool(far[0, 0, 0] > far[0, 0, 3])
+            ends = [int(one[0, 0, 3 if flipped else 0]) for one in (crop, far)]
+            for free, place, reached in zip(
+                (h - 3, w - 3), divmod(ends[0], w), divmod(ends[1], 2**10), strict=True
+            ):
+                share = reached / (2**10 - 3)
+                assert share * free - 1 <= place <= (share + 1 / (2**10 - 3)) * free
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+    def test_are_the_same_on_a_gpu(self):
+        images = [image_tensor(20, 30, seed=i) for i in range(3)]
+        on_device = [image.cuda() for image in images]
+        for size in (8, 25):
+            crops = random_crops(on_device, [2, 0, 1, 1], size, seeded(7))
+            assert crops.device.type == "cuda"
+            assert torch.equal(crops.cpu(), random_crops(images, [2, 0, 1, 1], size, seeded(7)))

@@ -43,6 +43,20 @@ def test_stages_and_head_feature_follow_the_card(world):
     assert torch.equal(early.head, early.gate[1])
 
 
+def test_the_multi_stage_feature_is_all_three_side_by_side_each_with_the_same_share(world):
+    final, multi = world.backbone(), world.backbone(head_feature="multi")
+    inputs = final.preprocess(images())
+    single, joined = final(inputs), multi(inputs)
+    assert multi.head_width == joined.head.shape[1] == 24 + 32 + 32
+    torch.testing.assert_close(joined.head.norm(dim=1), torch.ones(3))
+    third = 1 / 3**0.5  # three unit vectors have together the length of sqrt 3
+    parts = joined.head.split([24, 32, 32], dim=1)
+    for part, whole in zip(parts, [*single.gate, single.head], strict=True):
+        torch.testing.assert_close(part, whole * third)
+    for own, other in zip(joined.gate, single.gate, strict=True):
+        assert torch.equal(own, other)
+
+
 def test_a_network_with_a_wider_last_convolution_feeds_the_head_from_it():
     card = BackboneCard(
         name="wide", model="mobilenetv2_035", weights="none", mean=(0.5,) * 3, std=(0.5,) * 3

@@ -19,6 +19,7 @@ from tsniqa.study.config import (
     run_config,
 )
 from tsniqa.synthetic.benchmark import MINI_TASKS
+from tsniqa.training.schedules import Released
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -81,9 +82,12 @@ def test_overrides_change_what_they_name_alone(epochs, temperature, side):
         ),
         ({"schedule.head.epochs": 1.5}, "schedule.head.epochs: Input should be a valid integer"),
         (
-            {"schedule.normalization.statistics": "mine"},
-            "schedule.normalization.statistics: Input should be 'kept' or 'batch'",
+            {"schedule.normalization.bn_statistics": "mine"},
+            "schedule.normalization.bn_statistics: Input should be 'kept', 'batch' or 'first-epoch'",
         ),
+        ({"rates": {"tsn": 0}}, "rates.tsn: Input should be greater than 0"),
+        ({"head_feature": "all"}, "head_feature: Input should be 'final', 'stage' or 'multi'"),
+        ({"schedule.released.tie": True}, "did you mean 'schedule.released.ties'?"),
         ({"tasks": 5}, "preset 'smoke': tasks: Input should be a valid tuple"),
     ],
 )
@@ -189,6 +193,47 @@ def test_a_strategys_own_weight_and_the_importance_are_part_of_its_runs_identity
     assert run_id("lwf", weights={"ewc": 5.0}) == run_id("lwf")
     assert run_id("gdumb", memory=20) != run_id("gdumb") == run_id("gdumb", memory=1000)
     assert run_id("ewc", importance="released") != run_id("ewc")
+
+
+def test_a_rate_changes_the_identity_of_its_strategys_runs_alone_and_reaches_their_schedule(world):
+    def plan(strategy, **overrides):
+        return world.plan(strategy, overrides=overrides)
+
+    own = {"tsn": 0.25, "lwf": 0.125}
+    assert plan("tsn", rates=own).run_id != plan("tsn").run_id
+    assert plan("tsn", rates={"lwf": 0.125}).run_id == plan("tsn").run_id
+    assert plan("separate", rates=own).run_id == plan("separate").run_id
+    for strategy, rate in own.items():
+        plain, changed = (
+            plan(strategy, **given).context.schedule for given in ({}, {"rates": own})
+        )
+        for step in ("normalization", "full"):
+            expected = getattr(plain, step).model_copy(update={"learning_rate": rate})
+            assert getattr(changed, step) == expected
+        assert (changed.head, changed.released) == (plain.head, plain.released)
+    assert plan("separate", rates=own).context.schedule == plan("separate").context.schedule
+
+
+def test_the_presets_head_feature_takes_the_place_of_the_cards(world):
+    def plan(feature):
+        return world.plan(overrides={"head_feature": feature})
+
+    stage, multi, cards = plan("stage"), plan("multi"), plan(None)
+    assert cards.context.backbone.card == load_card(str(world.card))
+    assert multi.context.backbone.card.head_feature == "multi"
+    assert multi.strategy.new_head("alpha").weight.shape == (24 + 32 + 32,)
+    assert stage.strategy.new_head("alpha").weight.shape == (32,)
+    assert len({stage.run_id, multi.run_id, cards.run_id}) == 3
+
+
+@pytest.mark.parametrize("habit", Released.model_fields)
+def test_every_habit_of_the_released_code_can_be_switched_on_its_own(world, habit):
+    for name in ("smoke", "mini", "open"):
+        assert not getattr(load_preset(name).schedule.released, habit)
+    assert getattr(load_preset("paper").schedule.released, habit)
+    switched = world.plan(overrides={f"schedule.released.{habit}": True})
+    assert switched.context.schedule.released == Released(**{habit: True})
+    assert switched.run_id != world.plan().run_id
 
 
 def test_weights_are_identified_without_being_loaded(world, tmp_path, monkeypatch):

@@ -1,26 +1,38 @@
 """Which images are compared with which."""
 
-from itertools import combinations
+from collections import Counter
+from itertools import combinations, islice
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsniqa.training.pairs import drawn_epoch, in_batch_epoch
+from tsniqa.training.context import LabelledImages
+from tsniqa.training.pairs import drawn_epoch, epochs_of_pairs, in_batch_epoch, in_batch_pairs
+from tsniqa.training.schedules import HeadSchedule, Released
 
 labels = st.lists(st.integers(0, 4).map(float), min_size=2, max_size=12)
 sources = st.lists(labels, min_size=1, max_size=3)
+habit = st.booleans()
 
 
-def epoch(function, mos, *arguments, seed=0):
+def epoch(function, mos, *arguments, ties=False, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return list(function([torch.tensor(one) for one in mos], *arguments, generator))
+    return list(function([torch.tensor(one) for one in mos], *arguments, generator, ties))
 
 
-@given(mos=sources, batch=st.integers(2, 7), seed=st.integers(0, 99))
-def test_in_batch_epochs_visit_every_image_once_and_compare_all_within_a_batch(mos, batch, seed):
-    batches = epoch(in_batch_epoch, mos, batch, seed=seed)
+def rows(batch):
+    """What a batch compares: first and second image, and the target."""
+    first, second = (batch.indices[one].tolist() for one in (batch.first, batch.second))
+    return list(zip(first, second, batch.target.tolist(), strict=True))
+
+
+@given(mos=sources, batch=st.integers(2, 7), ties=habit, seed=st.integers(0, 99))
+def test_in_batch_epochs_visit_every_image_once_and_compare_all_within_a_batch(
+    mos, batch, ties, seed
+):
+    batches = epoch(in_batch_epoch, mos, batch, ties=ties, seed=seed)
     for source, values in enumerate(mos):
         own = [one for one in batches if one.source == source]
         visited = torch.cat([one.indices for one in own]).tolist()
@@ -28,29 +40,40 @@ def test_in_batch_epochs_visit_every_image_once_and_compare_all_within_a_batch(m
         assert len(values) - len(visited) == (1 if len(values) % batch == 1 else 0)
         for one in own:
             assert len(one.indices) <= batch
-            batch_labels = [values[i] for i in one.indices.tolist()]
-            expected = {
-                (i, j): float(batch_labels[i] >= batch_labels[j])
-                for i, j in combinations(range(len(batch_labels)), 2)
-                if batch_labels[i] != batch_labels[j]
-            }
-            pairs = zip(one.first.tolist(), one.second.tolist(), strict=True)
-            assert dict(zip(pairs, one.target.tolist(), strict=True)) == expected
+            assert rows(one) == [
+                (i, j, float(values[i] > values[j]))
+                for i, j in combinations(one.indices.tolist(), 2)
+                if ties or values[i] != values[j]
+            ]
 
 
-@given(mos=sources, batch=st.integers(1, 7), pairs=st.integers(1, 30), seed=st.integers(0, 99))
-def test_drawn_epochs_draw_so_many_pairs_a_source_and_count_ties_as_one(mos, batch, pairs, seed):
-    batches = epoch(drawn_epoch, mos, batch, [pairs] * len(mos), seed=seed)
+@given(
+    mos=sources, batch=st.integers(1, 7), pairs=st.integers(1, 30), ties=habit,
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_drawn_epochs_draw_so_many_pairs_a_source(mos, batch, pairs, ties, seed):
+    batches = epoch(drawn_epoch, mos, batch, [pairs] * len(mos), ties=ties, seed=seed)
     for source, values in enumerate(mos):
         own = [one for one in batches if one.source == source]
-        assert sum(len(one.target) for one in own) == pairs
+        assert sum(len(one.indices) for one in own) == 2 * pairs
         for one in own:
-            assert len(one.target) <= batch
-            assert len(one.indices) == 2 * len(one.target)
-            for a, b, target in zip(one.first, one.second, one.target, strict=True):
-                left, right = int(one.indices[a]), int(one.indices[b])
-                assert left != right
-                assert float(target) == float(values[left] >= values[right])
+            assert len(one.indices) <= 2 * batch
+            drawn = list(zip(*(part.tolist() for part in one.indices.chunk(2)), strict=True))
+            assert all(i != j for i, j in drawn)
+            assert rows(one) == [
+                (i, j, float(values[i] > values[j]))
+                for i, j in drawn
+                if ties or values[i] != values[j]
+            ]
+
+
+def test_equal_opinions_are_left_out_or_count_as_if_the_second_were_better():
+    mos = torch.tensor([2.0, 2.0, 1.0])
+    first, second, target = in_batch_pairs(mos)
+    assert [first.tolist(), second.tolist(), target.tolist()] == [[0, 1], [2, 2], [1, 1]]
+    first, second, target = in_batch_pairs(mos, ties=True)
+    assert [first.tolist(), second.tolist()] == [[0, 0, 1], [1, 2, 2]]
+    assert target.tolist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -69,3 +92,52 @@ def test_the_generator_alone_decides(function, arguments):
     torch.manual_seed(2)
     assert flat(5) == first
     assert flat(6) != first
+
+
+class TestEpochs:
+    @pytest.fixture(params=[None, 23], ids=["in batch", "drawn"])
+    def epochs(self, request):
+        """Three epochs over two sources, as lists of what their batches compare."""
+
+        def form(**habits):
+            mos = [torch.arange(29.0), torch.tensor([1.0, 1, 2, 2, 3])]
+            train = [LabelledImages(None, one) for one in mos]
+            schedule = HeadSchedule(
+                epochs=3, batch=4, learning_rate=1, decay_every=1, pairs=request.param
+            )
+            generator = torch.Generator().manual_seed(0)
+            made = epochs_of_pairs(train, schedule, generator, Released(**habits))
+            return [[(one.source, *rows(one)) for one in batches] for batches in islice(made, 3)]
+
+        return form
+
+    def test_every_epoch_forms_new_batches(self, epochs):
+        first, second, third = epochs()
+        assert set(first).isdisjoint(second) or Counter(first) != Counter(second)
+        assert Counter(second) != Counter(third)
+
+    def test_fixed_pairs_come_again_in_another_order(self, epochs):
+        first, second, third = epochs(fixed_pairs=True)
+        assert Counter(first) == Counter(second) == Counter(third)
+        assert first != second != third
+
+    def test_ties_count_where_they_shall(self, epochs):
+        def tied(shown):
+            return [
+                target
+                for batches in shown
+                for source, *compared in batches
+                for i, j, target in compared
+                if source and i // 2 == j // 2 and max(i, j) < 4
+            ]
+
+        assert tied(epochs()) == []
+        targets = tied(epochs(ties=True))
+        assert targets
+        assert set(targets) == {0}
+
+    def test_a_batch_without_a_pair_is_left_out(self):
+        train = [LabelledImages(None, torch.ones(8)), LabelledImages(None, torch.arange(4.0))]
+        schedule = HeadSchedule(epochs=1, batch=4, learning_rate=1, decay_every=1)
+        batches = next(epochs_of_pairs(train, schedule, torch.Generator().manual_seed(0)))
+        assert [one.source for one in batches] == [1]

@@ -52,15 +52,18 @@ def _normalization(network: nn.Module) -> State:
     return {k: v for k, v in everything(network).items() if k.rpartition(".")[0] in layers}
 
 
-def _depthwise(network: nn.Module) -> State:
-    """Return the filters of convolutions that see one channel each."""
+def _with_depthwise(network: nn.Module) -> State:
+    """Return normalization, and the filters of convolutions that see one channel each."""
     layers = {k: layer for k, layer in network.named_modules() if isinstance(layer, nn.Conv2d)}
-    return {f"{k}.weight": own.weight for k, own in layers.items() if own.groups == own.in_channels}
+    filters = {f"{k}.weight" for k, own in layers.items() if own.groups == own.in_channels}
+    wanted = filters | _normalization(network).keys()
+    return {k: value for k, value in everything(network).items() if k in wanted}
 
 
-def _adapters(network: nn.Module) -> State:
-    """Return the numbers of low-rank adapters."""
-    return {k: v for k, v in everything(network).items() if k.endswith((".0.up", ".0.down"))}
+def _with_adapters(network: nn.Module) -> State:
+    """Return normalization, and the numbers of low-rank adapters."""
+    own, adapters = _normalization(network), (".0.up", ".0.down")
+    return {k: v for k, v in everything(network).items() if k in own or k.endswith(adapters)}
 
 
 def _learnable(state: State, wanted: bool = True) -> State:
@@ -76,11 +79,8 @@ SELECTIONS: dict[str, Callable[[nn.Module], State]] = {
     "statistics": lambda network: _learnable(_normalization(network), False),
     "affine": lambda network: _learnable(_normalization(network)),
     "normalization": _normalization,
-    "depthwise": lambda network: _normalization(network) | _depthwise(network),
-    **{
-        f"low-rank-{rank}": lambda network: _normalization(network) | _adapters(network)
-        for rank in RANKS
-    },
+    "depthwise": _with_depthwise,
+    **{f"low-rank-{rank}": _with_adapters for rank in RANKS},
     "masks": lambda net: {f"{k}.weight": v.weight for k, v in masked_layers(net).items()},
     "everything": everything,
 }

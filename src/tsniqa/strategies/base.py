@@ -170,7 +170,7 @@ class Strategy:
             released=released,
         )
         history: list[Epoch] = []
-        if not (released.one_warm_up and seen and not self.gated):
+        if not (released.one_warm_up and SHARED in self.model.heads):
             history, penalty = self.warm_up(train, validation, learning)
             learning = learning._replace(head_decay=penalty)
         schedule = self.finetune_schedule()

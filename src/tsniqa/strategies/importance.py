@@ -12,6 +12,7 @@ network's order of parameters.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,8 +21,24 @@ from tsniqa.data.images import random_crops
 from tsniqa.data.task import Task
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.multihead import MultiHead
-from tsniqa.training.pairs import epochs_of_pairs
+from tsniqa.training.pairs import PairBatch, epochs_of_pairs
 from tsniqa.training.trainer import Batch
+
+
+class PairGradients(NamedTuple):
+    """Gradients of a function f(q_i - q_j) for the n pairs of a batch, by those of its images.
+
+    A pair's gradient is its slope times (that of the first - that of the second image).
+    """
+
+    pairs: PairBatch
+    slopes: Tensor  # f' [n] at the pairs' differences
+    images: Sequence[Tensor]  # the gradient of the quality [P] of every image of the batch
+
+    def one_by_one(self) -> Iterator[Tensor]:
+        """Yield the gradient [P] of every pair."""
+        for slope, i, j in zip(self.slopes, self.pairs.first, self.pairs.second, strict=True):
+            yield slope * (self.images[i] - self.images[j])
 
 
 class Regularized(MultiHead):
@@ -74,24 +91,23 @@ class Regularized(MultiHead):
 
     def pair_gradients(
         self, task: Task, head: LinearHead, function: Callable[[Tensor, Tensor], Tensor]
-    ) -> Iterator[Tensor]:
-        """Yield the gradient [P] of a function f for every pair of one epoch of step two.
+    ) -> Iterator[PairGradients]:
+        """Yield the gradients of a function f for all pairs of one epoch of step two, in batches.
 
         f takes differences of quality d = q_i - q_j [n] and targets [n]; its gradient is
         f'(d) (grad q_i - grad q_j), so each image of a batch is differentiated only once.
         """
         seed = self.context.seed_for(task.name, "importance")
         order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
-        train = [self.context.images(task, "train")]
-        for pairs in next(epochs_of_pairs(train, self.finetune_schedule(), order)):
+        train, released = [self.context.images(task, "train")], self.context.schedule.released
+        for pairs in next(epochs_of_pairs(train, self.finetune_schedule(), order, released)):
             visited = self.image_gradients(task, head, pairs.indices.tolist(), crops)
             qualities, gradients = zip(*visited, strict=True)
             quality = torch.stack(qualities)
             difference = (quality[pairs.first] - quality[pairs.second]).requires_grad_()
             value = function(difference, pairs.target.to(quality.device)).sum()
             (slopes,) = torch.autograd.grad(value, difference)
-            for slope, i, j in zip(slopes, pairs.first, pairs.second, strict=True):
-                yield slope * (gradients[i] - gradients[j])
+            yield PairGradients(pairs, slopes, gradients)
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:

@@ -26,7 +26,8 @@ class MAS(Regularized):
     def importance_of(self, task: Task, head: LinearHead) -> Tensor:
         """Return the mean over images, or over pairs, of the gradient's magnitude [P]."""
         if self.context.importance == "released":
-            gradients = self.pair_gradients(task, head, squared_probability)
+            batches = self.pair_gradients(task, head, squared_probability)
+            gradients = (gradient for batch in batches for gradient in batch.one_by_one())
             return mean_of((gradient.abs() for gradient in gradients), self.importance)
         crops = torch.Generator().manual_seed(self.context.seed_for(task.name, "importance"))
         everyone = range(len(self.context.images(task, "train").images))

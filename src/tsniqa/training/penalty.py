@@ -14,11 +14,15 @@ def content_folds(references: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]
     """Part images [n] into those to learn from and those held out, five times.
 
     Held-out images show other contents: leaving out single images of a scene would favour heads
-    that know the scenes. (With a single content, single images are left out all the same.)
+    that know the scenes. (With a single content, single images are left out all the same.) There
+    are fewer parts where there are fewer contents, and none of a single image.
     """
     count, contents = len(references), len(set(references))
-    cutting = GroupKFold(min(FOLDS, contents)) if contents > 1 else KFold(min(FOLDS, count))
-    return list(cutting.split(np.zeros(count), groups=references))
+    if count < 2:
+        return []
+    if contents == 1:
+        return list(KFold(min(FOLDS, count)).split(references))
+    return list(GroupKFold(min(FOLDS, contents)).split(references, groups=references))
 
 
 def choose_penalty(
@@ -46,7 +50,7 @@ def choose_penalty(
                 for kind in (0, 1)
             ]
             found.append(learn(*parts, penalty)[-1].validation_srcc)
-        means.append(np.mean(found) if np.isfinite(found).all() else -np.inf)
+        means.append(np.mean(found) if found and np.isfinite(found).all() else -np.inf)
     return candidates[int(np.argmax(means))]
 
 

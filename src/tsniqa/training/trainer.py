@@ -129,8 +129,8 @@ def fit(
     decay = torch.optim.lr_scheduler.StepLR(optimizer, schedule.decay_every, gamma=0.1)
     order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
     epochs = epochs_of_pairs([one.images for one in train], schedule, order, learning.released)
-    history = [_epoch(step, 0, None, backbone, validation, time.perf_counter())]
     try:
+        history = [_epoch(step, 0, None, backbone, validation, time.perf_counter())]
         for number in range(1, schedule.epochs + 1):
             start = time.perf_counter()
 
