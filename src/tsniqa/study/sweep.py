@@ -207,7 +207,7 @@ def validation_srcc(
     found: dict[str, dict[str, float]] = {one: {} for one in (main, *more)}
     model = strategy.model
     for task in resolved.tasks:
-        images, mos, _ = context.images(task, "val")
+        images, mos, *_ = context.images(task, "val")
         reading = model.read(images)
         of = dict(zip(strategy.head_names, reading.heads.T.astype(np.float64), strict=True))
         latest = of.get(resolved.tasks[-1].name)
