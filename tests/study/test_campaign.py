@@ -1,5 +1,6 @@
 """Campaigns: every run once, the important first; stopped by time or mishap, they go on later."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -116,8 +117,10 @@ def test_a_killed_process_is_reported_and_replaced(world, tmp_path, monkeypatch)
     assert second.finished
 
 
-def test_without_time_nothing_is_begun(world, configs, tmp_path):
-    assert list(campaign(configs, world.data_root, tmp_path / "records", "cpu", 1, 0)) == []
+@pytest.mark.parametrize("minutes", [0, 0.02])  # not enough to start, or to finish
+def test_the_limit_of_time_stops_what_is_running(world, configs, tmp_path, minutes):
+    assert list(campaign(configs, world.data_root, tmp_path / "records", "cpu", 1, minutes)) == []
+    assert multiprocessing.active_children() == []
     assert find_records(tmp_path / "records") == []
 
 

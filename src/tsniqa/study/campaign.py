@@ -105,7 +105,8 @@ def campaign(
                 return  # nothing is left to do, or no time for it
             for outcome in outcomes:
                 name = outcome.config.strategy
-                paces[name] = max(paces.get(name, 0.0), outcome.pace)
+                if outcome.pace:  # else nothing was learned: it says nothing
+                    paces[name] = max(paces.get(name, 0.0), outcome.pace)
                 if outcome.finished or outcome.problem:
                     yield outcome
     finally:
