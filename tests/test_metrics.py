@@ -208,41 +208,43 @@ def test_a_matrix_that_is_not_square_is_refused(matrix):
         metrics.mean_srcc(matrix)
 
 
-def test_bootstrap_srcc_equals_srcc_of_each_resample():
+@given(vectors, st.integers(0, 2**32 - 1))
+def test_bootstrap_srcc_is_exactly_that_of_the_images_repeated_as_often(pair, seed):
+    prediction, mos = (np.array(values) for values in pair)
+    counts = np.random.default_rng(seed).integers(0, 4, (7, len(mos)))
+    expected = [metrics.srcc(prediction.repeat(row), mos.repeat(row)) for row in counts]
+    np.testing.assert_array_equal(metrics.bootstrap_srcc(prediction, mos, counts), expected)
+
+
+def test_any_number_of_draws_has_a_value_each():
     random = np.random.default_rng(1)
-    prediction, mos = random.normal(size=20), random.integers(0, 6, size=20).astype(float)
-    indices = random.integers(0, 20, (40, 20))
-    expected = [metrics.srcc(prediction[row], mos[row]) for row in indices]
-    np.testing.assert_array_equal(metrics.bootstrap_srcc(prediction, mos, indices), expected)
+    prediction, mos = random.normal(size=(2, 20))
+    counts = random.integers(0, 3, (230, 20))
+    drawn = metrics.bootstrap_srcc(prediction, mos, counts)
+    assert drawn.shape == (230,)
+    assert drawn[-1] == metrics.srcc(prediction.repeat(counts[-1]), mos.repeat(counts[-1]))
 
 
 def test_a_constant_resample_is_nan():
-    draws = metrics.bootstrap_srcc([1, 2, 3], [1, 2, 3], np.array([[0, 0, 0], [0, 1, 2]]))
+    draws = metrics.bootstrap_srcc([1, 2, 3], [1, 2, 3], np.array([[3, 0, 0], [1, 1, 1]]))
     assert math.isnan(draws[0])
     assert draws[1] == 1.0
 
 
-def test_paired_interval_takes_percentiles_of_the_differences():
-    second = np.linspace(0, 1, 101)
-    low, high = metrics.paired_interval(second + np.arange(101), second, level=0.9)
+def test_an_interval_takes_percentiles():
+    low, high = metrics.interval(np.arange(101), level=0.9)
     assert (low, high) == (pytest.approx(5), pytest.approx(95))
 
 
-def test_paired_interval_changes_sign_when_the_two_are_swapped():
-    first, second = np.random.default_rng(3).normal(size=(2, 500))
-    low, high = metrics.paired_interval(first, second)
-    assert metrics.paired_interval(second, first) == (pytest.approx(-high), pytest.approx(-low))
+def test_an_interval_leaves_out_undefined_draws():
+    assert metrics.interval([0.25, NAN, 0.25]) == (0.25, 0.25)
+    assert np.isnan(metrics.interval([NAN])).all()
 
 
-def test_paired_interval_leaves_out_undefined_draws():
-    assert metrics.paired_interval([0.5, NAN, 0.5], [0.25, 0.1, 0.25]) == (0.25, 0.25)
-    assert np.isnan(metrics.paired_interval([NAN], [0.1])).all()
-
-
-@pytest.mark.parametrize(("first", "level"), [([0.1, 0.2], 0.95), ([0.1], 1.0)])
-def test_paired_interval_refuses_draws_that_do_not_pair(first, level):
-    with pytest.raises(ValueError, match="must pair"):
-        metrics.paired_interval(first, [0.1], level)
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_an_interval_of_nothing_or_all_is_refused(level):
+    with pytest.raises(ValueError, match=r"must be in \(0, 1\)"):
+        metrics.interval([0.1], level)
 
 
 RISING = np.array(

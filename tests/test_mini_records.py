@@ -1,6 +1,7 @@
 """What theory demands of the published records of the mini benchmark, and how large they may be."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tsniqa.paths import resolve
@@ -8,9 +9,10 @@ from tsniqa.strategies import STRATEGIES
 from tsniqa.study.comparison import family
 from tsniqa.study.config import identity, load_preset
 from tsniqa.study.evaluation import predictions, summary
-from tsniqa.study.results import find_experiment
+from tsniqa.study.results import SUMMARY_KEYS, find_experiment, find_records, summary_table
 
 SEEDS = (0, 1, 2)
+SUMMARY = resolve("results/summary.csv")
 VISIBLE = 0.05
 """Forgotten visibly: so much SRCC lost on average."""
 
@@ -63,6 +65,17 @@ def test_a_published_record_has_the_name_that_its_run_has_now(runs):
         digest = identity(record.config, preset, facts.backbone, fingerprints)
         assert record.folder.name == facts.run_id
         assert facts.run_id.endswith(f"-seed{record.config.seed}-{digest[:10]}")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SUMMARY.is_file(), reason="no summary is published yet: tsniqa summary")
+def test_the_summary_is_in_step_with_the_records():
+    """If it is not: ``tsniqa summary``. A last digit may be rounded differently elsewhere."""
+    published = pd.read_csv(SUMMARY, dtype={"split": str})
+    table = summary_table(find_records(resolve("results/records")))
+    pd.testing.assert_frame_equal(published[SUMMARY_KEYS], table[SUMMARY_KEYS], check_dtype=False)
+    values = ["value", "low", "high"]
+    np.testing.assert_allclose(published[values], table[values], rtol=0, atol=1.01e-4)
 
 
 def test_published_results_are_small():

@@ -86,7 +86,7 @@ def test_runs_end_to_end_on_the_six_official_layouts(command, tmp_path):
         record = json.loads(path.read_text())
         record["config"]["overrides"] = {}
         path.write_text(json.dumps(record))
-    runs = find_experiment(command.records, "paper", [0], "0")
+    runs = find_experiment(command.records, "paper", [0], ["0"])
     record = runs["tsn"][0]
     assert tuple(record.order) == PAPER
     assert summary(record, "oracle")["mSI"] == 1.0

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsniqa.errors import WeightsError
-from tsniqa.storage import load_tensors, packed, save_tensors, unpacked
+from tsniqa.storage import (
+    load_tensors,
+    packed,
+    save_tensors,
+    symmetric,
+    unpacked,
+    upper_triangle,
+)
 
 TENSORS = {
     "bank-a/conv.weight": torch.randn(2, 3, 2, 2).to(memory_format=torch.channels_last),
@@ -92,3 +99,17 @@ def test_packed_masks_come_back(shape, seed):
     bits = packed(mask)
     assert (bits.dtype, len(bits)) == (torch.uint8, -(-mask.numel() // 8))
     assert torch.equal(unpacked(bits, mask.shape), mask)
+
+
+@given(seed=st.integers(0, 999), width=st.integers(1, 9))
+def test_a_symmetric_matrix_comes_back_from_its_upper_triangle(seed, width):
+    values = np.random.default_rng(seed).normal(size=(width, width))
+    matrix = values + values.T
+    upper = upper_triangle(matrix)
+    assert upper.shape == (width * (width + 1) // 2,)
+    assert np.array_equal(symmetric(upper), matrix)
+    assert symmetric(upper.astype(np.float32)).dtype == np.float32
+
+
+def test_the_upper_triangle_by_hand():
+    assert upper_triangle(np.array([[1, 2], [2, 3]])).tolist() == [1, 2, 3]

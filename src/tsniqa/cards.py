@@ -103,6 +103,12 @@ class BackboneCard(BaseModel, extra="forbid", frozen=True):
         found = next((place for place in places if place.is_file()), places[1])
         return self.model_copy(update={"weights": str(found)})
 
+    def published(self) -> "BackboneCard":
+        """Return the card without the folder that a weight file lies in on this machine."""
+        if self.weights.startswith(PACKAGE):
+            return self
+        return self.model_copy(update={"weights": Path(self.weights).name})
+
 
 def load_card(name: str) -> BackboneCard:
     """Read the backbone card of a name in ``data/backbones``, or a user's own YAML file.
@@ -171,6 +177,25 @@ def build_network(card: BackboneCard) -> nn.Module:
     if card.weights not in ("hub", "none"):
         _load(network, card)
     return network
+
+
+def drop_unused(network: nn.Module) -> None:
+    """Replace what no feature map depends on by nothing, in place: layers of a classifier.
+
+    A task would otherwise store parameters that it cannot learn: ConvNeXt's last normalization, or,
+    if everything is learned, the 119 million weights between VGG's features and its classes. The
+    network is left in evaluation mode; all its parameters have to require gradients.
+    """
+    names, parameters = zip(*network.eval().named_parameters(), strict=True)
+    with torch.enable_grad():
+        final, maps = network.forward_intermediates(torch.zeros(1, 3, 64, 64))
+        total = sum((part.sum() for part in maps), final.sum())
+        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    used = {name for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+    for name, part in reversed([*network.named_modules()][1:]):
+        own = {f"{name}.{parameter}" for parameter, _ in part.named_parameters()}
+        if own and not own & used:
+            network.set_submodule(name, nn.Identity())
 
 
 def _load(network: nn.Module, card: BackboneCard) -> None:

@@ -27,17 +27,10 @@ def srcc(prediction: np.ndarray, mos: np.ndarray) -> float:
         ValueError: Shapes differ, or a value is not finite.
     """
     prediction, mos = _checked(prediction, mos)
-    return float(_rank_correlation(prediction[None], mos[None])[0])
-
-
-def _rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """SRCC of each row [R, N] -> [R]; the sums are exact integers below about 200,000 columns."""
-    centre = first.shape[1] + 1
-    a = 2 * rankdata(first, axis=1) - centre
-    b = 2 * rankdata(second, axis=1) - centre
-    spread = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
-    with np.errstate(invalid="ignore"):
-        return (a * b).sum(axis=1) / spread
+    # Its sums are exact, in any sequence, below about 200,000 images.
+    a, b = (2 * rankdata(values) - (len(values) + 1) for values in (prediction, mos))
+    spread = np.sqrt((a * a).sum() * (b * b).sum())
+    return float((a * b).sum() / spread) if spread else float("nan")
 
 
 def plcc(prediction: np.ndarray, mos: np.ndarray) -> float:
@@ -195,31 +188,50 @@ def forgetting(srcc_matrix: np.ndarray) -> float:
     return float(np.mean(lost)) if lost else float("nan")
 
 
-def bootstrap_srcc(prediction: np.ndarray, mos: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """SRCC [draws], as of :func:`srcc`, on resamples of N images, positions [draws, N].
+def bootstrap_srcc(prediction: np.ndarray, mos: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """SRCC [draws], as of :func:`srcc`, of resamples of N images.
 
-    Two sets of scores drawn alike can be compared pair by pair.
+    ``counts`` says how often each draw has each image, whole numbers [draws, N]; the sums of a row
+    may differ, as they do where whole groups of images are drawn. Every value is exactly that of
+    the images repeated so often. Two sets of scores drawn alike can be compared pair by pair.
     """
     prediction, mos = _checked(prediction, mos)
-    return _rank_correlation(prediction[indices], mos[indices])
+    blocks = np.array_split(np.asarray(counts), -(-len(counts) // 100))  # these stay in the cache
+    return np.concatenate([_repeated_srcc(prediction, mos, block) for block in blocks])
 
 
-def paired_interval(
-    first: np.ndarray, second: np.ndarray, level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile interval of the difference first - second over paired resamples [draws].
+def _repeated_srcc(prediction: np.ndarray, mos: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    times = np.ascontiguousarray(counts.T, np.float64)
+    a, b = _repeated_ranks(prediction, times), _repeated_ranks(mos, times)
+    weighted = times * a
+    spread = np.einsum("nd,nd->d", weighted, a) * np.einsum("nd,nd,nd->d", times, b, b)
+    with np.errstate(invalid="ignore"):
+        return np.einsum("nd,nd->d", weighted, b) / np.sqrt(spread)
 
-    Resamples with NaN are left out; (NaN, NaN) if none is left.
+
+def _repeated_ranks(values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return doubled, centred average ranks [N, draws] of N values, each repeated ``times``."""
+    order = np.argsort(values, kind="stable")
+    below = np.zeros((len(values) + 1, times.shape[1]))
+    np.cumsum(times[order], axis=0, out=below[1:])
+    first, last = (np.searchsorted(values[order], values, side) for side in ("left", "right"))
+    return below[first] + below[last] - below[-1]  # of a tie, the ranks of its first and last
+
+
+def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Percentile interval of a statistic over its resamples [draws].
+
+    Of a difference, give the draws of both, drawn alike, subtracted. Resamples with NaN are left
+    out; (NaN, NaN) if none is left.
 
     Raises:
-        ValueError: Shapes differ, or ``level`` is outside (0, 1).
+        ValueError: ``level`` is outside (0, 1).
     """
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if first.ndim != 1 or first.shape != second.shape or not 0 < level < 1:
-        raise ValueError(f"draws {first.shape}, {second.shape} must pair, level {level} in (0, 1)")
-    difference = first - second
-    difference = difference[~np.isnan(difference)]
-    if not len(difference):
+    if not 0 < level < 1:
+        raise ValueError(f"level {level} must be in (0, 1)")
+    draws = np.asarray(draws, np.float64)
+    draws = draws[~np.isnan(draws)]
+    if not len(draws):
         return float("nan"), float("nan")
     tail = (1 - level) / 2
-    return tuple(np.quantile(difference, [tail, 1 - tail]).tolist())
+    return tuple(np.quantile(draws, [tail, 1 - tail]).tolist())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tsniqa.errors import ConfigError
 
@@ -29,20 +29,46 @@ def find_device(name: str) -> str:
     return name
 
 
+def instruction_sets() -> str:
+    """Name the kernels that this process computes with: the last bits of results depend on them.
+
+    For instance ``"BLAS SkylakeX, torch AVX512"``: what NumPy's and SciPy's BLAS chose for this
+    processor and what torch did; and the limit that the environment sets oneDNN, if it does.
+    """
+    blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    chosen = sorted({pool.get("architecture", pool["internal_api"]) for pool in blas})
+    names = [f"BLAS {' and '.join(chosen)}"] if chosen else []
+    names.append(f"torch {torch.backends.cpu.get_cpu_capability()}")
+    if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):
+        names.append(f"oneDNN at most {limit}")
+    return ", ".join(names)
+
+
 @contextmanager
 def reproducible(threads: int) -> Iterator[None]:
-    """Fix what the last bits depend on: the number of CPU threads and the choice of kernels."""
+    """Fix what the last bits depend on: the number of CPU threads and the choice of kernels.
+
+    On a GPU, torch warns of an operation that has no deterministic kernel.
+    """
     keep_freed_memory()
-    kernels = torch.backends.cudnn
+    kernels, memory = torch.backends.cudnn, torch.utils.deterministic
     before = torch.get_num_threads(), kernels.deterministic, kernels.benchmark
+    strict = torch.get_deterministic_debug_mode()
+    filling = memory.fill_uninitialized_memory
     torch.set_num_threads(threads)
     kernels.deterministic, kernels.benchmark = True, False
+    if torch.cuda.is_available():  # a CPU's kernels are deterministic, and faster without
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # sums in one order
+        torch.set_deterministic_debug_mode("warn")
+        memory.fill_uninitialized_memory = False  # nothing reads it, so it need not be cleared
     try:
         with threadpool_limits(threads):
             yield
     finally:
         torch.set_num_threads(before[0])
         kernels.deterministic, kernels.benchmark = before[1:]
+        torch.set_deterministic_debug_mode(strict)
+        memory.fill_uninitialized_memory = filling
 
 
 def keep_freed_memory() -> bool:

@@ -1,6 +1,8 @@
 """The folder of a saved model: safetensors files, and a JSON with a digest of every one of them."""
 
+import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from tsniqa.errors import WeightsError, one_line
 from tsniqa.paths import file_digest
 
 DESCRIPTION, SUFFIX = "model.json", ".safetensors"
-FORMAT = 2  # version of the folder's layout
+FORMAT = 3  # version of the folder's layout
 
 
 def save_tensors(
@@ -68,6 +70,16 @@ def grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     return groups
 
 
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 over names, shapes, dtypes and bits of tensors, in name order."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
 def packed(mask: Tensor) -> Tensor:
     """Pack a boolean mask into uint8 [ceil(size / 8)], on the CPU."""
     return torch.from_numpy(np.packbits(mask.cpu().contiguous().numpy()))
@@ -77,3 +89,16 @@ def unpacked(bits: Tensor, shape: torch.Size) -> Tensor:
     """Return the boolean mask of a shape that :func:`packed` packed."""
     values = np.unpackbits(bits.numpy(), count=shape.numel())
     return torch.from_numpy(values.astype(bool)).reshape(shape)
+
+
+def upper_triangle(matrix: np.ndarray) -> np.ndarray:
+    """Return the upper triangle [C (C + 1) / 2] of a symmetric matrix [C, C], row by row."""
+    return matrix[np.triu_indices(len(matrix))]
+
+
+def symmetric(values: np.ndarray) -> np.ndarray:
+    """Return the symmetric matrix [C, C] whose :func:`upper_triangle` is given."""
+    width = (math.isqrt(8 * len(values) + 1) - 1) // 2
+    matrix = np.zeros((width, width), dtype=values.dtype)
+    matrix[np.triu_indices(width)] = values
+    return matrix + np.triu(matrix, 1).T

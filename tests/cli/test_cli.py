@@ -36,7 +36,9 @@ def tsniqa(monkeypatch, capsys):
             "did you mean 'tsn'? valid strategies: affine-only, ewc, gdumb, head-only,",
         ),
         (["run", "--device", "abacus"], "no device 'abacus' here"),
-        (["run", "--backbone", "vgg"], "valid backbones: mini,"),
+        (["run", "--backbone", "vgg"], "valid backbones: convnext-atto, efficientnet-lite0,"),
+        (["campaign", "minni"], "unknown preset 'minni'; did you mean 'mini'?"),
+        (["campaign", "mini", "--seeds", "0,one"], "seed: Input should be a valid integer"),
         (["page", "nothing"], "unknown page 'nothing'"),
         (["score", "none.jpg", "--model", "none"], "no saved model in"),
         (["sweep", "none.yml"], "no sweep file at"),
@@ -66,7 +68,17 @@ def test_the_list_names_everything_there_is(tsniqa):
 
 
 def test_every_command_has_help(tsniqa):
-    commands = ["run", "page", "score", "add", "sweep", "compare-records", "list"]
+    commands = [
+        "run",
+        "campaign",
+        "page",
+        "score",
+        "add",
+        "sweep",
+        "compare-records",
+        "summary",
+        "list",
+    ]
     data = ["data list", "data check", "data fetch", "data make"]
     for command in [*commands, *data]:
         code, out, _ = tsniqa(*command.split(), "--help")
@@ -107,7 +119,7 @@ def test_a_model_gets_one_task_more_and_keeps_the_others_bitwise(tsniqa, world, 
     assert code == 0
     assert said.startswith(f"model: {out} (validation SRCC on gamma: ")
     before, after = TSNIQA.load(saved), TSNIQA.load(out)
-    assert after.tasks == ["alpha", "beta", "gamma"]
+    assert (after.tasks, after.readout) == (["alpha", "beta", "gamma"], "calibrated")
     kept = after.state()
     for name, value in before.state().items():
         assert torch.equal(value, kept[name]), name
@@ -135,6 +147,18 @@ def test_images_are_scored_into_a_table(tsniqa, world, saved):
     assert [float(row["score"]) for row in rows] == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_model_says_how_images_are_scored_and_a_set_shares_its_weights(tsniqa, world, saved):
+    model, images = TSNIQA.load(saved), world.task("gamma").paths("test")[:3]
+    assert model.readout == "calibrated"
+    for options, readout in (((), "calibrated"), (("--readout", "set"), "set")):
+        code, out, _ = tsniqa("score", *images, "--model", saved, *options)
+        rows = list(csv.DictReader(out.splitlines()))
+        assert code == 0
+        found = [float(row["score"]) for row in rows]
+        assert found == pytest.approx(model.predict(images, readout), abs=1e-4)
+        assert (len({row["weight alpha"] for row in rows}) == 1) == (readout == "set")
+
+
 def test_a_run_is_told_where_its_record_is_and_not_repeated(tsniqa, world, tmp_path, caplog):
     changes = [f"--set={key}={value}" for key, value in world.overrides.items()]
     options = ["--preset", "smoke", "--strategy", "head-only", "--order", "alpha, beta"]
@@ -147,4 +171,14 @@ def test_a_run_is_told_where_its_record_is_and_not_repeated(tsniqa, world, tmp_p
     assert caplog.text.count("learning 2 tasks") == 1
     code, out, _ = tsniqa("compare-records", *results, "--published", tmp_path / "records")
     assert code == 0
-    assert out.split()[:4] == ["run", "scores", "gate", "distances"]
+    assert out.startswith("here: CPU (")
+    assert "same verdicts" in out
+    code, out, _ = tsniqa("compare-records", *results, "--published", tmp_path / "none")
+    assert (code, out.count("\n")) == (0, 1)
+    table = tmp_path / "summary.csv"
+    code, out, _ = tsniqa("summary", "--published", tmp_path / "records", "--out", table)
+    assert (code, out) == (0, f"summary: {table} (0 rows)\n"), "its preset is changed"
+    assert (
+        table.read_text()
+        == "preset,backbone,strategy,seed,split,readout,task,measure,value,low,high\n"
+    )

@@ -103,15 +103,14 @@ class TestFingerprint:
         with pytest.raises(DataError, match=r"task 'rated': image .*003\.png is missing"):
             task.fingerprint()
 
-    def test_of_a_simulated_task_needs_its_recipe_and_no_image(self):
-        made = make_task(simulated=True, recipe="recipe 1, seed 0")
-        assert (
-            made.fingerprint() == make_task(simulated=True, recipe="recipe 1, seed 0").fingerprint()
-        )
-        assert changed(made, "mos", 0, 1.0000001).fingerprint() == made.fingerprint()
+    def test_of_a_drawn_task_needs_its_recipe_with_the_hash_of_its_pixels_and_no_file(self):
+        recipe = "recipe_version 1, seed 0, pixels 1f"
+        made = make_task(simulated=True, recipe=recipe)
+        assert made.fingerprint() == make_task(simulated=True, recipe=recipe).fingerprint()
+        assert changed(made, "mos", 0, 1.5).fingerprint() != made.fingerprint()
         assert changed(made, "split", 0, "test").fingerprint() != made.fingerprint()
-        other_seed = dataclasses.replace(made, recipe="recipe 1, seed 1")
-        assert other_seed.fingerprint() != made.fingerprint()
+        other_pixels = dataclasses.replace(made, recipe=recipe.replace("1f", "2f"))
+        assert other_pixels.fingerprint() != made.fingerprint()
 
 
 class TestCheck:
@@ -188,6 +187,13 @@ class TestResplit:
             )
             shares = made.table["split"].value_counts(normalize=True)
             assert [shares[part] for part in PARTS] == pytest.approx([0.7, 0.1, 0.2], abs=0.02)
+
+    @pytest.mark.parametrize("number", range(10))
+    def test_a_dozen_large_references_leave_two_for_the_test(self, number):
+        references = [f"ref{i // 66:02d}" for i in range(12 * 66)]
+        made = resplit(make_task(split=[""] * len(references), references=references), str(number))
+        counts = made.table.groupby("split")["reference"].nunique()
+        assert counts.to_dict() == {"train": 9, "val": 1, "test": 2}
 
     def test_repeats_and_ignores_the_order_of_rows_and_the_old_split(self):
         made = make_task(split=[""] * 60, references=[f"ref{i // 3}" for i in range(60)])

@@ -16,7 +16,7 @@ from tsniqa import TSNIQA, KMeansGate
 from tsniqa.cards import WEIGHTS_VARIABLE
 from tsniqa.errors import ConfigError, DataError, WeightsError
 from tsniqa.model.gating import softmin_weights
-from tsniqa.model.readouts import MIXTURES, mix
+from tsniqa.model.readouts import MIXTURES, mix, readout_levels, readout_weights
 from tsniqa.model.tsniqa import BATCH, SHARED
 from tsniqa.paths import project_root
 from tsniqa.scoring.features import image_features
@@ -33,7 +33,7 @@ KINDS = {
 def single(backbone):
     """Make a model with one head for all tasks and no gate."""
     model = make_model(backbone, "everything", (SHARED,))
-    model.gate = None
+    model.gate = model.analytic = None
     return model
 
 
@@ -57,18 +57,21 @@ def test_scores_equal_the_published_way_of_scoring_one_task_after_another(world,
         columns.append(model.heads[task].read(image_features(model.backbone, IMAGES)))
     model.bank.load(None)
     reference = image_features(model.backbone, IMAGES)
-    heads, distances = model.read(IMAGES)
+    heads, distances, features = model.read(IMAGES)
     assert np.array_equal(heads, torch.stack(columns, 1).numpy())
     assert np.array_equal(distances, model.gate.transform([s.numpy() for s in reference.gate]))
-    offsets = np.array([model.offsets["alpha"], model.offsets["beta"]])
+    assert np.array_equal(features, reference.gate[0].numpy())
+    published = softmin_weights(distances, model.gate.temperature)
+    analytic = model.analytic.predict_proba(features)
     for readout in MIXTURES:
-        expected = mix(heads, distances, readout, offsets, model.gate.temperature)
-        assert np.array_equal(model.predict(IMAGES, readout), expected)
+        weights = readout_weights(readout, published, analytic)
+        levels = readout_levels(readout, [model.levels["alpha"], model.levels["beta"]])
+        assert np.array_equal(model.predict(IMAGES, readout), mix(heads, weights, levels))
 
 
 def test_an_explanation_holds_all_parts_of_the_score(model):
     table = model.explain(IMAGES)
-    heads, distances = model.read(IMAGES)
+    heads, distances, _ = model.read(IMAGES)
     weights = softmin_weights(distances, model.gate.temperature)
     assert list(table) == ["score"] + [
         f"{part} {task}" for part in ("head", "weight", "distance") for task in ("alpha", "beta")
@@ -79,9 +82,11 @@ def test_an_explanation_holds_all_parts_of_the_score(model):
     np.testing.assert_allclose(table["score"], (weights * heads).sum(1), atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "single"])
-def test_forward_predict_and_explain_agree_for_uint8_and_floating_point(world, kind):
+@pytest.mark.parametrize("readout", MIXTURES)
+@pytest.mark.parametrize("kind", ["tsn", "one network", "single"])
+def test_forward_predict_and_explain_agree_for_uint8_and_floating_point(world, kind, readout):
     model = make(world, kind)
+    model.readout = readout
     assert model.lower_better is False
     batch = torch.stack(IMAGES[:3])
     expected = model.predict(batch)
@@ -160,12 +165,32 @@ def test_scoring_leaves_the_network_as_it_was_even_in_training_mode(model):
 
 
 def test_some_heads_or_the_gate_can_be_read_alone(model):
-    heads, distances = model.read(IMAGES)
-    assert np.array_equal(model.read(IMAGES, ["beta"], gate=False)[0], heads[:, 1:])
-    assert model.read(IMAGES, ["beta"], gate=False)[1] is None
-    nothing, again = model.read(IMAGES, ())
+    heads, distances, features = model.read(IMAGES)
+    alone = model.read(IMAGES, ["beta"], gate=False)
+    assert np.array_equal(alone.heads, heads[:, 1:])
+    assert alone.distances is alone.gate_features is None
+    nothing, *again = model.read(IMAGES, ())
     assert nothing.shape == (len(IMAGES), 0)
-    assert np.array_equal(again, distances)
+    assert all(map(np.array_equal, again, (distances, features)))
+
+
+def test_the_default_readout_is_the_models_own(world):
+    model = make_model(world.backbone(), readout="calibrated")
+    assert np.array_equal(model.predict(IMAGES), model.predict(IMAGES, "calibrated"))
+    assert not np.allclose(model.predict(IMAGES), model.predict(IMAGES, "gated"))
+    model.readout = "set"
+    weights = model.explain(IMAGES)[["weight alpha", "weight beta"]].to_numpy()
+    single = model.explain(IMAGES, "calibrated")[["weight alpha", "weight beta"]].to_numpy()
+    np.testing.assert_allclose(weights, np.tile(single.mean(axis=0), (len(IMAGES), 1)))
+    assert np.array_equal(model.predict(IMAGES[0]), model.predict(IMAGES[0], "calibrated"))
+
+
+def test_a_model_without_analytic_gate_says_which_readout_needs_it(world):
+    model = make_model(world.backbone())
+    model.analytic = None
+    with pytest.raises(ConfigError, match="the readout 'set' needs an analytic gate, which this"):
+        model.predict(IMAGES, "set")
+    assert np.isfinite(model.predict(IMAGES)).all()
 
 
 def test_the_order_of_learning_changes_no_bit(world, model):
@@ -173,10 +198,10 @@ def test_the_order_of_learning_changes_no_bit(world, model):
     assert other.predict(IMAGES).tobytes() == model.predict(IMAGES).tobytes()
 
 
-def test_offsets_are_the_mean_scores_over_the_tasks_own_training_images(model):
+def test_levels_are_mean_and_spread_of_the_scores_of_the_tasks_own_training_images(model):
     for task in model.tasks:
-        own, _ = model.read(pictures(seed=sum(map(ord, task))), [task])
-        assert model.offsets[task] == pytest.approx(np.mean(own, dtype=np.float64), abs=1e-7)
+        own = model.read(pictures(seed=sum(map(ord, task))), [task]).heads.astype(np.float64)
+        assert model.levels[task] == pytest.approx((own.mean(), own.std()), abs=1e-7)
 
 
 def test_the_bank_goes_where_the_model_goes(world):
@@ -202,16 +227,18 @@ def test_a_model_without_tasks_and_an_unknown_readout_are_refused(world, model):
 @pytest.mark.parametrize("path", [str, Path])
 def test_a_loaded_model_scores_bit_for_bit(world, tmp_path, kind, path):
     model = make(world, kind)
-    model.shorter_side = 30
+    model.shorter_side, model.readout = 30, "calibrated"
     model.save(path(tmp_path / "model"))
     loaded = TSNIQA.load(path(tmp_path / "model"))
-    assert (loaded.tasks, loaded.offsets, loaded.shorter_side) == (model.tasks, model.offsets, 30)
+    assert (loaded.tasks, loaded.levels, loaded.shorter_side) == (model.tasks, model.levels, 30)
+    assert loaded.readout == "calibrated"
     for readout in MIXTURES:
         assert loaded.predict(IMAGES, readout).tobytes() == model.predict(IMAGES, readout).tobytes()
     state, again = model.state(), loaded.state()
     assert state.keys() == again.keys()
     assert all(torch.equal(state[name], again[name]) for name in state)
     assert loaded.gate is None or loaded.gate.get_params() == model.gate.get_params()
+    assert loaded.analytic is None or loaded.analytic.get_params() == model.analytic.get_params()
 
 
 @pytest.fixture
@@ -255,7 +282,7 @@ def test_a_changed_description_is_refused_in_one_line(saved, fields, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("file", ["bank-beta", "heads", "gate"])
+@pytest.mark.parametrize("file", ["bank-beta", "heads", "gate", "analytic"])
 def test_a_file_that_is_missing_from_the_description_is_noticed(saved, file):
     about = json.loads((saved / "model.json").read_text())
     del about["files"][f"{file}.safetensors"]

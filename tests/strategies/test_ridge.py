@@ -37,7 +37,7 @@ def test_scores_are_those_of_the_normal_equations(world, strength):
     strategy.learn(task, [])
     weight, bias = solve(known(plan, task, "train"), scaled(task, "train"), strength)
     expected = np.clip(known(plan, task, "test") @ weight + bias, -1, 1)
-    scores, _ = strategy.model.read(plan.context.images(task, "test").images)
+    scores = strategy.model.read(plan.context.images(task, "test").images).heads
     assert np.allclose(scores[:, 0], expected, atol=1e-5)
 
 
@@ -92,7 +92,8 @@ def test_it_learns_and_its_history_is_one_entry(learn):
         scores = lessons.model.read(images["val"], [task.name])[0][:, 0]
         assert epoch.validation_srcc == srcc(scores, task.mos("val"))
         trained = lessons.model.read(images["train"], [task.name])[0][:, 0]
-        assert result.offsets == {task.name: pytest.approx(trained.astype(float).mean())}
+        level = trained.astype(float).mean(), trained.astype(float).std()
+        assert result.levels == {task.name: pytest.approx(level)}
     assert srcc(lessons.scores("train", ["alpha"])[:, 0], lessons.tasks[0].mos("train")) > 0.7
 
 
@@ -102,6 +103,6 @@ def test_scores_beyond_the_rating_scale_are_clipped(world):
     plan.context.weight = 1e-3
     strategy = Ridge(plan.context)
     strategy.learn(task, [])
-    scores, _ = strategy.model.read(plan.context.images(task, "train").images)
+    scores = strategy.model.read(plan.context.images(task, "train").images).heads
     assert {-1.0, 1.0} <= set(scores.ravel().tolist())
     assert np.abs(scores).max() == 1

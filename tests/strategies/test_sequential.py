@@ -45,7 +45,7 @@ class TestJoint:
         if not (world.data_root / "shared").exists():
             dataset(world.data_root / "shared", "noise", seed=8)
         joint, separate = (learn(name, ("shared",)).state for name in ("joint", "separate"))
-        but = ("gate/", "heads/shared/offset")
+        but = ("gate/", "analytic/", "heads/shared/level")
         assert equal(joint, separate, but=but)
         other, apart = (learn(name, ("alpha",)).state for name in ("joint", "separate"))
         assert not torch.equal(other["heads/shared/weight"], apart["heads/alpha/weight"])

@@ -77,7 +77,7 @@ def orders_agree(prepare, device, order, config, data_root):
             plan.strategy.learn(task, plan.tasks[:step])
         assert plan.strategy.filters_fingerprint() == before
         images = plan.context.images(plan.tasks[1], "test").images
-        heads, distances = plan.strategy.model.read(images)
+        heads, distances, _ = plan.strategy.model.read(images)
         read = {"heads": torch.tensor(heads), "distances": torch.tensor(distances)}
         states.append(plan.strategy.state() | read)
     return states

@@ -5,19 +5,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tsniqa import metrics
 from tsniqa.errors import RecordError
-from tsniqa.metrics import paired_interval
+from tsniqa.metrics import interval
+from tsniqa.seeds import generator
 from tsniqa.study.bootstrap import (
     COLUMNS,
     MEAN,
     differences,
     draw_table,
     draws,
+    over_runs,
+    resamples,
     simultaneous,
     verdict,
 )
 from tsniqa.study.comparison import label
-from tsniqa.study.evaluation import srcc
+from tsniqa.study.evaluation import predictions, srcc
 
 GATED, JOINT, SEQUENTIAL = ("tsn", "gated"), ("joint", "single"), ("sequential", "single")
 OTHER = ("other", "gated")
@@ -35,8 +39,9 @@ def test_a_difference_is_that_of_the_srcc_with_the_interval_of_the_paired_draws(
     row = found.loc["beta"]
     expected = srcc(tsn, "gated", tsn.order, "beta") - srcc(joint, "single", joint.order, "beta")
     assert row["difference"] == pytest.approx(expected)
-    interval = paired_interval(draws(tsn, "gated", "beta"), draws(joint, "single", "beta"))
-    assert (row["low"], row["high"]) == pytest.approx(interval)
+    expected = interval(draws(tsn, "gated", "beta") - draws(joint, "single", "beta"))
+    assert (row["low"], row["high"]) == pytest.approx(expected)
+    assert set(found["runs"]) == {"one run"}, "nothing is said of other seeds"
     assert found["difference"].iloc[-1] == pytest.approx(found["difference"].iloc[:-1].mean())
 
 
@@ -46,14 +51,85 @@ def test_nothing_differs_from_itself(runs):
     assert set(found["verdict"]) == {"equal"}
 
 
-def test_a_constant_advantage_is_resolved_over_any_number_of_seeds(finished, reseeded):
+def of_split(record, split):
+    config = record.config.model_copy(update={"split": split})
+    return replace(record, description=record.description.model_copy(update={"config": config}))
+
+
+def with_references(record, size):
+    """Copy a record whose test images come in references of some images each."""
+    references = np.arange(record.scores.shape[1], dtype=np.int32) // size
+    return replace(record, references=references, cache={})
+
+
+def test_whole_references_are_drawn_as_many_as_there_are(finished):
+    record = finished("tsn")
+    counts = resamples(with_references(record, 2), "beta")
+    assert counts.shape == (1000, 6)
+    assert (counts.sum(axis=1) == 6).all(), "three references of two images each"
+    np.testing.assert_array_equal(counts[:, ::2], counts[:, 1::2])
+    assert len(np.unique(counts, axis=0)) == 10, "multisets of three out of three"
+
+
+def test_references_of_one_image_give_the_plain_bootstrap(finished):
+    record = finished("tsn")
+    drawn = generator(0, "beta", "given").integers(0, 6, size=(1000, 6))
+    expected = np.array([np.bincount(row, minlength=6) for row in drawn])
+    np.testing.assert_array_equal(resamples(with_references(record, 1), "beta"), expected)
+
+
+def test_draws_are_the_srcc_of_the_images_drawn(finished):
+    record = with_references(finished("tsn"), 3)
+    predicted = predictions(record, "gated", record.order)["beta"]
+    known = record.mos[record.rows("beta")]
+    counts = resamples(record, "beta")
+    expected = [metrics.srcc(predicted.repeat(row), known.repeat(row)) for row in counts]
+    np.testing.assert_allclose(draws(record, "gated", "beta"), expected, rtol=1e-6)
+
+
+def test_of_several_runs_runs_are_resampled_then_references(finished, reseeded):
+    record = finished("tsn")
+    seeds = [reseeded(record, seed, shift) for seed, shift in ((0, 0.0), (1, 0.5), (2, 1.0))]
+    own = draws(seeds[0], "gated", "beta")
+    np.testing.assert_array_equal(over_runs(seeds[:1], "gated", "beta"), own)
+    drawn = over_runs(seeds, "gated", "beta")
+    picked = generator(0, "runs", "3").integers(0, 3, size=(3, 1000))
+    expected = np.mean([picked[j] / 2 + np.roll(own, -101 * j) for j in range(3)], axis=0)
+    np.testing.assert_allclose(drawn, expected, atol=1e-6)
+
+
+def test_seeds_on_the_same_images_are_resampled_alike(finished, reseeded):
+    record = reseeded(finished("tsn"), 0)
+    for task in record.tasks.values():
+        task.simulated = False
+    both = [record, reseeded(finished("tsn"), 1)]
+    np.testing.assert_allclose(
+        over_runs(both, "gated", "beta"), draws(record, "gated", "beta"), atol=1e-6
+    )
+
+
+def test_runs_of_other_splits_pair_by_split(finished, reseeded):
+    record = finished("tsn")
+    splits = {
+        "tsn": [of_split(reseeded(record, 0), split) for split in "012"],
+        "other": [
+            of_split(reseeded(record, 0, shift), split) for split, shift in (("2", 0.3), ("0", 0.1))
+        ],
+    }
+    found = differences(splits, OTHER, GATED)
+    assert found["by run"][0] == pytest.approx((0.1, 0.3))
+    assert set(found["runs"]) == {"2 runs"}
+
+
+def test_a_constant_advantage_is_resolved_and_its_interval_holds_the_seeds(finished, reseeded):
     record = finished("tsn")
     both = {
         "tsn": [record, reseeded(record, 1)],
         "other": [reseeded(record, 0, shift=0.1), reseeded(record, 1, shift=0.3)],
     }
     found = differences(both, OTHER, GATED)
-    assert found[["difference", "low", "high"]].to_numpy() == pytest.approx(0.2, abs=1e-4)
+    expected = np.tile([0.2, 0.1, 0.3], (4, 1))
+    assert found[["difference", "low", "high"]].to_numpy() == pytest.approx(expected, abs=1e-4)
     assert set(found["verdict"]) == {"higher"}
 
 
@@ -69,7 +145,7 @@ def test_only_seeds_that_both_have_are_compared(finished, reseeded):
     assert list(nothing) == COLUMNS
 
 
-def test_the_difference_of_every_seed_is_told(finished, reseeded):
+def test_the_difference_of_every_run_is_told(finished, reseeded):
     record = finished("tsn")
     both = {
         "tsn": [record, reseeded(record, 1)],
@@ -77,7 +153,7 @@ def test_the_difference_of_every_seed_is_told(finished, reseeded):
     }
     found = differences(both, OTHER, GATED)
     for position in (0, -1):
-        assert found["by seed"].iloc[position] == pytest.approx((-0.1, 0.3))
+        assert found["by run"].iloc[position] == pytest.approx((0.3, -0.1)), "sorted by seed"
     assert found["difference"][0] == pytest.approx(0.1)
     assert set(found["verdict"]) == {"not resolved"}, "the seeds disagree"
 
@@ -88,7 +164,7 @@ def test_a_single_task_has_no_mean_over_tasks(finished):
 
 
 @pytest.mark.parametrize(
-    ("values", "by_seed", "expected"),
+    ("values", "by_run", "expected"),
     [
         ((0.1, 0.01, 0.2), (0.1,), "higher"),
         ((-0.1, -0.2, -0.01), (-0.1,), "lower"),
@@ -101,8 +177,8 @@ def test_a_single_task_has_no_mean_over_tasks(finished):
         ((-0.1, -0.2, -0.1), (-0.3, 0.1), "not resolved"),
     ],
 )
-def test_the_verdict_follows_the_interval_and_the_seeds(values, by_seed, expected):
-    assert verdict(*values, by_seed) == expected
+def test_the_verdict_follows_the_interval_and_the_runs(values, by_run, expected):
+    assert verdict(*values, by_run) == expected
 
 
 def mean_draws(runs, pair):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tsniqa.model.readouts import READOUTS
 from tsniqa.study.comparison import (
     COMPARED,
     COMPETING,
@@ -20,9 +21,11 @@ from tsniqa.study.comparison import (
     joined,
     label,
     main_pairs,
+    measures_by_run,
     minutes,
     pairs,
     role,
+    shared,
 )
 from tsniqa.study.evaluation import srcc, summary
 
@@ -75,8 +78,7 @@ def test_every_readout_of_every_strategy_is_listed_bounds_first(runs):
     listed = [label(*pair) for pair in pairs(runs)]
     assert listed[:2] == ["joint", "separate oracle"]
     assert listed[-1] == "sequential"
-    readouts = ("gated", "latest", "oracle", "hard", "uniform", "centred")
-    of_heads = {f"{name} {one}" for name in ("tsn", "head-only", "separate") for one in readouts}
+    of_heads = {f"{name} {one}" for name in ("tsn", "head-only", "separate") for one in READOUTS}
     assert set(listed) == of_heads | {"sequential", "joint"}
     assert pairs({"tsn": []}) == []
 
@@ -87,10 +89,10 @@ def test_figures_show_strategies_as_their_sources_mean_them_and_the_oracle_of_ts
         "joint",
         "separate oracle",
         "tsn oracle",
-        "tsn gated",
-        "head-only gated",
+        "tsn calibrated",
+        "head-only calibrated",
         "icarl-v2 half",
-        "lwf gated",
+        "lwf calibrated",
         "sequential",
     }
 
@@ -102,7 +104,7 @@ def test_the_table_holds_what_the_records_say(finished, runs):
     assert row["beta"] == srcc(record, "gated", record.order, "beta")
     assert row["forgetting"] == summary(record, "gated")["forgetting"]
     assert row["learnable"] == record.description.parameters.learnable_per_task
-    assert row["seeds"] == 1
+    assert row["runs"] == 1
     assert table.loc["tsn oracle", "mSI"] == 1
     assert np.isnan(table.loc["joint", "mPI"]), "joint has no intermediate states"
     assert not np.isnan(table.loc["joint", "mean SRCC"])
@@ -116,7 +118,7 @@ def test_seeds_are_averaged_and_their_spread_is_given(finished, reseeded):
     first = comparison_table({"tsn": [record]}).loc["tsn gated"]
     row = comparison_table(two).loc["tsn gated"]
     assert row["alpha"] == pytest.approx(first["alpha"] + 0.125)
-    assert row["seeds"] == 2
+    assert row["runs"] == 2
     # Two values 0.25 apart: standard deviation 0.25 / sqrt 2, t(0.975; 1) = 12.706.
     half = 12.7062 * 0.25 / 2
     assert row["±"] == pytest.approx(half, rel=1e-4)
@@ -143,6 +145,18 @@ def test_a_run_that_was_made_here_and_published_counts_once(finished, reseeded):
     assert [one.config.seed for one in runs["tsn"]] == [0, 1]
     assert runs["tsn"][0] is record
     assert list(runs) == ["tsn", "joint"]
+
+
+def test_another_split_is_another_run(finished, reseeded):
+    record = finished("tsn")
+    config = record.config.model_copy(update={"split": "1"})
+    other = described(reseeded(record, 0), config=config)
+    assert joined({"tsn": [record]}, {"tsn": [other]})["tsn"] == [record, other]
+    own, others = shared({"tsn": [record, other], "joint": [other]}, "tsn", "joint")
+    assert (own, others) == ([other], [other])
+    assert shared({"tsn": [record]}, "tsn", "joint") == [[], []]
+    measured = measures_by_run({"tsn": [record, other]}, [("tsn", "gated")])
+    assert measured["split"].tolist() == ["given", "1"]
 
 
 def test_times_are_those_of_all_tasks_and_of_one_image(finished):

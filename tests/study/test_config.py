@@ -38,6 +38,23 @@ def test_the_gate_of_the_main_presets_is_the_papers():
         assert (gate.n_clusters, gate.n_init, gate.temperature) == (128, 20, 32.0)
 
 
+@pytest.mark.parametrize("name", preset_names())
+def test_only_the_papers_preset_starts_and_reads_the_gate_as_the_paper_does(name):
+    preset = load_preset(name)
+    expected = ("k-means++", "gated") if name == "paper" else ("ward", "calibrated")
+    assert (preset.gate.start, preset.readout) == expected
+    changed = load_preset(name, {"readout": "gated", "gate.start": "ward", "gate.penalty": 0.1})
+    assert (changed.readout, changed.gate.start, changed.gate.penalty) == ("gated", "ward", 0.1)
+
+
+def test_both_gates_have_the_options_of_the_preset():
+    options = {"gate.n_clusters": 7, "gate.penalty": 0.5, "gate.sharpness": 3.0}
+    kmeans, analytic = load_preset("mini", options).gate.gates()
+    expected = {"n_clusters": 7, "n_init": 20, "temperature": 32.0, "start": "ward"}
+    assert kmeans.get_params() == expected
+    assert analytic.get_params() == {"penalty": 0.5, "sharpness": 3.0}
+
+
 @given(
     epochs=st.integers(0, 50),
     temperature=st.floats(0.1, 100),

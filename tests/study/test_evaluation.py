@@ -10,32 +10,56 @@ from scipy.stats import kendalltau, pearsonr, spearmanr
 
 from tsniqa import metrics
 from tsniqa.errors import ConfigError
-from tsniqa.model.gating import softmin_weights
+from tsniqa.model.gating import AnalyticGate, softmin_weights
 from tsniqa.seeds import derive_seed
+from tsniqa.storage import upper_triangle
 from tsniqa.study import evaluation as tables
 from tsniqa.study.bootstrap import draws, resamples
 from tsniqa.study.record import HeadEvent
 
 ORDER = ("gamma", "alpha", "beta")
-GATED = ("gated", "latest", "oracle", "hard", "uniform", "centred")
+GATED = ("gated", "calibrated", "set", "latest", "oracle", "hard", "uniform", "centred")
+
+
+def slow_analytic_weights(record, seen):
+    """Softmax of 8 times a ridge regression with free intercepts, by its normal equations."""
+    size = record.gate_features.shape[1] + 1
+    normal, right = np.zeros((size, size)), []
+    for task in sorted(seen):
+        moments = np.zeros((size, size))  # of (1, feature), the mean over images
+        moments[np.triu_indices(size)] = record.gate_sums[record.names.index(task)]
+        moments = (moments + np.triu(moments, 1).T) / moments[0, 0]
+        normal += moments / len(seen)
+        right.append(moments[0] / len(seen))
+    variance = (np.diag(normal) - normal[0] ** 2)[1:].mean()
+    normal[range(1, size), range(1, size)] += 0.01 * variance
+    images = np.column_stack([np.ones(len(record.gate_features)), record.gate_features])
+    powers = np.exp(8 * images @ np.linalg.solve(normal, np.transpose(right)))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def slow_prediction(record, readout, seen, task):
     """Mix the recorded heads image by image, straight from the definition."""
     names = sorted(record.order)
     start = sum(len(record.test_images[name]) for name in names[: names.index(task)])
-    predictions = []
-    for row in range(start, start + len(record.test_images[task])):
-        score, offset = {}, {}
+    rows, predictions = range(start, start + len(record.test_images[task])), []
+    own = slow_analytic_weights(record, seen) if readout in ("calibrated", "set") else None
+    if readout == "set":
+        own[:] = own[rows.start : rows.stop].mean(axis=0)
+    for row in rows:
+        score, level = {}, {}
         for values, event in zip(record.scores, record.events, strict=True):
             if record.description.order_dependent and event.step > len(seen) - 1:
                 continue  # what the heads say only later
-            if event.head == "shared" and event.step == len(seen) - 1:
-                score["shared"] = float(values[row])
-            elif event.head in seen:
-                score[event.head], offset[event.head] = float(values[row]), event.offset
+            if event.head in (*seen, "shared"):
+                score[event.head] = float(values[row])
+                level[event.head] = event.mean, event.spread
         if readout == "single":
             predictions.append(score["shared"])
+            continue
+        if own is not None:
+            standard = [(score[t] - level[t][0]) / level[t][1] for t in sorted(seen)]
+            predictions.append(sum(w * s for w, s in zip(own[row], standard, strict=True)))
             continue
         weight = dict.fromkeys(seen, 0.0)
         for stage in range(2):
@@ -48,7 +72,7 @@ def slow_prediction(record, readout, seen, task):
         predictions.append(
             {
                 "gated": sum(weight[t] * score[t] for t in sorted(seen)),
-                "centred": sum(weight[t] * (score[t] - offset[t]) for t in sorted(seen)),
+                "centred": sum(weight[t] * (score[t] - level[t][0]) for t in sorted(seen)),
                 "hard": score[max(sorted(seen), key=lambda t: weight[t])],
                 "uniform": sum(score[t] for t in seen) / len(seen),
                 "latest": score[seen[-1]],
@@ -138,6 +162,39 @@ def test_right_after_the_first_task_every_readout_is_its_head(finished):
         assert np.array_equal(tables.predictions(record, readout, ["gamma"])["gamma"], first)
     weights = softmin_weights(record.distances[:, [record.names.index("gamma")]])
     assert np.array_equal(weights, np.ones((len(weights), 1)))
+    (level,) = [(event.mean, event.spread) for event in record.events if event.head == "gamma"]
+    for readout in ("calibrated", "set"):
+        standard = tables.predictions(record, readout, ["gamma"])["gamma"]
+        np.testing.assert_allclose(standard, (first - level[0]) / level[1], rtol=1e-12)
+
+
+def test_only_in_a_set_the_weights_of_an_image_depend_on_its_company(finished):
+    record = finished("tsn", ORDER)
+    weights = tables.analytic_weights(record, ORDER)
+    assert np.array_equal(weights, tables.analytic_weights(record, ORDER[::-1]))
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-12)
+    rows = record.rows("beta")
+    heads = np.stack([record.head(task)[rows] for task in record.names], axis=1)
+    mean, spread = np.array([record.level(task) for task in record.names]).T
+    together = ((heads - mean) / spread) @ weights[rows].mean(axis=0)
+    found = tables.predictions(record, "set", ORDER)["beta"]
+    np.testing.assert_allclose(found, together, atol=1e-12)
+    assert not np.allclose(found, tables.predictions(record, "calibrated", ORDER)["beta"])
+
+
+@pytest.mark.parametrize("readout", ["gated", "calibrated"])
+def test_what_gated_means_as_a_main_readout_is_the_presets_choice(finished, readout):
+    preset = finished("tsn").description.preset.model_copy(update={"readout": readout})
+    assert tables.meant_readout("gated", preset) == readout
+    for other in ("half", "oracle", "single"):
+        assert tables.meant_readout(other, preset) == other
+
+
+def test_a_record_without_gates_says_so(finished):
+    record = finished("sequential", ORDER)
+    for weights in (tables.gate_weights, tables.analytic_weights):
+        with pytest.raises(ConfigError, match="strategy 'sequential' has no gate"):
+            weights(record, ORDER)
 
 
 def test_joint_has_the_last_row_alone(finished):
@@ -184,11 +241,11 @@ def test_every_measure_is_tabulated_for_every_subset(finished):
         frozenset(s) for size in (1, 2, 3) for s in permutations(ORDER, size)
     }
     table = tables.correlation_table(record, record.mos)
-    assert table.shape == (7, 4, 3, 3)
+    assert table.shape == (7, 6, 3, 3)
     rated = replace(record, mos=None, correlations=table, cache={})
     functions = {"srcc": spearmanr, "plcc": pearsonr, "krcc": kendalltau}
     for seen in tables.states(record):
-        for readout in ("gated", "hard", "uniform", "centred"):
+        for readout in record.tabulated:
             for task in ORDER:
                 predicted = slow_prediction(record, readout, seen, task)
                 for measure, function in functions.items():
@@ -219,7 +276,9 @@ def test_what_a_record_cannot_say_is_refused(finished):
     sequential, tsn = finished("sequential", ORDER), finished("tsn", ORDER)
     with pytest.raises(ConfigError, match="unknown readout 'gated'; valid readouts: single"):
         tables.srcc_matrix(sequential, "gated")
-    with pytest.raises(ConfigError, match="valid readouts: centred, gated, hard, latest, oracle"):
+    with pytest.raises(
+        ConfigError, match="valid readouts: calibrated, centred, gated, hard, latest"
+    ):
         tables.predictions(tsn, "single", ORDER)
     never = "learned gamma, alpha, beta in this order; it never was in the state after"
     for seen in (("alpha",), ("alpha", "gamma"), ("beta", "alpha", "gamma")):
@@ -229,6 +288,10 @@ def test_what_a_record_cannot_say_is_refused(finished):
             tables.predictions(sequential, "single", seen)
     with pytest.raises(ConfigError, match=never):
         tables.srcc_matrix(sequential, "single", ("alpha", "beta", "gamma"))
+
+
+def _sums(features):
+    return upper_triangle(AnalyticGate().partial_fit(features, "a").sums_["a"])
 
 
 def many_tasks(record, count):
@@ -242,9 +305,11 @@ def many_tasks(record, count):
         record,
         description=description,
         test_images={name: [f"{i}.png" for i in range(5)] for name in sorted(names)},
-        events=[HeadEvent(i, name, 0.0) for i, name in enumerate(names)],
+        events=[HeadEvent(i, name, 0.0, 1.0) for i, name in enumerate(names)],
         scores=random.uniform(-1, 1, (count, rows)).astype(np.float32),
         distances=random.uniform(0, 1, (rows, count, 2)).astype(np.float32),
+        gate_features=random.uniform(0, 1, (rows, 4)).astype(np.float16),
+        gate_sums=np.float32([_sums(random.uniform(0, 1, (9, 4))) for _ in names]),
         mos=random.normal(size=rows),
         cache={},
     )

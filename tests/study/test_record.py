@@ -11,10 +11,10 @@ from tsniqa.errors import RecordError
 from tsniqa.model.readouts import MIXTURES, READOUTS
 from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.evaluation import correlation_table
-from tsniqa.study.record import RunRecord
+from tsniqa.study.record import SHARED_ARRAYS, RunRecord
 
 ORDER = ("gamma", "alpha", "beta")
-ARRAYS = ("scores", "distances", "mos", "correlations", "draws")
+ARRAYS = ("scores", "correlations", "draws", *SHARED_ARRAYS)
 
 
 @pytest.mark.parametrize("rated", [False, True])
@@ -43,7 +43,10 @@ def test_a_record_comes_back_whole(finished, tmp_path, strategy, rated):
 def test_what_strategies_share_is_stored_once(finished):
     tsn, separate = finished("tsn", ORDER), finished("separate", ORDER)
     assert tsn.description.shared == separate.description.shared
-    assert tsn.description.shared.keys() == {"test_images", "distances", "mos"}
+    assert tsn.description.shared.keys() == {"test_images", *SHARED_ARRAYS}
+    sequential = finished("sequential", ORDER).description.shared
+    assert sequential.keys() == {"test_images", "references", "mos"}
+    assert sequential.items() < tsn.description.shared.items()
     stored = {name.partition("_")[0] for name in load_file(tsn.folder / "arrays.safetensors")}
     assert stored == {"scores", "event", "history"}
     assert len((tsn.folder / "record.json").read_text().splitlines()) < 120
@@ -54,6 +57,12 @@ def test_arrays_have_the_documented_shapes(finished):
     assert tsn.scores.shape == sequential.scores.shape == (3, 18)
     assert tsn.scores.dtype == np.float32
     assert tsn.distances.shape == (18, 3, 2)
+    width = tsn.gate_features.shape[1]
+    assert (tsn.gate_features.dtype, len(tsn.gate_features)) == (np.float16, 18)
+    assert tsn.gate_sums.shape == (3, (width + 1) * (width + 2) // 2)
+    assert tsn.gate_sums.dtype == np.float32
+    for record in (tsn, sequential, joint):
+        assert (record.references.dtype, record.references.shape) == (np.int32, (18,))
     assert sequential.distances is joint.distances is None
     assert joint.scores.shape == (1, 18)
     assert [event.head for event in tsn.events] == list(ORDER)
@@ -88,7 +97,7 @@ def test_readouts_follow_from_the_gate(finished):
     [
         ("record.json", None),
         ("record.json", b"{ half"),
-        ("record.json", b'{"schema_version": 1}'),
+        ("record.json", b'{"schema_version": 2}'),
         ("arrays.safetensors", None),
         ("arrays.safetensors", b"half"),
         ("../shared", None),

@@ -1,4 +1,4 @@
-"""Results of many records: one tidy table, records of one experiment, differences of machines."""
+"""Results of many records: tidy tables, and the records of one experiment."""
 
 import shutil
 from dataclasses import replace
@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 
 from tsniqa.errors import RecordError
+from tsniqa.metrics import interval
+from tsniqa.study.bootstrap import draws
 from tsniqa.study.evaluation import SUMMARY, agreement_matrix, srcc_matrix, summary
 from tsniqa.study.results import (
     ALL_TASKS,
     COLUMNS,
+    SUMMARY_KEYS,
     find_experiment,
     find_records,
-    largest_differences,
     require,
     results,
+    summary_table,
 )
 
 ORDER = ("gamma", "alpha", "beta")
@@ -67,49 +70,44 @@ def test_records_are_found_by_what_was_run(world, tmp_path):
     assert found.folder == made[1].folder
 
 
-def test_the_largest_difference_is_told_for_scores_and_correlations(finished, publish, tmp_path):
-    record = finished("tsn")
-    publish(record, tmp_path / "a")
-    scores, mos = record.scores.copy(), record.mos.copy()
-    scores[0, 1] += 0.25
-    scores[1, 2] -= 0.5
-    mos[record.rows("beta")] *= -1
-    other = replace(record, scores=scores, mos=mos, cache={})
-    publish(other, tmp_path / "b", device="another")
-    row = largest_differences(tmp_path / "a", tmp_path / "b").iloc[0]
-    assert (row["run"], row["published"]) == (record.description.run_id, "another")
-    assert row["scores"] == pytest.approx(0.5, abs=1e-6)
-    s = abs(srcc_matrix(record, "oracle"))[:, record.order.index("beta")]
-    assert row["SRCC"] >= 2 * np.nanmax(s) - 1e-9, "the ranks of beta are turned round"
-    assert row["gate distances"] == 0
+def test_the_summary_holds_final_values_and_their_intervals(finished):
+    record = finished("tsn", ORDER)
+    changed = plain(record)
+    record = replace(record, description=record.description.model_copy(update=changed))
+    table = summary_table([record])
+    assert table[SUMMARY_KEYS[:5]].drop_duplicates().to_numpy().tolist() == [
+        ["open", "tiny", "tsn", 0, "given"]
+    ]
+    gated = table[table["readout"] == "gated"].set_index(["task", "measure"])
+    final = srcc_matrix(record, "gated")[-1]
+    row = gated.loc["gamma", "srcc"]
+    expected = (final[0], *interval(draws(record, "gated", "gamma")))
+    assert tuple(row[["value", "low", "high"]]) == pytest.approx(expected, abs=5.1e-5)
+    mean = np.mean([draws(record, "gated", task) for task in ORDER], axis=0)
+    row = gated.loc["mean", "srcc"]
+    expected = (final.mean(), *interval(mean))
+    assert tuple(row[["value", "low", "high"]]) == pytest.approx(expected, abs=5.1e-5)
+    assert gated.loc[("run", "mPSI"), "value"] == round(summary(record, "gated")["mPSI"], 4)
+    assert gated.loc[("weighted mean", "plcc"), ["low", "high"]].isna().all()
+    assert not table.duplicated(SUMMARY_KEYS).any()
 
 
-def test_a_value_that_only_one_side_has_is_an_infinite_difference(finished, publish, tmp_path):
-    record = finished("tsn")
-    constant = record.scores.copy()
-    constant[0] = 0.5
-    publish(replace(record, scores=constant, cache={}), tmp_path / "a")
-    publish(record, tmp_path / "b")
-    assert largest_differences(tmp_path / "a", tmp_path / "b").loc[0, "SRCC"] == np.inf
-    assert largest_differences(tmp_path / "a", tmp_path / "a").loc[0, "SRCC"] == 0
+def test_the_summary_weighs_tasks_by_their_test_images(finished, reseeded):
+    record = finished("tsn", ORDER)
+    facts = record.description.model_copy(update=plain(record), deep=True)
+    facts.tasks[0].images["test"] *= 4
+    table = summary_table([replace(record, description=facts)])
+    final = srcc_matrix(record, "uniform")[-1]
+    row = table.query("readout == 'uniform' and task == 'weighted mean' and measure == 'srcc'")
+    assert row["value"].item() == round(final @ [4, 1, 1] / 6, 4)
 
 
-def test_only_runs_that_both_have_are_compared(finished, publish, tmp_path):
-    publish(finished("tsn"), tmp_path / "a")
-    publish(finished("sequential"), tmp_path / "b")
-    assert largest_differences(tmp_path / "a", tmp_path / "b").empty
-    assert largest_differences(tmp_path / "none", tmp_path / "b").empty
-    row = largest_differences(tmp_path / "b", tmp_path / "b").iloc[0]
-    assert (row["scores"], row["SRCC"]) == (0, 0)
-    assert np.isnan(row["gate distances"]), "a strategy without a gate has none"
-
-
-def test_records_of_one_run_with_other_shapes_are_refused(finished, publish, tmp_path):
-    record = finished("tsn")
-    publish(record, tmp_path / "a")
-    publish(replace(record, scores=record.scores[:, 1:]), tmp_path / "b")
-    with pytest.raises(RecordError, match="hold different values; delete") as caught:
-        largest_differences(tmp_path / "a", tmp_path / "b")
+def test_the_summary_leaves_out_changed_runs_and_refuses_two_of_one_run(finished):
+    record = finished("tsn", ORDER)
+    assert summary_table([record]).empty, "its preset is changed"
+    same = replace(record, description=record.description.model_copy(update=plain(record)))
+    with pytest.raises(RecordError, match="are of the same run; delete the one") as caught:
+        summary_table([same, same])
     assert "\n" not in str(caught.value)
 
 
@@ -123,6 +121,22 @@ def test_published_records_of_the_same_experiment_are_found_by_seed(finished, pu
         shutil.move(made / record.description.run_id, tmp_path / f"run-{9 - seed}")
     found = find_experiment(tmp_path, "smoke", [0, 1, 3], like=record)
     assert [other.config.seed for other in found["tsn"]] == [0, 1]
+
+
+def test_runs_of_all_wanted_splits_are_found_whatever_their_parts(finished, publish, tmp_path):
+    record = finished("tsn")
+    others = [task.model_copy(update={"fingerprint": "other"}) for task in record.description.tasks]
+    for split in ("0", "1", "given"):
+        config = record.config.model_copy(update={"split": split})
+        tasks = record.description.tasks if split == "given" else others
+        publish(record, tmp_path, config=config, tasks=tasks, run_id=f"run-{split}")
+        made = tmp_path / record.description.run_id
+        shutil.move(made, tmp_path / f"run-{split}")
+    found = find_experiment(tmp_path, "smoke", [0], ["given", "1"], like=record)
+    assert [other.config.split for other in found["tsn"]] == ["1", "given"]
+    fewer = [task.model_copy(update={"images": {"test": 1}}) for task in others]
+    like = replace(record, description=record.description.model_copy(update={"tasks": fewer}))
+    assert find_experiment(tmp_path, "smoke", [0], ["0"], like=like) == {}
 
 
 @pytest.mark.parametrize(

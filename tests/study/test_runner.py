@@ -17,7 +17,7 @@ from tsniqa.strategies.sequential import Sequential
 from tsniqa.strategies.tsn import TSN
 from tsniqa.study import runner as study
 from tsniqa.study.evaluation import predictions
-from tsniqa.study.record import RunRecord
+from tsniqa.study.record import SHARED_ARRAYS, RunRecord
 from tsniqa.study.results import find_records
 
 ORDER = ("gamma", "alpha", "beta")
@@ -54,7 +54,8 @@ def killed(world, results, strategy, monkeypatch, owner, method, call):
 
 def contents(record):
     """All that a record holds but times, as comparable values."""
-    arrays = (record.scores, record.distances, record.mos, record.correlations, record.draws)
+    names = ("scores", "correlations", "draws", *SHARED_ARRAYS)
+    arrays = [getattr(record, name) for name in names]
     return (
         record.description.model_dump(mode="json", exclude={"timings", "commit"}),
         repr((record.events, record.test_images, record.history.to_dict("list"))),
@@ -158,6 +159,7 @@ def test_a_record_says_what_was_run_on_what(world, finished):
         assert record.test_images[name] == task.part("test")["image"].tolist()
         assert record.tasks[name].fingerprint == task.fingerprint()
         assert np.array_equal(record.mos[record.rows(name)], task.mos("test"))
+        assert np.array_equal(record.references[record.rows(name)], np.arange(6))
 
 
 def test_scores_and_distances_are_those_of_the_saved_model(world, finished):
@@ -167,14 +169,16 @@ def test_scores_and_distances_are_those_of_the_saved_model(world, finished):
         images = ImageSet(world.task(name).paths("test"), None)
         rows = record.rows(name)
         heads = np.stack([record.head(task)[rows] for task in record.names], axis=1)
-        scores, distances = model.read(images)
+        scores, distances, features = model.read(images)
         assert np.array_equal(scores, heads)
         assert np.array_equal(distances, record.distances[rows])
+        assert np.array_equal(features.astype(np.float16), record.gate_features[rows])
         for readout in record.tabulated:
+            # The record keeps what the analytic gate needs in fewer bits.
+            near = 5e-3 if readout in ("calibrated", "set") else 1e-6
             predicted = model.predict(world.task(name).paths("test"), readout)
-            np.testing.assert_allclose(
-                predicted, predictions(record, readout, ORDER)[name], atol=1e-6
-            )
+            expected = predictions(record, readout, ORDER)[name]
+            np.testing.assert_allclose(predicted, expected, atol=near)
 
 
 def test_human_opinion_scores_stay_out_of_a_record(world, tmp_path, dataset):
@@ -183,8 +187,8 @@ def test_human_opinion_scores_stay_out_of_a_record(world, tmp_path, dataset):
         dataset(data / name, "blur", seed=20 + seed, simulated=False)
     record = study.run(world.config("tsn", ("people", "crowd")), data, tmp_path / "records", "cpu")
     assert record.mos is None
-    assert record.draws.shape == (6, 2, 1000)
-    assert record.correlations.shape == (3, 4, 2, 3)
+    assert record.draws.shape == (8, 2, 1000)
+    assert record.correlations.shape == (3, 6, 2, 3)
     stored = RunRecord.load(record.folder)
     assert np.array_equal(stored.draws, record.draws, equal_nan=True)
     text = (record.folder / "record.json").read_text()

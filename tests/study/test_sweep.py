@@ -6,6 +6,7 @@ import pytest
 from tsniqa.data.images import ImageSet
 from tsniqa.errors import ConfigError, RecordError
 from tsniqa.metrics import srcc
+from tsniqa.model.gating import softmin_weights
 from tsniqa.model.readouts import mix
 from tsniqa.paths import project_root
 from tsniqa.strategies import STRATEGIES
@@ -86,7 +87,7 @@ def test_every_candidate_learns_the_whole_order(in_order, world, tmp_path):
     assert load_sweep_record(path) == record
     assert [trial.tasks for trial in record.trials] == [("alpha", "beta")] * 3
     assert [list(trial.srcc) for trial in record.trials[1:]] == [
-        ["gated", "latest", "oracle"],
+        ["calibrated", "gated", "latest", "oracle"],
         ["single"],
     ]
     assert all(list(own) == ["alpha", "beta"] for t in record.trials for own in t.srcc.values())
@@ -149,9 +150,9 @@ def test_what_has_changed_is_tried_again_whatever_its_name(alone, candidate, wor
 def test_learning_that_diverged_is_recorded_as_nan(world):
     plan = world.plan("tsn", ("alpha",))
     plan.strategy.learn(plan.tasks[0], [])
-    _, distances = plan.strategy.model.read(plan.context.images(plan.tasks[0], "val").images)
-    nothing = np.full((len(distances), 1), np.nan, np.float32)
-    plan.strategy.model.read = lambda images: (nothing, distances)
+    reading = plan.strategy.model.read(plan.context.images(plan.tasks[0], "val").images)
+    nothing = reading._replace(heads=np.full((10, 1), np.nan, np.float32))
+    plan.strategy.model.read = lambda images: nothing
     found = validation_srcc(plan.strategy, plan.context, plan.resolved)
     assert np.isnan(found["oracle"]["alpha"])
 
@@ -161,14 +162,15 @@ def test_the_validation_scores_are_those_of_the_final_model(world):
     for step, task in enumerate(plan.tasks):
         plan.strategy.learn(task, plan.tasks[:step])
     found = validation_srcc(plan.strategy, plan.context, plan.resolved)
-    assert list(found) == ["half", "gated", "latest", "oracle"]
+    assert list(found) == ["half", "gated", "calibrated", "latest", "oracle"]
     images, mos, _ = plan.context.images(plan.tasks[0], "val")
-    heads, distances = plan.strategy.model.read(images)
-    gated = mix(heads, distances, "gated")
+    heads, distances, _ = plan.strategy.model.read(images)
+    gated = mix(heads, softmin_weights(distances))
     expected = {
         "oracle": heads[:, 0],
         "latest": heads[:, 1],
         "gated": gated,
+        "calibrated": plan.strategy.model.predict(images, "calibrated"),
         "half": (gated + heads[:, 1]) / 2,
     }
     for readout, scores in expected.items():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from tsniqa.errors import ConfigError, DataError
 from tsniqa.synthetic import benchmark
@@ -44,7 +45,7 @@ def small(monkeypatch):
 @names
 def test_every_task_has_its_parts_and_no_reference_crosses_them(name):
     plans = plan_task(name, 0)
-    assert Counter(plan.split for plan in plans) == {"train": 160, "val": 40, "test": 240}
+    assert Counter(plan.split for plan in plans) == {"train": 200, "val": 80, "test": 240}
     assert len({plan.image for plan in plans}) == len(plans)
     splits = {}
     for plan in plans:
@@ -63,7 +64,7 @@ def test_reference_tasks_cover_distortions_and_levels_evenly(name):
         )
         assert len(counts) == 5 * len(TASK_DISTORTIONS[name])
         assert max(counts.values()) - min(counts.values()) <= 1
-    assert len({plan.reference for plan in plan_task(name, 0)}) == 44
+    assert len({plan.reference for plan in plan_task(name, 0)}) == 104
 
 
 @pytest.mark.parametrize("name", sorted(set(MINI_TASKS) - set(REFERENCE_TASKS)))
@@ -119,6 +120,11 @@ def test_the_generic_layout_is_written_and_bitwise_the_same_twice(tmp_path, smal
     assert about["mos_range"] == [0.0, 100.0]
     assert (about["recipe_version"], about["seed"]) == (RECIPE_VERSION, 2)
     assert "simulated" in about["description"]
+    pixels = b"".join(
+        np.asarray(Image.open(folders[0] / "images" / plan.image)).tobytes()
+        for plan in plan_task("mini-live", 2)
+    )
+    assert about["pixels"] == hashlib.sha256(pixels).hexdigest()
     assert {"citation", "licence"} <= set(about)
 
 

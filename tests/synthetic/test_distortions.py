@@ -32,7 +32,7 @@ def test_a_distortion_repeats_itself_and_leaves_its_input_alone(name, scenes):
     np.testing.assert_array_equal(scene, scenes[0])
     np.testing.assert_array_equal(first, again)
     assert first.shape == scene.shape
-    assert first.dtype == np.float32
+    assert first.dtype == np.float64
     assert first.min() >= 0
     assert first.max() <= 1
     assert not np.array_equal(first, scene)

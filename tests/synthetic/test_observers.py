@@ -8,14 +8,16 @@ from hypothesis import strategies as st
 from tsniqa.seeds import generator
 from tsniqa.synthetic.distortions import DISTORTIONS
 from tsniqa.synthetic.observers import POPULATIONS, fidelity_to_pristine, full_reference
-from tsniqa.synthetic.scenes import FAMILIES, pretext_scene
+from tsniqa.synthetic.scenes import FAMILIES, make_scene
 
 names = pytest.mark.parametrize("name", POPULATIONS)
 
 
 @pytest.fixture(scope="module")
 def pristine():
-    return np.stack([(pretext_scene(i, seed=3) * 255 + 0.5).astype(np.uint8) for i in range(70)])
+    families = [tuple(FAMILIES)[i % len(FAMILIES)] for i in range(70)]
+    scenes = [make_scene(f, generator(3, "pristine", str(i))) for i, f in enumerate(families)]
+    return (np.stack(scenes) * 255 + 0.5).astype(np.uint8)
 
 
 def test_an_image_has_perfect_scores_against_itself(pristine):

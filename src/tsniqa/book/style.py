@@ -19,7 +19,7 @@ WIDTH = 7.5  # in inches: fills the text column of the book
 # Of the presets; a task's place is the number of its colour, so what is in two is first in both.
 _STREAMS = (
     "live-challenge live csiq bid koniq-10k kadid-10k",
-    "live-challenge biq2021-personal biq2021-degraded biq2021-unsplash avt-h265 avt-ai",
+    "live-challenge biq2021-ss01 biq2021-ss02 biq2021-ss03 avt-h265 hecd",
     "mini-live mini-csiq mini-bid mini-clive mini-koniq mini-kadid",
 )
 
@@ -51,6 +51,8 @@ STRATEGY_COLOURS: dict[str, Colour] = {
 READOUT_STYLES: dict[str, tuple[Colour, str, str]] = {
     "oracle": (PALETTE[2], "s", "--"),
     "gated": (PALETTE[0], "o", "-"),
+    "calibrated": (PALETTE[8], "*", "-"),
+    "set": (PALETTE[7], "h", "--"),
     "centred": (PALETTE[9], "D", "-"),
     "hard": (PALETTE[1], "^", "-."),
     "uniform": (PALETTE[4], "v", ":"),

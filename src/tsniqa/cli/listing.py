@@ -1,4 +1,4 @@
-"""What there is: the commands `tsniqa list` and `tsniqa compare-records`."""
+"""What there is: the commands `tsniqa list`, `tsniqa compare-records` and `tsniqa summary`."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 from tsniqa.cli.options import DATA_ROOT, RECORDS, DataRoot, ResultsDir, path_option
+
+PUBLISHED = Path("results/records")
+PublishedDir = Annotated[Path, path_option("Folder of published records.")]
 
 
 def list_names(data_root: DataRoot = DATA_ROOT) -> None:
@@ -29,15 +32,40 @@ def list_names(data_root: DataRoot = DATA_ROOT) -> None:
 
 def compare_records(
     results_dir: ResultsDir = RECORDS,
-    published: Annotated[Path, path_option("Folder of published records.")] = Path(
-        "results/records"
-    ),
+    published: PublishedDir = PUBLISHED,
 ) -> None:
-    """Print how the records made here differ from the published ones of the same runs."""
-    from tsniqa.study.results import largest_differences
+    """Print how the records made here differ from the published ones of the same runs.
 
-    table = largest_differences(results_dir, published)
-    if table.empty:
+    Then whether every strategy's difference to tsn is judged alike from both, and which published
+    verdicts are about less than the numerical noise that another machine makes.
+    """
+    from tsniqa.study.machines import numerical_noise, shared_runs, verdicts
+
+    both = shared_runs(results_dir, published)
+    if not both[0]:
         typer.echo("no run here has a published record to compare with")
+        return
+    for side, records in zip(("here", "published"), both, strict=True):
+        typer.echo(f"{side}: {', '.join(sorted({one.description.device for one in records}))}")
+    typer.echo(f"\nnumerical noise\n{numerical_noise(*both).reset_index().to_string(index=False)}")
+    found = verdicts(*both)
+    shown = found.columns.drop(["changed", "below noise"])
+    changed, small = (found.loc[found[name], shown] for name in ("changed", "below noise"))
+    if changed.empty:
+        typer.echo(f"\nsame verdicts ({len(found)} differences of strategies to tsn)")
     else:
-        typer.echo(table.to_string(index=False))
+        typer.echo(f"\nchanged verdicts\n{changed.to_string(index=False)}")
+    if len(small):
+        typer.echo(f"\npublished verdicts below the noise\n{small.to_string(index=False)}")
+
+
+def summary(
+    published: PublishedDir = PUBLISHED,
+    out: Annotated[Path, path_option("The file to write.")] = Path("results/summary.csv"),
+) -> None:
+    """Write the final results of all published records into one tidy table."""
+    from tsniqa.study.results import find_records, summary_table
+
+    table = summary_table(find_records(published))
+    table.to_csv(out, index=False, float_format="%.4f", lineterminator="\n")
+    typer.echo(f"summary: {out} ({len(table)} rows)")

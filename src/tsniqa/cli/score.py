@@ -19,8 +19,14 @@ def score(
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     model: ModelFolder,
     readout: Annotated[
-        str, typer.Option("--readout", "--use", help="gated, hard, uniform or centred.")
-    ] = "gated",
+        str | None,
+        typer.Option(
+            "--readout",
+            "--use",
+            help="gated, calibrated, set (all images of the call belong together), hard, uniform or"
+            " centred; by default the model's own.",
+        ),
+    ] = None,
     device: Device = "auto",
     allow_download: AllowDownload = False,
 ) -> None:
@@ -71,7 +77,7 @@ def add(
         raise ConfigError(f"the model in {model} knows a task '{task}' already; rename yours")
     rated = load_task(task, data_root, seed)
     check_task(rated)
-    gate = GateOptions(**loaded.gate.get_params())
+    gate = GateOptions(**loaded.gate.get_params(), **loaded.analytic.get_params())
     decoded = DecodedCache(cache_folder("decoded"), loaded.shorter_side)
     decode_tasks([rated], decoded)
     context = TrainingContext(
@@ -79,6 +85,7 @@ def add(
     )
     strategy = TSN(context)
     strategy.load_state(loaded.state())
+    strategy.model.readout = loaded.readout
     with reproducible(chosen.threads):
         history = strategy.learn(rated, []).history
     strategy.save(out)

@@ -60,7 +60,7 @@ def recognise(folder: Path) -> list[Source]:
 
 
 def read(source: Source) -> Task:
-    """Read a dataset's table, or raise a DataError; images are not looked for.
+    """Read a dataset's table, or raise a DataError; images are not needed.
 
     ``split`` is empty where neither its folder nor its authors give one, and ratings that are no
     numbers are NaN in an official layout.

@@ -29,7 +29,8 @@ class Task:
             ``split`` is one of :data:`PARTS`, ``reference`` groups images of the same content.
         mos_range: Lowest and highest value of the rating scale.
         simulated: True if the labels come from simulated observers, not from people.
-        recipe: For simulated tasks, the recipe version and seed that they are made from.
+        recipe: For simulated tasks, the recipe version and seed that they are made from, and the
+            sha256 of all pixels that came out.
     """
 
     name: str
@@ -64,8 +65,8 @@ class Task:
     def fingerprint(self) -> str:
         """Return the sha256 (hex) that identifies what a run learns from; computed once.
 
-        It covers names, split membership and order; also the labels and the bytes of every image,
-        or of a simulated task the recipe instead, as last bits may differ between machines.
+        It covers names, split membership, order, labels and the bytes of every image; of a drawn
+        task its pixels instead, as every version of a codec writes other bytes for the same ones.
 
         Raises:
             DataError: An image file is missing.
@@ -77,9 +78,8 @@ class Task:
         digest = hashlib.sha256()
         digest.update(f"{self.name}\x1f{self.recipe if self.made_here else ''}\n".encode())
         for row in self.table.itertuples(index=False):
-            fields = [row.image, row.split]
+            fields = [row.image, row.split, repr(float(row.mos)), repr(float(row.std))]
             if not self.made_here:
-                fields += [repr(float(row.mos)), repr(float(row.std))]
                 path = Path(self.root) / row.image
                 try:
                     fields.append(remembered_digest(path))

@@ -1,6 +1,5 @@
 """The frozen backbone: any timm convolutional network, described by a YAML card."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -11,10 +10,11 @@ from torch.func import functional_call
 from torch.nn.functional import normalize
 
 from tsniqa import pixels
-from tsniqa.cards import BackboneCard, build_network, load_card
+from tsniqa.cards import BackboneCard, build_network, drop_unused, load_card
 from tsniqa.errors import ConfigError, one_line
 from tsniqa.model.adapters import ORIGINAL
 from tsniqa.model.normalization import normalization_layers
+from tsniqa.storage import fingerprint
 
 
 class Features(NamedTuple):
@@ -104,16 +104,6 @@ class Backbone(nn.Module):
         return fingerprint(self.filters())
 
 
-def fingerprint(tensors: Mapping[str, Tensor]) -> str:
-    """Return the sha256 over names, shapes, dtypes and bits of tensors, in name order."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()
-
-
 def load_backbone(card: BackboneCard | str, device: str = "cpu") -> Backbone:
     """Build the network of a card, or of the card of that name, with its weights.
 
@@ -123,8 +113,10 @@ def load_backbone(card: BackboneCard | str, device: str = "cpu") -> Backbone:
         WeightsError: The weights are missing, fail their checksum, or do not fit.
     """
     card = load_card(card) if isinstance(card, str) else card
-    backbone = Backbone(card, build_network(card)).to(device)
+    network = build_network(card)
     try:
+        drop_unused(network)
+        backbone = Backbone(card, network).to(device)
         _ = backbone.head_width  # one forward pass: the card's stages exist
     except (AttributeError, IndexError, RuntimeError) as error:
         raise ConfigError(

@@ -1,19 +1,21 @@
-"""The K-means gate: which task's images does an image resemble?
+"""The gates: which task's images does an image resemble?
 
-With the normalization of a fixed reference network, every task leaves behind K-means centroids of
-its training images' features at two stages; the distance to the nearest centroid of each task
-decides how much weight each head gets (Zhang et al., TIP 2024).
+Both read features of a fixed reference network, and both know of a task only what its own images
+left behind; so no order of learning changes a bit, and gates merge exactly. The K-means gate is
+that of Zhang et al. (TIP 2024): the nearer a task's centroids, the heavier its head. The analytic
+gate is ours: ridge regression on which task an image is of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
+from scipy.linalg import solve
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from sklearn.base import BaseEstimator
-from sklearn.cluster import KMeans
 
-from tsniqa.errors import ConfigError, DataError
+from tsniqa.clustering import centroids
+from tsniqa.errors import ConfigError, DataError, unknown_name
 
 TEMPERATURE = 32.0
 """The paper's factor on the distances before the softmin."""
@@ -40,17 +42,20 @@ class KMeansGate(BaseEstimator):
 
     Attributes:
         n_clusters: Largest number of centroids K per task and stage.
-        n_init: Number of K-means restarts.
+        n_init: Number of restarts of ``k-means++``.
         temperature: See :func:`softmin_weights`.
+        start: ``k-means++`` (the paper's) or ``ward``, see :func:`tsniqa.clustering.centroids`.
         centroids_: For each task, one float32 array [min(K, n), C] per stage.
     """
 
     def __init__(
-        self, n_clusters: int = 128, n_init: int = 20, temperature: float = TEMPERATURE
-    ) -> None:
+        self, n_clusters: int = 128, n_init: int = 20, temperature: float = TEMPERATURE,
+        start: str = "k-means++",
+    ) -> None:  # fmt: skip
         self.n_clusters = n_clusters
         self.n_init = n_init
         self.temperature = temperature
+        self.start = start
         self.centroids_: dict[str, list[np.ndarray]] = {}
 
     def partial_fit(
@@ -61,18 +66,10 @@ class KMeansGate(BaseEstimator):
         Raises:
             DataError: There are no features, or some are not finite.
         """
-        if not all(len(stage) and np.isfinite(stage).all() for stage in features):
-            raise DataError(f"task '{task}': the gate needs finite features of at least one image")
-        self.centroids_[task] = [self._centroids(stage, random_state) for stage in features]
+        options = (self.n_clusters, self.start, self.n_init, random_state)
+        found = [centroids(_checked(stage, task), *options) for stage in features]
+        self.centroids_[task] = [own.astype(np.float32) for own in found]
         return self
-
-    def _centroids(self, features: np.ndarray, random_state: int) -> np.ndarray:
-        distinct = np.unique(features, axis=0)
-        if len(distinct) <= self.n_clusters:
-            # One centroid an image is the exact optimum; K-means could only approach it.
-            return distinct.astype(np.float32)
-        kmeans = KMeans(self.n_clusters, n_init=self.n_init, random_state=random_state)
-        return kmeans.fit(features).cluster_centers_.astype(np.float32)
 
     @property
     def tasks_(self) -> list[str]:
@@ -100,3 +97,78 @@ class KMeansGate(BaseEstimator):
     def stored(self, task: str) -> int:
         """Return how many numbers a task's centroids are."""
         return sum(stage.size for stage in self.centroids_[task])
+
+
+class AnalyticGate(BaseEstimator):
+    """A ridge classifier over tasks, in closed form from sums that each task adds for itself.
+
+    Analytic class-incremental learning (Zhuang et al., NeurIPS 2022; McDonnell et al., NeurIPS
+    2023), with tasks for classes; streaming discriminant analysis (Hayes and Kanan, CVPR Workshops
+    2020) keeps the same sums. All tasks weigh the same, whatever their number of images. Merging
+    two gates is the union of their sums, bit for bit. Features are float arrays [N, C],
+    L2-normalised: stage 3 of the reference network.
+
+    Attributes:
+        penalty: On the squared weights, in units of the mean variance of a feature.
+        sharpness: Factor on the outputs before the softmax.
+        sums_: For each task, over its images, the sum of outer products of (1, feature), float64
+            [1 + C, 1 + C]: the count, the sum of features, and their second moments.
+    """
+
+    def __init__(self, penalty: float = 1e-2, sharpness: float = 8.0) -> None:
+        self.penalty = penalty
+        self.sharpness = sharpness
+        self.sums_: dict[str, np.ndarray] = {}
+
+    def partial_fit(self, features: np.ndarray, task: str) -> "AnalyticGate":
+        """Add up one task's training images; an earlier entry is replaced.
+
+        Raises:
+            DataError: There are no features, or some are not finite.
+        """
+        own = np.column_stack([np.ones(len(features)), _checked(features, task)])
+        self.sums_[task] = own.T @ own
+        return self
+
+    @property
+    def tasks_(self) -> list[str]:
+        """Names of the known tasks, sorted: the order of columns, and of all sums over tasks."""
+        return sorted(self.sums_)
+
+    def transform(self, features: np.ndarray, tasks: Collection[str] | None = None) -> np.ndarray:
+        """Return the regression of one-hot tasks, float64 [N, T]; each row sums to 1.
+
+        Args:
+            features: Float array [N, C].
+            tasks: Names of those that are told apart, as if no other were known; default all.
+
+        Raises:
+            ConfigError: There is no task, or one is unknown.
+        """
+        names = self.tasks_ if tasks is None else sorted(tasks)
+        if not names:
+            raise ConfigError("the gate knows no task yet; fit it on at least one task first")
+        if unknown := [name for name in names if name not in self.sums_]:
+            raise unknown_name("task", unknown[0], self.tasks_)
+        averages = np.stack([self.sums_[name] / self.sums_[name][0, 0] for name in names])
+        means = averages[:, 0, 1:]
+        centre = means.mean(axis=0)
+        covariance = averages[:, 1:, 1:].mean(axis=0) - np.outer(centre, centre)
+        # Of images that are all the same the variance is 0; any penalty will do then.
+        variance = max(np.trace(covariance) / len(centre), 1e-12)
+        covariance[np.diag_indices_from(covariance)] += self.penalty * variance
+        weights = solve(covariance, (means - centre).T / len(names), assume_a="pos")
+        return 1 / len(names) + (np.asarray(features, dtype=np.float64) - centre) @ weights
+
+    def predict_proba(
+        self, features: np.ndarray, tasks: Collection[str] | None = None
+    ) -> np.ndarray:
+        """Return the weights [N, T] of the heads, float64, each row summing to 1."""
+        return softmax(self.sharpness * self.transform(features, tasks), axis=1)
+
+
+def _checked(features: np.ndarray, task: str) -> np.ndarray:
+    """Return one stage's features in double precision, or refuse them."""
+    if not (len(features) and np.isfinite(features).all()):
+        raise DataError(f"task '{task}': the gate needs finite features of at least one image")
+    return np.asarray(features, dtype=np.float64)

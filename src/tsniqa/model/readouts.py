@@ -1,96 +1,99 @@
 """Readouts: from the scores of all heads to one quality score per image."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tsniqa.errors import ConfigError, unknown_name
-from tsniqa.model.gating import TEMPERATURE, softmin_weights
 
-MIXTURES = ("gated", "hard", "uniform", "centred")
+MIXTURES = ("gated", "calibrated", "set", "hard", "uniform", "centred")
 """Readouts that mix all heads seen so far."""
 
-READOUTS = ("gated", "latest", "oracle", "hard", "uniform", "centred")
+READOUTS = ("gated", "calibrated", "set", "latest", "oracle", "hard", "uniform", "centred")
 """All readouts of several heads; ``oracle`` and ``latest`` pick one of them."""
 
 
-def mix(
-    heads: np.ndarray,
-    distances: np.ndarray | None,
-    readout: str,
-    offsets: np.ndarray | None = None,
-    temperature: float = TEMPERATURE,
+class Level(NamedTuple):
+    """Mean and spread (standard deviation) of a head's scores over its own training images."""
+
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, scores: np.ndarray) -> "Level":
+        """Measure scores [n]; a head that says the same of all images has the spread 1."""
+        values = np.asarray(scores, dtype=np.float64)
+        spread = float(values.std())
+        return cls(float(values.mean()), spread if spread > 1e-9 else 1.0)
+
+
+def readout_weights(
+    readout: str, published: np.ndarray, analytic: np.ndarray | None = None
 ) -> np.ndarray:
-    """Mix the scores of the heads of all tasks seen so far.
+    """Return the weights of heads, float64 [N, T], each row summing to 1.
 
     Args:
-        heads: Float array [N, T], each head's score, tasks in name order.
-        distances: The gate's, float array [N, T, stages]; ``uniform`` needs none.
-        readout: ``gated`` (sum of gate weights times scores: the paper's method), ``hard`` (the
-            head with the largest weight), ``uniform`` (the plain mean), or ``centred`` (gated,
-            after every head's mean score over its own training images is subtracted).
-        offsets: Float array [T], those means; ``centred`` alone needs them.
-        temperature: See :func:`tsniqa.model.gating.softmin_weights`.
-
-    Returns:
-        Float64 array [N].
+        readout: ``gated`` (the published gate's: the paper's method), ``centred`` (the same),
+            ``hard`` (1 for the heaviest of these), ``uniform``, ``calibrated`` (the analytic
+            gate's) or ``set`` (those, averaged over all images: they are taken to belong together).
+        published: Weights [N, T] of the K-means gate.
+        analytic: Weights [N, T] of the analytic gate, which ``calibrated`` and ``set`` need.
 
     Raises:
-        ConfigError: The readout is unknown, or what it needs was not given.
+        ConfigError: The readout is unknown, or needs an analytic gate that is not there.
     """
-    heads = np.asarray(heads, dtype=np.float64)
-    if readout == "uniform":
-        return heads.mean(axis=1)
     if readout not in MIXTURES:
         raise unknown_name("readout", readout, MIXTURES)
-    if distances is None or (readout == "centred" and offsets is None):
-        needed = "gate distances" if distances is None else "head offsets"
-        raise ConfigError(f"the readout '{readout}' needs {needed}, which this model does not have")
-    weights = softmin_weights(distances, temperature)
+    if readout == "uniform":
+        return np.full(published.shape, 1 / published.shape[1])
     if readout == "hard":
-        return heads[np.arange(len(heads)), weights.argmax(axis=1)]
-    return (weights * (heads - offsets if readout == "centred" else heads)).sum(axis=1)
+        return np.eye(published.shape[1])[published.argmax(axis=1)]
+    if readout not in ("calibrated", "set"):
+        return published
+    if analytic is None:
+        raise ConfigError(
+            f"the readout '{readout}' needs an analytic gate, which this model does not have"
+        )
+    if readout == "calibrated":
+        return analytic
+    return np.broadcast_to(set_priors(analytic, 1), analytic.shape)
 
 
-class Skipped(NamedTuple):
-    """What is left when light heads are skipped; arrays [N].
+def readout_levels(readout: str, levels: Sequence[Level]) -> np.ndarray:
+    """Return what a readout subtracts from scores, then divides them by: float64 [T, 2].
 
-    Attributes:
-        scores: Renormalised scores from the heads that were evaluated.
-        weight: Total weight delta of those that were not.
-        evaluated: Number of evaluated heads (integers).
-        bound: Certified largest change, ``delta (1 + |score|)``, at most 2 delta.
+    ``calibrated`` and ``set`` standardise by every head's level, ``centred`` only subtracts its
+    mean; the others (0 and 1) take scores as they are.
     """
+    kept = np.array(levels, dtype=np.float64).reshape(-1, 2)
+    if readout not in ("calibrated", "set"):
+        kept[:, 1] = 1
+        kept[:, 0] *= readout == "centred"
+    return kept
 
-    scores: np.ndarray
-    weight: np.ndarray
-    evaluated: np.ndarray
-    bound: np.ndarray
+
+def mix(heads: np.ndarray, weights: np.ndarray, levels: np.ndarray | None = None) -> np.ndarray:
+    """Return the weighted sum of heads [N, T], standardised by ``levels`` [T, 2]: float64 [N]."""
+    heads = np.asarray(heads, dtype=np.float64)
+    if levels is not None:
+        heads = (heads - levels[:, 0]) / levels[:, 1]
+    return (weights * heads).sum(axis=1)
 
 
-def skip_heads(heads: np.ndarray, weights: np.ndarray, tolerance: float) -> Skipped:
-    """Mix only the heads that matter; the gate's weights are known before any head is evaluated.
+def set_priors(weights: np.ndarray, iterations: int) -> np.ndarray:
+    """Estimate how large a part of a set of images is of each task: float64 [T], summing to 1.
 
-    For each image the lightest heads are skipped while their total weight is within the tolerance;
-    the heaviest head is always evaluated.
+    Expectation maximisation on a classifier's probabilities (Saerens et al., Neural Computation
+    2002), from equal priors; the first iteration is the mean of the weights. An image's weights
+    given the priors are ``weights * priors``, normalised.
 
     Args:
-        heads: Scores [N, T] in [-1, 1].
-        weights: The gate's weights [N, T], each row summing to 1.
-        tolerance: Largest weight delta to skip, in [0, 1).
-
-    Raises:
-        ConfigError: The tolerance is out of range.
+        weights: Weights [N, T], each row summing to 1, as given by equal priors.
+        iterations: At least 1.
     """
-    if not 0 <= tolerance < 1:
-        raise ConfigError(f"the skipped weight must lie in [0, 1), not {tolerance:g}; lower it")
-    order = np.argsort(weights, axis=1, kind="stable")
-    total = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
-    light = total <= tolerance
-    light[:, -1] = False  # rounding must not skip the last head
-    skipped = np.zeros(weights.shape, dtype=bool)
-    np.put_along_axis(skipped, order, light, axis=1)
-    kept = np.where(skipped, 0.0, weights)
-    scores = (kept * heads).sum(axis=1) / kept.sum(axis=1)
-    weight = np.where(skipped, weights, 0.0).sum(axis=1)
-    return Skipped(scores, weight, (~skipped).sum(axis=1), weight * (1 + np.abs(scores)))
+    priors = np.full(weights.shape[1], 1 / weights.shape[1])
+    for _ in range(iterations):
+        adapted = weights * priors
+        priors = (adapted / adapted.sum(axis=1, keepdims=True)).mean(axis=0)
+    return priors

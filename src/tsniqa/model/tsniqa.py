@@ -6,6 +6,7 @@ heads on one network that tasks have changed.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,12 @@ from torch import Tensor, nn
 from tsniqa.cards import saved_card
 from tsniqa.errors import ConfigError, DataError, WeightsError, unknown_name
 from tsniqa.model.backbone import Backbone, Features, fingerprint, load_backbone
-from tsniqa.model.gating import KMeansGate, softmin_weights
+from tsniqa.model.gating import AnalyticGate, KMeansGate, softmin_weights
 from tsniqa.model.heads import Head, make_head
 from tsniqa.model.normalization import NormalizationBank, everything
-from tsniqa.model.readouts import MIXTURES, mix
+from tsniqa.model.readouts import MIXTURES, Level, mix, readout_levels, readout_weights
 from tsniqa.pixels import Image, as_images, batches, checked, shrink
-from tsniqa.storage import grouped, load_tensors, save_tensors
+from tsniqa.storage import grouped, load_tensors, save_tensors, symmetric, upper_triangle
 
 SHARED = "shared"
 """Name of a head, or of a state of the bank, that all tasks have in common."""
@@ -29,36 +30,51 @@ BATCH = 16
 """Images a forward pass. Part of a result's last bits, so it is a constant and not an option."""
 
 
+class Reading(NamedTuple):
+    """What heads and gates say of N images; the last two are None where they were not asked.
+
+    Attributes:
+        heads: Float32 scores [N, H] in [-1, 1].
+        distances: Those of the K-means gate, float32 [N, T, 2].
+        gate_features: What the analytic gate reads, float32 [N, C3].
+    """
+
+    heads: np.ndarray
+    distances: np.ndarray | None = None
+    gate_features: np.ndarray | None = None
+
+
 class TSNIQA(nn.Module):
-    """Score images with one head a task, mixed by the gate.
+    """Score images with one head a task, mixed by a gate.
 
     Attributes:
         lower_better: False: a higher score is a better image.
         backbone: The shared network.
         gate: Centroids of every task on the untouched network; None with one shared head.
+        analytic: The second gate, which readouts ``calibrated`` and ``set`` need, or None.
         bank: What each task owns of the network. The head of a task that owns no state is read
             under the state ``"shared"`` if there is one, else under the untouched network.
         shorter_side: Larger images are shrunk to this shorter side before scoring, or None.
+        readout: One of :data:`.MIXTURES`: how it scores if it is not told; with ``set``, all images
+            of a call are taken to belong together.
         heads: One head a task, or the one head ``"shared"``.
-        offsets: For each head, its mean score over its own training images.
+        levels: For each head, that of its scores over its own training images.
     """
 
     lower_better = False
 
     def __init__(
-        self,
-        backbone: Backbone,
-        gate: KMeansGate | None = None,
-        bank: NormalizationBank | None = None,
-        shorter_side: int | None = None,
-    ) -> None:
+        self, backbone: Backbone, gate: KMeansGate | None = None,
+        bank: NormalizationBank | None = None, shorter_side: int | None = None,
+        analytic: AnalyticGate | None = None, readout: str = "gated",
+    ) -> None:  # fmt: skip
         super().__init__()
         self.backbone = backbone
-        self.gate = gate
+        self.gate, self.analytic, self.readout = gate, analytic, readout
         self.bank = NormalizationBank(backbone.network) if bank is None else bank
         self.shorter_side = shorter_side
         self.heads: dict[str, Head] = {}
-        self.offsets: dict[str, float] = {}
+        self.levels: dict[str, Level] = {}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TSNIQA":
         super()._apply(fn, recurse)
@@ -86,12 +102,19 @@ class TSNIQA(nn.Module):
         self.bank.store(name)
         self.keep_head(name, head, features)
         if self.gate is not None:
-            self.gate.partial_fit([s.numpy() for s in gate_features], name, random_state)
+            self.fit_gates(name, gate_features, random_state)
 
     def keep_head(self, name: str, head: Head, features: Features) -> None:
-        """Keep a head, and its mean score over the images of some features, on the CPU."""
+        """Keep a head, and the level of its scores over the images of some features, on the CPU."""
         self.heads[name] = head
-        self.offsets[name] = float(head.read(features).double().mean())
+        self.levels[name] = Level.of(head.read(features).numpy())
+
+    def fit_gates(self, name: str, features: Sequence[Tensor], random_state: int = 0) -> None:
+        """Let the gates learn a task, as :meth:`add_task` does."""
+        stages = [stage.numpy() for stage in features]
+        self.gate.partial_fit(stages, name, random_state)
+        if self.analytic is not None:
+            self.analytic.partial_fit(stages[0], name)
 
     def owner(self, task: str) -> str | None:
         """Name the state that a task's head is read under; None is the untouched network."""
@@ -114,12 +137,24 @@ class TSNIQA(nn.Module):
         inputs, forward = self.backbone.preprocess(images), self.backbone.forward_with
         return {owner: forward(self.bank.state(owner), inputs) for owner in owners}
 
-    def distances(self, features: Features) -> np.ndarray:
-        """Return the gate's distances [N, T, 2] for features on the untouched network."""
-        return self.gate.transform([stage.detach().cpu().numpy() for stage in features.gate])
+    def _reading(self, heads: np.ndarray, features: Features) -> Reading:
+        """Add to heads what the gates read from features on the untouched network."""
+        stages = [stage.detach().cpu().numpy() for stage in features.gate]
+        return Reading(heads, self.gate.transform(stages), stages[0])
+
+    def mixture(self, reading: Reading, readout: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return a readout's weights [N, T] and levels [T, 2] of all heads, as :func:`.mix` takes.
+
+        Raises:
+            ConfigError: The readout is unknown, or needs a gate that the model does not have.
+        """
+        published = softmin_weights(reading.distances, self.gate.temperature)
+        own = self.analytic and self.analytic.predict_proba(reading.gate_features)
+        levels = readout_levels(readout, [self.levels[task] for task in self.tasks])
+        return readout_weights(readout, published, own), levels
 
     def forward(self, images: Tensor) -> Tensor:
-        """Score a batch: gated (the paper), or by the shared head.
+        """Score a batch by the model's readout, or by the shared head.
 
         Gradients reach the images; the gate's weights are constants. Where images are shrunk, those
         in uint8 are rounded once more.
@@ -128,7 +163,8 @@ class TSNIQA(nn.Module):
             images: [N, 3, H, W], uint8 or floating point in [0, 1].
 
         Returns:
-            Float32 [N], in [-1, 1], higher is better, on the network's device.
+            Float32 [N], higher is better, on the network's device: in [-1, 1]; with ``calibrated``
+            and ``set`` in standard deviations from the mean of the heads' training images.
 
         Raises:
             ConfigError: No task has been learned.
@@ -140,22 +176,20 @@ class TSNIQA(nn.Module):
         heads = torch.stack(scores, dim=1)
         if self.gate is None:
             return heads[:, 0]
-        weights = softmin_weights(self.distances(features[None]), self.gate.temperature)
-        return (heads * torch.as_tensor(weights).to(heads)).sum(1)
+        reading = self._reading(heads.detach().cpu().numpy(), features[None])
+        weights, levels = (torch.tensor(x).to(heads) for x in self.mixture(reading, self.readout))
+        return (weights * (heads - levels[:, 0]) / levels[:, 1]).sum(1)
 
     def read(
         self, images: Iterable[Tensor], tasks: Sequence[str] | None = None, gate: bool = True
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Read heads and gate: batches of images outside, tasks inside.
+    ) -> Reading:
+        """Read heads and gates: batches of images outside, tasks inside.
 
         Args:
             images: N tensors [3, H, W], uint8 or floating point in [0, 1], shrunk already; a
                 generator is read one batch at a time.
             tasks: Names of heads, default all; none if only the gate is asked.
-            gate: Whether distances are wanted.
-
-        Returns:
-            Float32 scores [N, H] in [-1, 1], and the gate's distances [N, T, 2] or None.
+            gate: Whether distances and features of the gates are wanted.
         """
         tasks, gate = self.tasks if tasks is None else tasks, gate and self.gate is not None
         parts: dict[str | None, list[Features]] = {}
@@ -169,39 +203,39 @@ class TSNIQA(nn.Module):
             heads = np.empty((len(next(iter(whole.values())).head), len(tasks)), dtype=np.float32)
             for column, task in enumerate(tasks):
                 heads[:, column] = self.heads[task].read(whole[self.owner(task)])
-        return heads, self.distances(whole[None]) if gate else None
+        return self._reading(heads, whole[None]) if gate else Reading(heads)
 
-    def explain(self, images: Image | Iterable[Image], readout: str = "gated") -> pd.DataFrame:
+    def explain(self, images: Image | Iterable[Image], readout: str | None = None) -> pd.DataFrame:
         """Score images, and say where each score comes from.
 
         Args:
             images: Paths, PIL images, arrays [H, W, 3] or tensors [3, H, W] (uint8, or floating
                 point in [0, 1]); one or many.
-            readout: One of :data:`tsniqa.model.readouts.MIXTURES`; a shared head needs none.
+            readout: One of :data:`.MIXTURES`, by default the model's; a shared head needs none.
 
         Returns:
-            One row per image with its ``score``; with a gate also ``head <task>``,
-            ``weight <task>`` and ``distance <task>`` (mean of both stages).
+            One row per image with its ``score``; with a gate also ``head <task>``, the readout's
+            ``weight <task>``, and ``distance <task>`` (the K-means gate's, mean of both stages).
 
         Raises:
             ConfigError: No task has been learned, or the readout is unknown.
             DataError: There is no image, one cannot be read, or its values are out of range.
         """
+        readout = self.readout if readout is None else readout
         if readout not in MIXTURES:
             raise unknown_name("readout", readout, MIXTURES)
-        heads, distances = self.read(
-            shrink(image, self.shorter_side) for image in as_images(images)
-        )
+        reading = self.read(shrink(image, self.shorter_side) for image in as_images(images))
+        heads = reading.heads
         if self.gate is None:
             return pd.DataFrame({"score": heads[:, 0].astype(np.float64)})
-        offsets, temperature = [self.offsets[task] for task in self.tasks], self.gate.temperature
-        table = {"score": mix(heads, distances, readout, np.array(offsets), temperature)}
-        weights, far = softmin_weights(distances, temperature), distances.mean(axis=2)
+        weights, levels = self.mixture(reading, readout)
+        table = {"score": mix(heads, weights, levels)}
+        far = reading.distances.mean(axis=2)
         for part, values in {"head": heads, "weight": weights, "distance": far}.items():
             table |= {f"{part} {task}": values[:, i] for i, task in enumerate(self.tasks)}
         return pd.DataFrame(table)
 
-    def predict(self, images: Image | Iterable[Image], readout: str = "gated") -> np.ndarray:
+    def predict(self, images: Image | Iterable[Image], readout: str | None = None) -> np.ndarray:
         """Return the score of every image, float64 [N]; see :meth:`explain`."""
         return self.explain(images, readout)["score"].to_numpy()
 
@@ -210,9 +244,11 @@ class TSNIQA(nn.Module):
         tensors: dict[str, Tensor] = {}
         for task, stages in self.gate.centroids_.items() if self.gate else ():
             tensors |= {f"gate/{task}/{i}": torch.from_numpy(c) for i, c in enumerate(stages)}
+        for task, sums in self.analytic.sums_.items() if self.analytic else ():
+            tensors[f"analytic/{task}"] = torch.from_numpy(upper_triangle(sums))
         for task, head in self.heads.items():
             tensors |= {f"heads/{task}/{name}": value for name, value in head.state_dict().items()}
-            tensors[f"heads/{task}/offset"] = torch.tensor(self.offsets[task], dtype=torch.float64)
+            tensors[f"heads/{task}/level"] = torch.tensor(self.levels[task], dtype=torch.float64)
         for task, own in self.bank.states.items():
             tensors |= {f"bank-{task}/{name}": value for name, value in own.items()}
         return tensors
@@ -223,14 +259,17 @@ class TSNIQA(nn.Module):
         Raises:
             WeightsError: A state does not fit the network.
         """
-        self.bank.states, self.heads, self.offsets = {}, {}, {}
+        self.bank.states, self.heads, self.levels = {}, {}, {}
         files = grouped(state)
         for task, own in grouped(files.pop("heads", {})).items():
-            self.offsets[task] = float(own.pop("offset"))
+            self.levels[task] = Level(*own.pop("level").tolist())
             self.heads[task] = make_head(own)
         centroids = grouped(files.pop("gate", {})).items()
         if self.gate is not None:
             self.gate.centroids_ = {k: [c[i].numpy() for i in sorted(c)] for k, c in centroids}
+        sums = files.pop("analytic", {}).items()
+        if self.analytic is not None:
+            self.analytic.sums_ = {task: symmetric(own.numpy()) for task, own in sums}
         for name, own in files.items():
             self.bank.put(name.removeprefix("bank-"), own)
 
@@ -246,7 +285,9 @@ class TSNIQA(nn.Module):
             "network": self.fingerprint(),
             "select": self.bank.select,
             "gate": self.gate.get_params() if self.gate else None,
+            "analytic": self.analytic.get_params() if self.analytic else None,
             "shorter_side": self.shorter_side,
+            "readout": self.readout,
         }
         save_tensors(folder, about, self.state())
 
@@ -270,8 +311,11 @@ class TSNIQA(nn.Module):
             card = saved_card(about["backbone"], Path(folder), allow_download)
             backbone = load_backbone(card, device)
             bank = NormalizationBank(backbone.network, about["select"])
-            gate = None if about["gate"] is None else KMeansGate(**about["gate"])
-            model = cls(backbone, gate, bank, about["shorter_side"])
+            gate, analytic = (
+                None if about[name] is None else kind(**about[name])
+                for name, kind in (("gate", KMeansGate), ("analytic", AnalyticGate))
+            )
+            model = cls(backbone, gate, bank, about["shorter_side"], analytic, about["readout"])
             if model.fingerprint() != about["network"]:
                 raise WeightsError(
                     f"{folder}: the weights of backbone '{card.name}' are not those the model "
@@ -279,7 +323,8 @@ class TSNIQA(nn.Module):
                 )
             model.load_state(state)
             owners = {task: model.owner(task) for task in model.tasks}
-            if owners != about["tasks"] or (gate and gate.tasks_ != model.tasks):
+            known = [one.tasks_ for one in (gate, analytic) if one]
+            if owners != about["tasks"] or any(tasks != model.tasks for tasks in known):
                 raise ValueError("it lists other tasks than its files hold")
         except (ValueError, KeyError, TypeError) as error:
             raise WeightsError(

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from tsniqa.data.task import Task
 from tsniqa.model.backbone import Backbone, Features
-from tsniqa.model.gating import KMeansGate
 from tsniqa.model.heads import LinearHead
 from tsniqa.model.normalization import NormalizationBank
+from tsniqa.model.readouts import Level
 from tsniqa.model.tsniqa import SHARED, TSNIQA
 from tsniqa.scoring.features import image_features
+from tsniqa.storage import upper_triangle
 from tsniqa.training.context import TrainingContext
 from tsniqa.training.penalty import choose_penalty
 from tsniqa.training.schedules import FinetuneSchedule
@@ -28,10 +29,10 @@ from tsniqa.training.trainer import Batch, Epoch, Learning, Source, fit, pair_lo
 
 
 class Learned(NamedTuple):
-    """The epochs of both steps, and the new offset of every head whose scores have changed."""
+    """The epochs of both steps, and the new level of every head whose scores have changed."""
 
     history: list[Epoch]
-    offsets: dict[str, float]
+    levels: dict[str, Level]
 
 
 class ParameterCount(BaseModel):
@@ -60,7 +61,8 @@ class Strategy:
         gated: True with one head a task and a gate, False with one shared head.
         all_at_once: True if ``learn`` is called only once, with the last task, the others as seen.
         order_dependent: True if a later task changes what the heads of earlier ones say.
-        main_readout: How its source reads its heads: ``gated``, ``half``, ``oracle``, ``single``.
+        main_readout: How its source reads its heads: ``gated`` (that is, by the preset's readout),
+            ``half``, ``oracle`` or ``single``.
         default_weight: Its one main weight where the preset gives none; None if it has none.
         model: Everything learned that scoring needs, on a network of its own.
         carried: Tensors that only the learning of later tasks needs, by name.
@@ -76,10 +78,10 @@ class Strategy:
 
     def __init__(self, context: TrainingContext) -> None:
         self.context = context
-        gate = KMeansGate(**context.gate.model_dump()) if self.gated else None
+        gate, analytic = context.gate.gates() if self.gated else (None, None)
         backbone = self.own_backbone()
         bank = NormalizationBank(backbone.network, self.select)
-        self.model = TSNIQA(backbone, gate, bank, context.shorter_side)
+        self.model = TSNIQA(backbone, gate, bank, context.shorter_side, analytic)
         self.carried: dict[str, Tensor] = {}
 
     def own_backbone(self) -> Backbone:
@@ -250,8 +252,13 @@ class Strategy:
         stored = 0
         if self.gated:
             own = numbers(model.bank.states.get(name, {}).values())
-            stored = own + head + max(map(model.gate.stored, model.tasks))
+            stored = own + head + self.gate_numbers()
         return ParameterCount(learnable_per_task=trained + head, stored_per_task=stored)
+
+    def gate_numbers(self) -> int:
+        """Count what both gates keep of a task, at most."""
+        gate, sums = self.model.gate, self.model.analytic.sums_.values()
+        return max(map(gate.stored, self.model.tasks)) + max(len(upper_triangle(s)) for s in sums)
 
     def filters_fingerprint(self) -> str:
         """Return the fingerprint of the network's filters as the tasks so far have left them."""

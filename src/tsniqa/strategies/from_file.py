@@ -5,7 +5,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from tsniqa.errors import ConfigError
+from tsniqa.errors import ConfigError, one_line
 from tsniqa.strategies import STRATEGIES, Strategy
 
 
@@ -58,6 +58,6 @@ def _execute(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} failed: {type(error).__name__}: {reason}") from error
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise ConfigError(f"{path} failed: {what}") from error
     return module

@@ -24,7 +24,7 @@ class MultiHead(Strategy):
         return []
 
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
-        """Learn a head on the present network, then both together; its offset is that of now."""
+        """Learn a head on the present network, then both together; its level is that of now."""
         self.start()
         head = self.new_head(task.name)
         own = [Lesson(task, head)]
@@ -35,6 +35,5 @@ class MultiHead(Strategy):
         gate = context.reference_features(task, "train").gate
         model.bank.store(SHARED)
         model.keep_head(task.name, head, features)
-        seed = context.seed_for(task.name, "gate")
-        model.gate.partial_fit([stage.numpy() for stage in gate], task.name, seed)
-        return Learned(history, dict(model.offsets))
+        model.fit_gates(task.name, gate, context.seed_for(task.name, "gate"))
+        return Learned(history, dict(model.levels))

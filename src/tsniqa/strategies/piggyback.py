@@ -85,6 +85,6 @@ class Piggyback(TSN):
     def parameters(self) -> ParameterCount:
         """Count real-valued masks as trained; of what is stored, 32 bits of a mask as one value."""
         masks = sum(weight.numel() for weight in self.model.bank.initial.values())
-        head, gate = self.backbone.head_width, max(map(self.model.gate.stored, self.model.tasks))
-        stored = -(-masks // 32) + head + gate
+        head = self.backbone.head_width
+        stored = -(-masks // 32) + head + self.gate_numbers()
         return ParameterCount(learnable_per_task=masks + head, stored_per_task=stored)

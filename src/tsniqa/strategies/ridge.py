@@ -25,7 +25,7 @@ STRENGTHS = tuple(10.0**exponent for exponent in range(-6, 4))
 
 
 class Ridge(Strategy):
-    """Regress every task's opinion scores on features; only the gate depends on the seed."""
+    """Regress every task's opinion scores on features; at most the gate depends on the seed."""
 
     name = "ridge"
     select = "nothing"
@@ -45,7 +45,7 @@ class Ridge(Strategy):
         self.model.add_task(task.name, head, train, train.gate, seed)
         quality = srcc(head.read(validation).numpy(), task.mos("val"))
         epoch = Epoch(step="head", epoch=0, loss=None, validation_srcc=quality, seconds=seconds)
-        return Learned([epoch], {task.name: self.model.offsets[task.name]})
+        return Learned([epoch], {task.name: self.model.levels[task.name]})
 
 
 def fit_ridge(features: Tensor, task: Task, strength: float | None = None) -> RidgeHead:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tsniqa.data.task import Task
 from tsniqa.model.heads import LinearHead
+from tsniqa.model.readouts import Level
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.strategies.base import Learned, Lesson, Strategy
 
@@ -33,5 +34,5 @@ class Sequential(Strategy):
         history = self.two_steps(task, seen, *self.lessons(task, seen, head))
         self.after_task(task, head)
         model.bank.store(SHARED)
-        model.heads, model.offsets = {SHARED: head}, {SHARED: 0.0}
-        return Learned(history, dict(model.offsets))
+        model.heads, model.levels = {SHARED: head}, {SHARED: Level(0.0, 1.0)}
+        return Learned(history, dict(model.levels))

@@ -39,4 +39,4 @@ class TSN(Strategy):
         seed = self.context.seed_for(task.name, "gate")
         self.model.add_task(task.name, head, features, reference.gate, seed)
         self.model.bank.load(None)
-        return Learned(history, {task.name: self.model.offsets[task.name]})
+        return Learned(history, {task.name: self.model.levels[task.name]})

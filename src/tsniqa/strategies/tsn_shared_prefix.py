@@ -78,8 +78,9 @@ class TSNSharedPrefix(TSN):
     def save(self, folder: Path) -> None:
         """Write the model as TSN's are: on the whole network, whose prefix every task shares."""
         own = self.model
-        plain = TSNIQA(self.backbone.whole, own.gate, shorter_side=own.shorter_side)
-        plain.heads, plain.offsets = own.heads, own.offsets
+        given = {"shorter_side": own.shorter_side, "analytic": own.analytic, "readout": own.readout}
+        plain = TSNIQA(self.backbone.whole, own.gate, **given)
+        plain.heads, plain.levels = own.heads, own.levels
         for task, state in own.bank.states.items():
             plain.bank.put(task, plain.bank.initial | state)
         plain.save(folder)

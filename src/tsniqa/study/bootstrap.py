@@ -1,8 +1,10 @@
 """Bootstrap draws, differences between strategies on the same test images, and their verdict.
 
-The intervals say how far the choice of test images matters, for the networks as they were trained.
-How far the seed matters is another question, so a difference is only called higher or lower if all
-seeds agree on its sign.
+Images of one reference content are not independent, so whole references are resampled. A run is
+one seed of one split. Of several runs, runs are resampled first and references within each of them,
+so that an interval also says how far learning again matters; of one run, it holds for the networks
+as they were trained, and tables say so. As few runs tell little of their spread, a difference is
+only called higher or lower if, beside its interval, all runs agree on its sign.
 """
 
 from collections.abc import Sequence
@@ -15,37 +17,49 @@ import pandas as pd
 from tsniqa import metrics
 from tsniqa.errors import RecordError
 from tsniqa.seeds import generator
-from tsniqa.study.comparison import Pair, Runs, label
+from tsniqa.study.comparison import Pair, Runs, label, shared
 from tsniqa.study.evaluation import check_readout, predictions, srcc
 from tsniqa.study.record import DRAW_SCALE, RunRecord
 
 DRAWS = 1000  # their resampling depends on (task, split) alone, so any two records pair
 MEAN = "mean over tasks"  # what the mean of all tasks' SRCC is called
 
-#: Of differences in final SRCC: labels, a task or MEAN, the mean over the seeds that both have,
-#: ends of its 95% interval, the difference of every such seed (a tuple), :func:`verdict`.
-COLUMNS = ["first", "second", "task", "difference", "low", "high", "by seed", "verdict"]
+#: Of differences in final SRCC: labels, a task or MEAN, the mean over the runs that both have, ends
+#: of its 95% interval, how many runs (:func:`how_many`), the difference of each (a tuple), verdict.
+COLUMNS = ["first", "second", "task", "difference", "low", "high", "runs", "by run", "verdict"]
 
 
-def verdict(difference: float, low: float, high: float, by_seed: Sequence[float]) -> str:
+def verdict(difference: float, low: float, high: float, by_run: Sequence[float]) -> str:
     """Judge a difference with its interval: ``higher``, ``lower``, ``equal``, ``not resolved``.
 
     Equal means that value and interval are exactly 0, as with predictions that are the same. Not
-    resolved means that the interval contains 0 or is missing, or that seeds disagree.
+    resolved means that the interval contains 0 or is missing, or that runs disagree.
     """
     if difference == low == high == 0:
         return "equal"
-    if low > 0 and all(one > 0 for one in by_seed):
+    if low > 0 and all(one > 0 for one in by_run):
         return "higher"
-    if high < 0 and all(one < 0 for one in by_seed):
+    if high < 0 and all(one < 0 for one in by_run):
         return "lower"
     return "not resolved"
 
 
+def how_many(runs: int) -> str:
+    """Write a number of runs: with ``one run``, an interval leaves learning out."""
+    return "one run" if runs == 1 else f"{runs} runs"
+
+
 def resamples(record: RunRecord, task: str) -> np.ndarray:
-    """Return the bootstrap indices [1000, n] of a task's test images: the same in all records."""
-    count = len(record.test_images[task])
-    return generator(0, task, record.config.split).integers(0, count, size=(DRAWS, count))
+    """Return how often each of 1,000 resamples has each test image of a task, [1000, n].
+
+    As many references as there are, drawn with replacement, with all images of each; the same in
+    all records of a split.
+    """
+    _, reference = np.unique(record.references[record.rows(task)], return_inverse=True)
+    count = reference.max() + 1
+    drawn = generator(0, task, record.config.split).integers(0, count, size=(DRAWS, count))
+    place = (drawn + count * np.arange(DRAWS)[:, None]).ravel()
+    return np.bincount(place, minlength=DRAWS * count).reshape(DRAWS, count)[:, reference]
 
 
 def draw_table(record: RunRecord, mos: np.ndarray) -> np.ndarray:
@@ -71,32 +85,56 @@ def draws(record: RunRecord, readout: str, task: str) -> np.ndarray:
     return record.cache[key]
 
 
+def over_runs(records: Sequence[RunRecord], readout: str, task: str) -> np.ndarray:
+    """Draw the bootstrap of a task's mean SRCC over runs, float [1000]: runs, then references.
+
+    Args:
+        records: Runs of one strategy, sorted by :func:`tsniqa.study.comparison.run_key`, so that
+            two strategies with the same runs are resampled alike, as are all tasks.
+        readout: One of theirs.
+        task: One of theirs.
+
+    Runs are the unit even where the splits of human-rated images share some of them. Of two or
+    three runs, resamples spread less than new runs would: hence :func:`verdict` asks each, too.
+    """
+    table = np.array([draws(record, readout, task) for record in records])
+    if len(records) == 1:
+        return table[0]
+    slots = np.arange(len(records))[:, None]
+    picked = generator(0, "runs", str(len(records))).integers(
+        0, len(records), (len(records), DRAWS)
+    )
+    # Runs with test sets of their own are resampled apart, also one that is picked twice.
+    alike = len({one.config.split for one in records}) == 1 and not records[0].tasks[task].simulated
+    shift = 0 if alike else 101
+    return table[picked, (np.arange(DRAWS) + shift * slots) % DRAWS].mean(axis=0)
+
+
 class _Compared(NamedTuple):
-    """A difference on one task (or the mean): of every seed, and of their mean's resamples."""
+    """A difference on one task (or the mean): of every run, and of their mean's resamples."""
 
     labels: tuple[str, str]
     task: str
-    by_seed: tuple[float, ...]
-    first: np.ndarray
-    second: np.ndarray
+    by_run: tuple[float, ...]
+    drawn: np.ndarray
 
     def row(self, low: float, high: float) -> tuple:
-        value = float(np.mean(self.by_seed))
-        judged = verdict(value, low, high, self.by_seed)
-        return (*self.labels, self.task, value, low, high, self.by_seed, judged)
+        value, runs = float(np.mean(self.by_run)), how_many(len(self.by_run))
+        judged = verdict(value, low, high, self.by_run)
+        return (*self.labels, self.task, value, low, high, runs, self.by_run, judged)
 
 
 def differences(runs: Runs, first: Pair, second: Pair) -> pd.DataFrame:
     """Compare two pairs of strategy and readout: each task by itself, then the mean over tasks.
 
     Returns:
-        The columns :data:`COLUMNS`, with paired intervals; no row if the two share no seed.
+        The columns :data:`COLUMNS`, with paired intervals; no row if the two share no run.
 
     Raises:
-        RecordError: Two records of one seed have other test images.
+        RecordError: Two records of one run have other test images.
     """
     found = _compared(runs, first, second)
-    rows = [one.row(*metrics.paired_interval(one.first, one.second)) for one in found]
+    rows = [one.row(*metrics.interval(one.drawn)) for one in found]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -125,7 +163,7 @@ def simultaneous(
     found = [one for one in found if one.task in tasks]
     if not found:
         return pd.DataFrame(columns=COLUMNS)
-    drawn = np.array([one.first - one.second for one in found])
+    drawn = np.array([one.drawn for one in found])
     drawn = drawn[:, ~np.isnan(drawn).any(axis=0)]  # resamples of a constant have no SRCC
     width = np.full(len(found), np.nan)
     if drawn.shape[1] > 1:
@@ -136,17 +174,15 @@ def simultaneous(
             largest = np.abs(centred / deviation[moving, None]).max(axis=0)
             width = np.quantile(largest, 0.95) * deviation
     rows = [
-        one.row(np.mean(one.by_seed) - half, np.mean(one.by_seed) + half)
+        one.row(np.mean(one.by_run) - half, np.mean(one.by_run) + half)
         for one, half in zip(found, width, strict=True)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _compared(runs: Runs, first: Pair, second: Pair) -> list[_Compared]:
-    """Compare two on the same resamples, seeds paired: every task, then the mean over tasks."""
-    others = {record.config.seed: record for record in runs.get(second[0], ())}
-    own = [record for record in runs.get(first[0], ()) if record.config.seed in others]
-    others = [others[record.config.seed] for record in own]
+    """Compare two on the same resamples, runs paired: every task, then the mean over tasks."""
+    own, others = shared(runs, first[0], second[0])
     for one, other in zip(own, others, strict=True):
         if one.test_images != other.test_images:
             raise RecordError(
@@ -155,21 +191,12 @@ def _compared(runs: Runs, first: Pair, second: Pair) -> list[_Compared]:
             )
     labels, found = (label(*first), label(*second)), []
     for task in own[0].order if own else ():
-        finals, resampled = [], []
-        for records, readout in ((own, first[1]), (others, second[1])):
-            finals.append([srcc(one, readout, one.order, task) for one in records])
-            resampled.append(_mean_draws(records, readout, task))
-        found.append(_Compared(labels, task, tuple(np.subtract(*finals).tolist()), *resampled))
+        sides = (own, first[1]), (others, second[1])
+        finals = [[srcc(one, use, one.order, task) for one in records] for records, use in sides]
+        drawn = np.subtract(*(over_runs(records, use, task) for records, use in sides))
+        found.append(_Compared(labels, task, tuple(np.subtract(*finals).tolist()), drawn))
     if len(found) > 1:
-        by_seed = tuple(np.mean([one.by_seed for one in found], axis=0).tolist())
-        sides = ([one.first for one in found], [one.second for one in found])
-        found.append(_Compared(labels, MEAN, by_seed, *(np.mean(side, axis=0) for side in sides)))
+        by_run = tuple(np.mean([one.by_run for one in found], axis=0).tolist())
+        mean = np.mean([one.drawn for one in found], axis=0)
+        found.append(_Compared(labels, MEAN, by_run, mean))
     return found
-
-
-def _mean_draws(records: Sequence[RunRecord], readout: str, task: str) -> np.ndarray:
-    """Average bootstrap draws [1000] over seeds."""
-    # Where each seed draws images of its own, test sets are independent, and so must resamples be.
-    shift = 101 if records[0].tasks[task].simulated else 0
-    shifted = [np.roll(draws(one, readout, task), shift * one.config.seed) for one in records]
-    return np.mean(shifted, axis=0)

@@ -1,8 +1,8 @@
-"""Strategies side by side: every readout of what each has learned, over one or more seeds.
+"""Strategies side by side: every readout of what each has learned, over one or more runs.
 
 All functions take ``runs``: by the name of each strategy (or of a variant of one), its records with
-different seeds. Bounds are told apart from what competes: what may see all tasks at once, or is
-told which task an image comes from, answers an easier question.
+different seeds or splits. Bounds are told apart from what competes: what may see all tasks at once,
+or is told which task an image comes from, answers an easier question.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from tsniqa.strategies import FAMILIES, STRATEGIES
-from tsniqa.study.evaluation import SUMMARY, srcc_matrix, summary
+from tsniqa.study.evaluation import SUMMARY, meant_readout, srcc_matrix, summary
 from tsniqa.study.record import RunRecord
 
 Runs = Mapping[str, Sequence[RunRecord]]
@@ -27,8 +27,23 @@ ROLES = (UPPER, TOLD, REMEMBERS, COMPARED, LOWER)
 COMPETING = (COMPARED, LOWER)
 """Roles of what knows the image alone, and has no more of earlier tasks than allowed."""
 
-NAMES = ["label", "strategy", "readout", "role", "seed"]
-"""Columns of :func:`measures_by_seed` that are no measures."""
+NAMES = ["label", "strategy", "readout", "role", "seed", "split"]
+"""Columns of :func:`measures_by_run` that are no measures."""
+
+
+def run_key(record: RunRecord) -> tuple[int, str]:
+    """Return what tells apart the runs of one strategy: seed and split."""
+    return record.config.seed, record.config.split
+
+
+def shared(runs: Runs, *strategies: str) -> list[list[RunRecord]]:
+    """Return, for each of some strategies, its records of the runs that all of them have, sorted.
+
+    The lists are as long as each other, and empty where one has no run of the others.
+    """
+    found = [{run_key(record): record for record in runs.get(name, ())} for name in strategies]
+    keys = sorted(set.intersection(*(set(own) for own in found)))
+    return [[own[key] for key in keys] for own in found]
 
 
 def label(strategy: str, readout: str) -> str:
@@ -82,13 +97,14 @@ def main_pairs(runs: Runs) -> list[Pair]:
 
 
 def main_readout(strategy: str, runs: Runs) -> str:
-    """Return how the source of a strategy reads its heads out; else its record's first readout."""
-    known = STRATEGIES.get(strategy)
-    return known.main_readout if known else runs[strategy][0].readouts[0]
+    """Return how the source of a strategy reads its heads out, or the preset where it is gated."""
+    known, first = STRATEGIES.get(strategy), runs[strategy][0]
+    readout = known.main_readout if known else first.readouts[0]
+    return meant_readout(readout, first.description.preset)
 
 
-def measures_by_seed(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:
-    """Measure every strategy, readout and seed.
+def measures_by_run(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:
+    """Measure every strategy, readout and run.
 
     Args:
         runs: Records by strategy.
@@ -102,14 +118,14 @@ def measures_by_seed(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.Data
     for name, readout in pairs(runs) if shown is None else shown:
         for record in runs[name]:
             known = (label(name, readout), name, readout, role(name, readout, runs))
-            row = dict(zip(NAMES, (*known, record.config.seed), strict=True))
+            row = dict(zip(NAMES, (*known, *run_key(record)), strict=True))
             row |= dict(zip(record.order, srcc_matrix(record, readout)[-1].tolist(), strict=True))
             rows.append(row | summary(record, readout))
     return pd.DataFrame(rows)
 
 
 def comparison_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.DataFrame:
-    """Average every strategy and readout over its seeds.
+    """Average every strategy and readout over its runs.
 
     Args:
         runs: Records by strategy.
@@ -117,19 +133,19 @@ def comparison_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.Data
 
     Returns:
         Indexed by label: ``role``, the summary measures with ``±`` after the mean SRCC (half-width
-        of the 95% t interval over seeds; NaN for one seed), final SRCC of every task, ``seeds``
+        of the 95% t interval over runs; NaN for one run), final SRCC of every task, ``runs``
         (how many), ``weight`` (the strategy's main weight; NaN if it has none), ``learnable`` and
         ``stored`` (parameters a task), ``learning`` (minutes for all tasks) and ``scoring``
         (milliseconds an image, all heads; NaN if it was not measured).
     """
     shown = pairs(runs) if shown is None else shown
-    table = measures_by_seed(runs, shown)
+    table = measures_by_run(runs, shown)
     tasks = list(table.columns.drop([*NAMES, *SUMMARY]))
     groups = table.groupby("label", sort=False)
     means = groups[[*SUMMARY, *tasks]].agg(lambda values: values.mean(skipna=False))
     means.insert(0, "role", groups["role"].first())
     means.insert(2, "±", groups["mean SRCC"].agg(half_width))
-    means["seeds"] = groups.size()
+    means["runs"] = groups.size()
     costs = {label(*pair): _costs(runs[pair[0]]) for pair in shown}
     return means.join(pd.DataFrame.from_dict(costs, orient="index")).rename_axis(None)
 
@@ -178,6 +194,6 @@ def joined(here: Runs, published: Runs) -> dict[str, list[RunRecord]]:
     runs = {name: list(records) for name, records in here.items()}
     for name, records in published.items():
         own = runs.setdefault(name, [])
-        seeds = {record.config.seed for record in own}
-        own += [record for record in records if record.config.seed not in seeds]
+        known = {run_key(record) for record in own}
+        own += [record for record in records if run_key(record) not in known]
     return runs

@@ -32,7 +32,7 @@ from tsniqa.runtime import find_device
 from tsniqa.strategies import find_strategy
 from tsniqa.training.context import GateOptions, Schedule
 
-RESULTS_VERSION = 1  # raised by hand when a change of the code changes results
+RESULTS_VERSION = 2  # raised by hand when a change of the code changes results
 
 Given = Annotated[str | None, BeforeValidator(lambda value: value or None)]  # "" is None, too
 
@@ -49,6 +49,8 @@ class Preset(BaseModel):
     threads: PositiveInt  #: of the CPU; fixed, because the last bits of results depend on it
     shorter_side: PositiveInt | None  #: of larger images in pixels; None: all stay as they are
     gate: GateOptions
+    #: How heads are mixed where a strategy's source leaves it to the gate, and by saved models.
+    readout: Literal["gated", "calibrated"] = "calibrated"
     schedule: Schedule
     weights: dict[str, NonNegativeFloat] = {}  #: main weights by strategy, else the published ones
     rates: dict[str, PositiveFloat] = {}  #: of the network by strategy, else the schedule's

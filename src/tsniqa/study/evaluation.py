@@ -12,8 +12,11 @@ import numpy as np
 
 from tsniqa import metrics
 from tsniqa.errors import ConfigError, unknown_name
-from tsniqa.model.readouts import mix
+from tsniqa.model.gating import AnalyticGate, softmin_weights
+from tsniqa.model.readouts import mix, readout_levels, readout_weights
 from tsniqa.model.tsniqa import SHARED
+from tsniqa.storage import symmetric
+from tsniqa.study.config import Preset
 from tsniqa.study.record import RunRecord
 
 MEASURES = ("srcc", "plcc", "krcc")  # functions of tsniqa.metrics
@@ -69,6 +72,11 @@ def predictions(record: RunRecord, readout: str, seen: Sequence[str]) -> dict[st
     return {task: scores[record.rows(task)] for task in record.names}
 
 
+def meant_readout(main_readout: str, preset: Preset) -> str:
+    """Say what a strategy's main readout is under a preset, which decides what ``gated`` means."""
+    return preset.readout if main_readout == "gated" else main_readout
+
+
 def check_readout(record: RunRecord, readout: str) -> None:
     """Refuse a readout that a record does not have with a ConfigError, which lists the others."""
     if readout not in record.readouts:
@@ -84,12 +92,42 @@ def _mixture(record: RunRecord, readout: str, seen: Sequence[str], step: int | N
     if readout == "half":
         return (record.head(seen[-1], step) + _mixture(record, "gated", seen, step)) / 2
     seen = sorted(seen)
-    columns = [record.names.index(task) for task in seen]
     heads = np.stack([record.head(task, step) for task in seen], axis=1)
-    offset = {event.head: event.offset for event in record.events}
-    offsets = np.array([offset[task] for task in seen])
-    distances = None if record.distances is None else record.distances[:, columns]
-    return mix(heads, distances, readout, offsets, record.description.preset.gate.temperature)
+    levels = readout_levels(readout, [record.level(task, step) for task in seen])
+    published, analytic = gate_weights(record, seen), analytic_weights(record, seen)
+    # The test images of a task are scored together: those of one "set".
+    weights = [
+        readout_weights(readout, published[rows], analytic[rows])
+        for rows in map(record.rows, record.names)
+    ]
+    return mix(heads, np.concatenate(weights), levels)
+
+
+def gate_weights(record: RunRecord, seen: Sequence[str]) -> np.ndarray:
+    """Return the K-means gate's weights [N, tasks] of some tasks (name order), float64.
+
+    Raises:
+        ConfigError: The strategy has no gate.
+    """
+    if record.distances is None:
+        raise ConfigError(f"strategy '{record.strategy}' has no gate")
+    columns = [record.names.index(task) for task in sorted(seen)]
+    temperature = record.description.preset.gate.temperature
+    return softmin_weights(record.distances[:, columns], temperature)
+
+
+def analytic_weights(record: RunRecord, seen: Sequence[str]) -> np.ndarray:
+    """Return the analytic gate's weights, as :func:`gate_weights` returns the other's."""
+    if record.gate_sums is None:
+        raise ConfigError(f"strategy '{record.strategy}' has no gate")
+    key = ("analytic", frozenset(seen))
+    if key not in record.cache:
+        options = record.description.preset.gate
+        gate = AnalyticGate(options.penalty, options.sharpness)
+        sums = map(symmetric, record.gate_sums.astype(np.float64))
+        gate.sums_ = dict(zip(record.names, sums, strict=True))
+        record.cache[key] = gate.predict_proba(record.gate_features, seen)
+    return record.cache[key]
 
 
 def _step(record: RunRecord, seen: Sequence[str]) -> int:

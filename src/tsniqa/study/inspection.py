@@ -3,21 +3,17 @@
 import numpy as np
 import pandas as pd
 
-from tsniqa.errors import ConfigError
-from tsniqa.model.gating import softmin_weights
+from tsniqa.study import evaluation
 from tsniqa.study.record import RunRecord
 
 
 def gate_weights(record: RunRecord, task: str) -> np.ndarray:
-    """Return the weights [n, T] of all heads (name order) for one task's test images.
+    """Return the K-means gate's weights [n, T] of all heads for one task's test images.
 
     Raises:
         ConfigError: The strategy has no gate.
     """
-    if record.distances is None:
-        raise ConfigError(f"strategy '{record.strategy}' has no gate")
-    temperature = record.description.preset.gate.temperature
-    return softmin_weights(record.distances[record.rows(task)], temperature)
+    return evaluation.gate_weights(record, record.names)[record.rows(task)]
 
 
 def mean_gate_weights(record: RunRecord) -> pd.DataFrame:

@@ -1,9 +1,10 @@
 """Run records: the small files from which everything a notebook shows is derived.
 
 A record is a folder with ``record.json`` (what was run, on what, where) and ``arrays.safetensors``
-(head scores, course of learning). What does not depend on the strategy (gate distances, names of
-test images, opinion scores of simulated tasks) is kept once, under a hash of its content, in the
-folder ``shared`` beside it. Of human-rated tasks, correlations and draws replace opinion scores.
+(head scores, course of learning). What does not depend on the strategy (what the gates need, names
+and contents of test images, opinion scores of simulated tasks) is kept once, under a hash of its
+content, in the folder ``shared`` beside it. Of human-rated tasks, correlations and draws replace
+opinion scores.
 """
 
 import hashlib
@@ -22,11 +23,13 @@ from safetensors.numpy import load_file, save, save_file
 from tsniqa.cards import BackboneCard
 from tsniqa.data.task import PARTS, Task
 from tsniqa.errors import RecordError
-from tsniqa.model.readouts import MIXTURES, READOUTS
+from tsniqa.model.readouts import MIXTURES, READOUTS, Level
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.paths import written_whole
 from tsniqa.strategies.base import ParameterCount
 from tsniqa.study.config import Preset, RunConfig
+
+SHARED_ARRAYS = ("references", "distances", "gate_features", "gate_sums", "mos")
 
 STEPS = ("head", "images")  # what an epoch learned on, see tsniqa.training.trainer.Epoch
 
@@ -61,13 +64,14 @@ class HeadEvent(NamedTuple):
 
     step: int  #: number of the task, from 0, after which the head had these scores
     head: str  #: its task, or "shared"
-    offset: float  #: its mean score over its own training images
+    mean: float  #: of its scores over its own training images
+    spread: float  #: their standard deviation
 
 
 class RecordDescription(BaseModel):
     """The content of ``record.json``; its flags are those of the strategy."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     results_version: int
     run_id: str
     config: RunConfig
@@ -102,7 +106,10 @@ class RunRecord:
     events: list[HeadEvent]  #: what each row of ``scores`` is
     test_images: dict[str, list[str]]  #: names by task
     history: pd.DataFrame  #: every epoch; the columns :data:`HISTORY`
-    distances: np.ndarray | None = None  #: float32 [N, T, stages] of the gate, tasks by name
+    references: np.ndarray  #: int32 [N], the number of an image's content within its task
+    distances: np.ndarray | None = None  #: float32 [N, T, stages] of the K-means gate
+    gate_features: np.ndarray | None = None  #: float16 [N, C] that the analytic gate reads
+    gate_sums: np.ndarray | None = None  #: float32 [T, ...], upper triangles of its ``sums_``
     mos: np.ndarray | None = None  #: float64 [N] opinion scores if all tasks are simulated
     correlations: np.ndarray | None = None  #: float64 [states, readouts, T, measures]
     draws: np.ndarray | None = None  #: float32 [readouts, T, 1000] SRCC after the last task
@@ -127,16 +134,25 @@ class RunRecord:
         start = sum(len(self.test_images[name]) for name in self.names if name < task)
         return slice(start, start + len(self.test_images[task]))
 
+    def _row(self, name: str, step: int | None) -> int:
+        """Return the row of a head's scores at a step (default: its last)."""
+        last = np.inf if step is None else step
+        known = [row for row, one in enumerate(self.events) if one.head == name]
+        return [row for row in known if self.events[row].step <= last][-1]
+
     def head(self, name: str, step: int | None = None) -> np.ndarray:
         """Return a head's scores [N] at a step (default: its last)."""
-        last = np.inf if step is None else step
-        rows = [row for row, (at, head, _) in enumerate(self.events) if head == name and at <= last]
-        return self.scores[rows[-1]].astype(np.float64)
+        return self.scores[self._row(name, step)].astype(np.float64)
+
+    def level(self, name: str, step: int | None = None) -> Level:
+        """Return the level of a head at a step (default: its last)."""
+        event = self.events[self._row(name, step)]
+        return Level(event.mean, event.spread)
 
     def save(self, folder: Path, shared: Path | None = None) -> None:
         """Write into an existing folder; what records share, into one (by default) beside it."""
         names = np.frombuffer(json.dumps(self.test_images).encode(), np.uint8)
-        common = {"distances": self.distances, "mos": self.mos, "test_images": names}
+        common = {name: getattr(self, name) for name in SHARED_ARRAYS} | {"test_images": names}
         place = shared or folder.parent / "shared"
         digests = {name: _keep(it, place) for name, it in common.items() if it is not None}
         self.description = self.description.model_copy(update={"shared": digests})
@@ -157,7 +173,8 @@ class RunRecord:
             "event_row": rows.reshape(-1).astype(np.int16),
             "event_step": np.array([event.step for event in self.events], np.int16),
             "event_head": np.array([heads.index(event.head) for event in self.events], np.int16),
-            "event_offset": np.array([event.offset for event in self.events], np.float64),
+            "event_mean": np.array([event.mean for event in self.events], np.float64),
+            "event_spread": np.array([event.spread for event in self.events], np.float64),
         }
         numbers = {"task": self.order.index, "step": STEPS.index}
         history = self.history.assign(**{k: self.history[k].map(f) for k, f in numbers.items()})
@@ -194,13 +211,13 @@ def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict
     heads = [*sorted(order), SHARED]
     events = zip(*(stored[f"event_{name}"].tolist() for name in HeadEvent._fields), strict=True)
     history = pd.DataFrame({name: stored[f"history_{name}"] for name in HISTORY})
-    fields = {name: stored.get(name) for name in ("distances", "mos", "correlations", "draws")}
+    fields = {name: stored.get(name) for name in (*SHARED_ARRAYS, "correlations", "draws")}
     if (draws := fields["draws"]) is not None:
         draws = np.where(draws == MISSING_DRAW, np.nan, draws / DRAW_SCALE)
         fields["draws"] = draws.astype(np.float32)
     return fields | {
         "scores": stored["scores"][stored["event_row"]],
-        "events": [HeadEvent(step, heads[head], offset) for step, head, offset in events],
+        "events": [HeadEvent(step, heads[head], *level) for step, head, *level in events],
         "test_images": json.loads(stored["test_images"].tobytes()),
         "history": history.assign(
             task=history["task"].map(order.__getitem__), step=history["step"].map(STEPS.__getitem__)

@@ -1,4 +1,4 @@
-"""Results of many records as one tidy table, and how records are found."""
+"""Results of many records as tidy tables, and how records are found."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,13 +8,21 @@ import numpy as np
 import pandas as pd
 
 from tsniqa.errors import RecordError
+from tsniqa.metrics import interval
 from tsniqa.strategies import STRATEGIES
+from tsniqa.study.bootstrap import draws
+from tsniqa.study.comparison import run_key
 from tsniqa.study.config import load_preset
 from tsniqa.study.evaluation import MEASURES, agreement_matrix, srcc_matrix, summary
 from tsniqa.study.record import RunRecord
 
 ALL_TASKS = "all tasks"  # the task of measures that summarise a run
 COLUMNS = ["record", "strategy", "seed", "split", "readout", "step", "task", "measure", "value"]
+
+SUMMARY_KEYS = ["preset", "backbone", "strategy", "seed", "split", "readout", "task", "measure"]
+"""Columns of :func:`summary_table` that tell its rows apart; then ``value``, ``low``, ``high``."""
+
+SUMMARY_READOUTS = ("oracle", "gated", "calibrated", "set", "uniform", "half", "single")
 
 
 def results(
@@ -53,6 +61,57 @@ def results(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def summary_table(records: Iterable[RunRecord]) -> pd.DataFrame:
+    """Summarise runs of presets as they are, in their own order: what is published as one file.
+
+    Args:
+        records: Finished runs; those of changed presets, orders or split files are left out.
+
+    Returns:
+        The columns :data:`SUMMARY_KEYS`, ``value`` and the ends ``low`` and ``high`` of its 95%
+        interval over references within the run, all rounded to 4 decimals. ``srcc`` and ``plcc``
+        after the last task, of every task, their ``mean`` and ``weighted mean`` (by test images);
+        the other measures of :data:`tsniqa.study.evaluation.SUMMARY`, of the task ``run``. Only
+        ``srcc`` has intervals; NaN where a strategy lacks a measure.
+
+    Raises:
+        RecordError: Two records are of the same run.
+    """
+    rows, known = [], {}
+    for record in filter(_plain, records):
+        facts = record.description
+        run = (record.config.preset, facts.backbone.name, record.strategy, *run_key(record))
+        if run in known:
+            raise RecordError(
+                f"the records {known[run]} and {facts.run_id} are of the same run; delete the one "
+                "that is out of date"
+            )
+        known[run] = facts.run_id
+        for readout in [one for one in SUMMARY_READOUTS if one in record.readouts]:
+            rows += [(*run, readout, *row) for row in _summary_rows(record, readout)]
+    table = pd.DataFrame(rows, columns=[*SUMMARY_KEYS, "value", "low", "high"])
+    return table.sort_values(SUMMARY_KEYS[:5], kind="stable", ignore_index=True)
+
+
+def _summary_rows(record: RunRecord, readout: str) -> list[tuple]:
+    """Return the last columns of a run's rows in :func:`summary_table`, from ``task`` on."""
+    rows, tasks = [], record.order
+    counts = [record.tasks[task].images["test"] for task in tasks]
+    for measure in ("srcc", "plcc"):
+        values = srcc_matrix(record, readout, measure=measure)[-1]
+        drawn = np.full((len(tasks), 1), np.nan)
+        if measure == "srcc":
+            drawn = np.array([draws(record, readout, task) for task in tasks])
+        for task, value, own in zip(tasks, values, drawn, strict=True):
+            rows.append((task, measure, value, *interval(own)))
+        for name, weights in (("mean", None), ("weighted mean", counts)):
+            mean, own = (np.average(it, axis=0, weights=weights) for it in (values, drawn))
+            rows.append((name, measure, mean, *interval(own)))
+    whole = list(summary(record, readout).items())[2:]  # the first two are means of SRCC
+    rows += [("run", measure, value, np.nan, np.nan) for measure, value in whole]
+    return [(*row[:2], *(round(float(value), 4) + 0.0 for value in row[2:])) for row in rows]
+
+
 def find_records(results_dir: Path, **wanted: object) -> list[RunRecord]:
     """Find finished records, in folder-name order, in a folder that need not exist.
 
@@ -73,59 +132,71 @@ def find_experiment(
     results_dir: Path,
     preset: str,
     seeds: Sequence[int],
-    split: str = "given",
+    splits: Sequence[str] = ("given",),
     like: RunRecord | None = None,
     task_order: Sequence[str] | None = None,
     changed: Mapping[str, Any] | None = None,
 ) -> dict[str, list[RunRecord]]:
-    """Find the records of one experiment, every strategy's and seed's.
+    """Find the records of one experiment, of every strategy, seed and split.
 
     Args:
         results_dir: Folder of records; it need not exist.
         preset: Name of the preset.
         seeds: Wanted seeds.
-        split: Split of the runs.
+        splits: Wanted splits.
         like: A record whose order, preset values, backbone, code version and data the others share
             (a strategy's own weight is the preset's); None: the newest plain one of ``tsn``.
         task_order: Order of that record; None is the preset's own.
         changed: Values of the preset, by name, that the wanted records have in place of its.
 
     Returns:
-        By strategy, as they are registered, its records by seed; empty without one to be like.
+        By strategy, as they are registered, its records by seed and split; empty without one to be
+        like.
     """
-    records = find_records(results_dir, preset=preset, split=split, splits_from=None)
-    records = [record for record in records if record.config.seed in seeds]
+    records = [
+        record
+        for record in find_records(results_dir, preset=preset, splits_from=None)
+        if record.config.seed in seeds and record.config.split in splits
+    ]
     if like is None:
-        plain = [
-            one
-            for one in records
-            if (one.strategy, one.config.overrides) == ("tsn", {})
-            and one.order == list(task_order or one.description.preset.tasks)
-        ]
+        plain = [one for one in records if one.strategy == "tsn" and _plain(one, task_order)]
         like = max(plain, key=lambda one: one.description.results_version, default=None)
     if like is None:
         return {}
     weights = load_preset(preset).weights
     runs: dict[str, list[RunRecord]] = {name: [] for name in STRATEGIES}
-    for record in sorted(records, key=lambda one: (one.strategy, one.config.seed)):
+    for record in sorted(records, key=run_key):
         name, own_weights = record.strategy, record.description.preset.weights
-        wanted = _experiment(like, record.config.seed) | dict(changed or {})
-        same = _experiment(record, like.config.seed) == wanted
+        wanted = _experiment(like, record) | dict(changed or {})
+        same = _experiment(record, like) == wanted
         if same and own_weights.get(name) == weights.get(name):
             runs.setdefault(name, []).append(record)
     return {name: own for name, own in runs.items() if own}
 
 
-def _experiment(record: RunRecord, seed: int) -> dict[str, Any]:
-    """Return what a record shares with those of its experiment that have a seed."""
+def _plain(record: RunRecord, task_order: Sequence[str] | None = None) -> bool:
+    """Tell whether a run changed nothing of its preset, and had an order (None: the preset's)."""
+    order = list(task_order or record.description.preset.tasks)
+    return not (record.config.overrides or record.config.splits_from) and record.order == order
+
+
+def _experiment(record: RunRecord, other: RunRecord) -> dict[str, Any]:
+    """Return what a record shares with another of its experiment."""
     facts = record.description
-    same_seed = record.config.seed == seed  # every seed draws simulated images of its own
+    # Every split has parts of its own; every seed draws simulated images of its own.
+    same_split = record.config.split == other.config.split
+    same_run = same_split and record.config.seed == other.config.seed
     return {
         **facts.preset.model_dump(exclude={"description", "backbone", "weights"}),
         "order": record.order,
         "backbone": facts.fingerprints["backbone"],
         "version": facts.results_version,
-        "data": [task.fingerprint for task in facts.tasks if same_seed or not task.simulated],
+        "images": [sum(task.images.values()) for task in facts.tasks],
+        "data": [
+            task.fingerprint
+            for task in facts.tasks
+            if same_run or (same_split and not task.simulated)
+        ],
     }
 
 
@@ -140,47 +211,3 @@ def require(
         f"make it with: tsniqa run --preset {preset} --strategy {strategy} --seed {seed} "
         f"--split {split} --data-root DIR --results-dir DIR"
     )
-
-
-def largest_differences(local_dir: Path, published_dir: Path) -> pd.DataFrame:
-    """Compare the records of one folder, if it exists, with those of the same runs in another.
-
-    A run's identity does not cover the machine: what differs is what another processor, another
-    library version or an error makes of the same run.
-
-    Returns:
-        For every run that both have: ``run``, the largest absolute differences of ``scores``,
-        ``gate distances`` and ``SRCC`` (infinite where one alone lacks a value, NaN where both lack
-        all), ``here`` and ``published`` (the devices).
-
-    Raises:
-        RecordError: A record is unreadable, or two records of a run differ in shape.
-    """
-    rows = []
-    for path in sorted(local_dir.glob("*/record.json")):
-        here, there = path.parent, published_dir / path.parent.name
-        if not (there / "record.json").is_file():
-            continue
-        pair = RunRecord.load(here), RunRecord.load(there)
-        shapes = [(record.scores.shape, np.shape(record.distances)) for record in pair]
-        if shapes[0] != shapes[1]:
-            raise RecordError(
-                f"the records {here} and {there} are of one run but hold different values; "
-                f"delete {here} and run it again"
-            )
-        tables = [results([one], measures=["srcc"]).query("measure == 'srcc'") for one in pair]
-        srcc = [table["value"].to_numpy() for table in tables]
-        parts = [one.scores for one in pair], [one.distances for one in pair], srcc
-        differences = [_largest_difference(*part) for part in parts]
-        rows.append([here.name, *differences, *(one.description.device for one in pair)])
-    names = ["run", "scores", "gate distances", "SRCC", "here", "published"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def _largest_difference(first: np.ndarray | None, second: np.ndarray | None) -> float:
-    """Return the largest absolute difference; values that are missing on both sides are equal."""
-    if first is None:
-        return float("nan")
-    difference = np.abs(first.astype(np.float64) - second)
-    one_missing = np.isnan(first) != np.isnan(second)
-    return float(np.where(one_missing, np.inf, np.nan_to_num(difference)).max(initial=0.0))

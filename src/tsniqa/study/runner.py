@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from tsniqa.data.cache import DecodedCache, decode_tasks
 from tsniqa.data.images import ImageSet
 from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.paths import cache_folder, project_root, written_whole
-from tsniqa.runtime import reproducible
-from tsniqa.storage import grouped
+from tsniqa.runtime import instruction_sets, reproducible
+from tsniqa.storage import grouped, upper_triangle
 from tsniqa.strategies import find_strategy
 from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.config import RESULTS_VERSION, ResolvedRun, RunConfig, resolve_run
@@ -35,7 +36,13 @@ log = logging.getLogger("tsniqa")
 LIBRARIES = ("tsniqa", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
 
 
-def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "auto") -> RunRecord:
+def run(
+    config: RunConfig,
+    data_root: Path,
+    results_dir: Path,
+    device: str = "auto",
+    before_task: Callable[[int], None] | None = None,
+) -> RunRecord:
     """Run a configuration, or return its record if it is already there.
 
     Every image is decoded before the first task is learned, so that a broken one costs no epoch.
@@ -46,6 +53,9 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
         data_root: Folder of datasets in the generic layout.
         results_dir: Folder of record folders; locks and what runs share lie in it, too.
         device: ``"auto"``, or a torch device name.
+        before_task: Called with the number of training images of every task that is about to be
+            learned (of all together, where they are learned at once). What it raises interrupts
+            the run.
 
     Raises:
         TsniqaError: See :func:`tsniqa.study.config.resolve_run`; or the weights are unusable.
@@ -61,7 +71,7 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
         decode_tasks(resolved.tasks, context.decoded)
         with reproducible(resolved.preset.threads):
             log.info("%s: learning %d tasks", resolved.run_id, len(resolved.tasks))
-            return _Run(resolved, context, folder).finish()
+            return _Run(resolved, context, folder).finish(before_task)
 
 
 def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -> TrainingContext:
@@ -100,6 +110,7 @@ class _Run:
     def __init__(self, resolved: ResolvedRun, context: TrainingContext, folder: Path) -> None:
         self.resolved, self.context, self.folder = resolved, context, folder
         self.strategy = find_strategy(resolved.config.strategy)(context)
+        self.strategy.model.readout = resolved.preset.readout
         self.tasks = resolved.tasks
         self.in_name_order = sorted(self.tasks, key=lambda task: task.name)
         self.fingerprints = {
@@ -109,7 +120,7 @@ class _Run:
         self.partial = folder.with_name(folder.name + ".partial")
         self.partial.mkdir(parents=True, exist_ok=True)
 
-    def finish(self) -> RunRecord:
+    def finish(self, before_task: Callable[[int], None] | None = None) -> RunRecord:
         """Learn the tasks that are missing, then write the record."""
         last = len(self.tasks) - 1
         steps = [last] if self.strategy.all_at_once else list(range(last + 1))
@@ -119,6 +130,9 @@ class _Run:
             done = self._continue(progress)
             log.info("%s: continuing after %d finished steps", self.folder.name, len(done))
         for step in steps[len(done) :]:
+            if before_task is not None:
+                learned = self.tasks if self.strategy.all_at_once else [self.tasks[step]]
+                before_task(sum(len(task.part("train")) for task in learned))
             done.append(self._learn(step))
             tensors = {f"state/{name}": value for name, value in self.strategy.state().items()}
             tensors |= {f"scores/{i}": part["scores"] for i, part in enumerate(done)}
@@ -142,18 +156,19 @@ class _Run:
         learned = self.strategy.learn(task, self.tasks[:step])
         learning = time.perf_counter() - start
         start = time.perf_counter()
-        names = sorted(learned.offsets)
+        names = sorted(learned.levels)
         read = self.strategy.model.read
-        scores = np.concatenate([read(images, names, gate=False)[0] for images in self._tests()])
+        parts = [read(images, names, gate=False).heads for images in self._tests()]
+        scores = np.concatenate(parts)
         scoring = time.perf_counter() - start
-        best = max(epoch.validation_srcc for epoch in learned.history)
+        reached = learned.history[-1].validation_srcc
         log.info(
             "%s: %s learned in %.0f s, scored in %.0f s, validation SRCC %.3f",
-            self.folder.name, task.name, learning, scoring, best,
+            self.folder.name, task.name, learning, scoring, reached,
         )  # fmt: skip
         return {
             "history": [{"task": task.name, **epoch.model_dump()} for epoch in learned.history],
-            "events": [(step, name, float(learned.offsets[name])) for name in names],
+            "events": [(step, name, *learned.levels[name]) for name in names],
             "scores": torch.from_numpy(np.ascontiguousarray(scores.T)),
             "timings": {f"learning {task.name}": learning, f"scoring {task.name}": scoring},
         }
@@ -173,18 +188,25 @@ class _Run:
         timings = {name: seconds for part in done for name, seconds in part["timings"].items()}
         epochs = [epoch for part in done for epoch in part["history"]]
         numbers = {name: HISTORY[name] for name in ("epoch", "loss", "validation_srcc")}
+        tests = {task.name: task.part("test") for task in self.in_name_order}
+        contents = [pd.factorize(part["reference"].astype(str))[0] for part in tests.values()]
         record = RunRecord(
             self._describe(timings | {"all heads": self._time_all_heads()}),
             scores=torch.cat([part["scores"] for part in done]).numpy(),
             events=[HeadEvent(*event) for part in done for event in part["events"]],
-            test_images={
-                task.name: task.part("test")["image"].tolist() for task in self.in_name_order
-            },
+            test_images={name: part["image"].tolist() for name, part in tests.items()},
+            references=np.concatenate(contents).astype(np.int32),
             history=pd.DataFrame(epochs, columns=list(HISTORY)).astype(numbers),
         )
         if self.strategy.gated:
-            read = self.strategy.model.read
-            record.distances = np.concatenate([read(images, ())[1] for images in self._tests()])
+            model = self.strategy.model
+            _, distances, features = zip(
+                *(model.read(images, ()) for images in self._tests()), strict=True
+            )
+            record.distances = np.concatenate(distances)
+            record.gate_features = np.concatenate(features).astype(np.float16)
+            sums = [upper_triangle(model.analytic.sums_[name]) for name in record.names]
+            record.gate_sums = np.stack(sums).astype(np.float32)
         mos = np.concatenate([task.mos("test") for task in self.in_name_order])
         if record.simulated:
             record.mos = mos
@@ -204,13 +226,12 @@ class _Run:
 
     def _describe(self, timings: dict[str, float]) -> RecordDescription:
         resolved, strategy = self.resolved, self.strategy
-        weights = Path(resolved.card.weights).name
         return RecordDescription(
             results_version=RESULTS_VERSION,
             run_id=resolved.run_id,
             config=resolved.config,
             preset=resolved.preset,
-            backbone=resolved.card.model_copy(update={"weights": weights}),
+            backbone=resolved.card.published(),
             gated=strategy.gated,
             order_dependent=strategy.order_dependent,
             all_at_once=strategy.all_at_once,
@@ -227,7 +248,8 @@ class _Run:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"CPU ({platform.machine()}, {instruction_sets()}, {threads} thread(s))"
 
 
 def _commit() -> str | None:

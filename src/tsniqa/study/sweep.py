@@ -25,6 +25,7 @@ from tsniqa.paths import written_whole
 from tsniqa.runtime import reproducible
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.study.config import ResolvedRun, load_preset, resolve_run, run_config
+from tsniqa.study.evaluation import meant_readout
 from tsniqa.study.runner import training_context
 from tsniqa.training.context import TrainingContext
 
@@ -86,9 +87,8 @@ class Trial(BaseModel):
     tasks: tuple[str, ...]
     run_id: str
     #: For each readout the validation SRCC of every task: after the last task; or, learned alone,
-    #: the best of FIRST_STEP and of BOTH_STEPS.
+    #: that after FIRST_STEP and after BOTH_STEPS.
     srcc: dict[str, dict[str, float]]
-    curve: list[float]  #: of the last task, before and after every epoch of its second step
     seconds: float
 
 
@@ -176,8 +176,8 @@ def _try(sweep: Sweep, candidate: Candidate, resolved: ResolvedRun, cache: Path)
             history = strategy.learn(tasks[step], tasks[:step]).history
         seconds = time.perf_counter() - start
         if sweep.each_task_alone:
-            first = max(epoch.validation_srcc for epoch in history if epoch.step == "head")
-            both = max(epoch.validation_srcc for epoch in history)
+            first = [epoch.validation_srcc for epoch in history if epoch.step == "head"][-1]
+            both = history[-1].validation_srcc
             found = {FIRST_STEP: {tasks[0].name: first}, BOTH_STEPS: {tasks[0].name: both}}
         else:
             found = validation_srcc(strategy, context, resolved)
@@ -188,7 +188,6 @@ def _try(sweep: Sweep, candidate: Candidate, resolved: ResolvedRun, cache: Path)
         tasks=tuple(task.name for task in tasks),
         run_id=resolved.run_id,
         srcc=found,
-        curve=[epoch.validation_srcc for epoch in history if epoch.step == "images"],
         seconds=seconds,
     )
 
@@ -200,24 +199,26 @@ def validation_srcc(
 
     Returns:
         SRCC by readout and task: the strategy's main readout and, with one head per task, also
-        ``gated``, ``latest`` and ``oracle``. NaN where scores are constant, or learning diverged.
+        ``gated``, ``calibrated``, ``latest`` and ``oracle``. NaN where scores are constant, or
+        learning diverged.
     """
-    more = ("gated", "latest", "oracle") if strategy.gated else ()
-    found: dict[str, dict[str, float]] = {one: {} for one in (strategy.main_readout, *more)}
-    temperature = resolved.preset.gate.temperature
+    more = ("gated", "calibrated", "latest", "oracle") if strategy.gated else ()
+    main = meant_readout(strategy.main_readout, resolved.preset)
+    found: dict[str, dict[str, float]] = {one: {} for one in (main, *more)}
+    model = strategy.model
     for task in resolved.tasks:
-        images, mos, _ = context.images(task, "val")
-        heads, distances = strategy.model.read(images)
-        of = dict(zip(strategy.head_names, heads.T.astype(np.float64), strict=True))
+        images, mos, *_ = context.images(task, "val")
+        reading = model.read(images)
+        of = dict(zip(strategy.head_names, reading.heads.T.astype(np.float64), strict=True))
         latest = of.get(resolved.tasks[-1].name)
         picked = {"oracle": of.get(task.name), "latest": latest, "single": of.get(SHARED)}
         for readout in found:
             if readout in picked:
                 scores = picked[readout]
             elif readout == "half":
-                scores = (mix(heads, distances, "gated", None, temperature) + latest) / 2
+                scores = (mix(reading.heads, *model.mixture(reading, "gated")) + latest) / 2
             else:
-                scores = mix(heads, distances, readout, None, temperature)
+                scores = mix(reading.heads, *model.mixture(reading, readout))
             known = np.isfinite(scores).all()
             found[readout][task.name] = srcc(scores, mos.double().numpy()) if known else np.nan
     return found
@@ -231,12 +232,13 @@ def trial_results(record: SweepRecord) -> pd.DataFrame:
         ``readout`` (or step), ``task``, ``srcc``, ``judged`` (whether the candidate is judged by
         this readout), ``seconds`` (of the whole trial).
     """
-    rows = []
+    rows, preset = [], load_preset(record.sweep.preset)
     for candidate in record.sweep.all_candidates():
         name = candidate.strategy
         weight = candidate.overrides.get("weights", {}).get(name)
         known = (candidate.name, name, candidate.factor, weight)
-        judge = BOTH_STEPS if record.sweep.each_task_alone else find_strategy(name).main_readout
+        judge = meant_readout(find_strategy(name).main_readout, preset)
+        judge = BOTH_STEPS if record.sweep.each_task_alone else judge
         for trial in [one for one in record.trials if one.candidate == candidate.name]:
             for readout, values in trial.srcc.items():
                 for task, value in values.items():

@@ -4,6 +4,7 @@ The recipe is fixed and numbered by :data:`RECIPE_VERSION`; a task is a pure fun
 the recipe version and the seed. See ``data/mini.md``.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,13 +25,16 @@ from tsniqa.synthetic.scenes import TASK_FAMILIES, make_scene
 MINI_TASKS = ("mini-live", "mini-csiq", "mini-bid", "mini-clive", "mini-koniq", "mini-kadid")
 """The six tasks, in the order of the paper's datasets."""
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Number of the recipe; any change of images or labels raises it."""
 
 REFERENCE_TASKS = ("mini-live", "mini-csiq", "mini-kadid")
-"""Tasks that make ten images of each pristine scene; the others take every scene once."""
+"""Tasks that make several images of each pristine scene; the others take every scene once."""
 
-SPLITS = {"train": 160, "val": 40, "test": 240}
+IMAGES_PER_REFERENCE = 5
+"""How many; so few that a test part has 48 scenes, enough to resample."""
+
+SPLITS = {"train": 200, "val": 80, "test": 240}
 """Images in each part of every task."""
 
 LABELS = ("image", "mos", "std", "split", "reference")
@@ -59,7 +63,7 @@ class Plan:
 
 
 def _reference_plans(name: str, seed: int) -> list[Plan]:
-    """Shuffle the pairs (distortion, level) of a part once and deal them round, ten to a reference.
+    """Shuffle the pairs (distortion, level) of a part once, deal them round: five a reference.
 
     So every pair occurs equally often up to one and no reference gets a pair twice.
     """
@@ -70,7 +74,7 @@ def _reference_plans(name: str, seed: int) -> list[Plan]:
         order = seeded_generator(seed, name, "deal", split).permutation(len(pairs))
         first = len(plans)
         for position in range(count):
-            number = (first + position) // 10
+            number = (first + position) // IMAGES_PER_REFERENCE
             reference = f"r{number:02d}"
             kind, level = pairs[order[position % len(pairs)]]
             image = f"{reference}-{kind}-{level}.png"
@@ -107,7 +111,7 @@ def plan_task(name: str, seed: int) -> list[Plan]:
 
 def render(name: str, seed: int, plans: list[Plan]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Render planned images of a task: pristine and distorted, each uint8 [N, 96, 96, 3]."""
-    scenes: dict[str, NDArray[np.float32]] = {}
+    scenes: dict[str, NDArray[np.float64]] = {}
     pristine, distorted = [], []
     for plan in plans:
         if plan.reference not in scenes:
@@ -170,6 +174,7 @@ def _write(folder: Path, name: str, seed: int) -> None:
         "simulated": True,
         "recipe_version": RECIPE_VERSION,
         "seed": seed,
+        "pixels": hashlib.sha256(images).hexdigest(),
     }
     (folder / "dataset.yml").write_text(yaml.safe_dump(about, sort_keys=False, width=100))
 

@@ -1,6 +1,6 @@
 """Blurs, noises and their removal.
 
-Every distortion is a function of an image [H, W, 3] (float32 RGB in [0, 1]), a level and a
+Every distortion is a function of an image [H, W, 3] (float64 RGB in [0, 1]), a level and a
 generator, and returns an image of the same kind. Levels run from 1 (mild) to 5 (severe); levels
 in between are allowed and interpolate the strengths.
 """
@@ -22,7 +22,7 @@ def convolve(image: Array, kernel: np.ndarray) -> Array:
     margin = kernel.shape[0] // 2
     padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
     shape = tuple(scipy.fft.next_fast_len(n + 2 * margin, real=True) for n in padded.shape[:2])
-    spectrum = scipy.fft.rfft2(kernel.astype(np.float32), s=shape)[..., None]
+    spectrum = scipy.fft.rfft2(kernel, s=shape)[..., None]
     product = scipy.fft.rfft2(padded, s=shape, axes=(0, 1)) * spectrum
     full = scipy.fft.irfft2(product, s=shape, axes=(0, 1))
     height, width = image.shape[:2]
@@ -38,7 +38,7 @@ def gaussian_blur(image: Array, level: float, generator: Generator) -> Array:
 def lens_blur(image: Array, level: float, generator: Generator) -> Array:
     """Defocus: blur with a disc whose rim is smooth over one pixel."""
     radius = strength(level, 0.8, 1.4, 2.2, 3.4, 5.0)
-    offset = np.arange(-6, 7, dtype=np.float32)
+    offset = np.arange(-6.0, 7.0)
     distance = np.hypot(offset[:, None], offset[None, :])
     disc = np.clip(radius + 0.5 - distance, 0, 1)
     return convolve(image, disc / disc.sum())

@@ -25,7 +25,7 @@ def architecture(generator: Generator, size: int = SIZE) -> Array:
     u = (x + 0.3 * slope * x**2) * generator.uniform(2.0, 4.5)
     v = y * depth * generator.uniform(2.0, 4.5) + generator.uniform(0, 1)
     wall, glass, frame = palette(generator, 3, (0.0, 0.16), (0.05, 0.45), (0.4, 0.95))
-    glass = glass * generator.uniform(0.2, 0.6) * np.array([0.8, 0.95, 1.1], dtype=np.float32)
+    glass = glass * generator.uniform(0.2, 0.6) * np.array([0.8, 0.95, 1.1])
     courses = (np.abs((v * 6) % 1 - 0.5) > 0.4) * generator.uniform(0.05, 0.25)
     masonry = 1 + 0.1 * one_over_f(generator, size, 0.7) - courses
     image = wall * masonry[..., None]
@@ -60,7 +60,7 @@ def signs(generator: Generator, size: int = SIZE) -> Array:
     """Flat geometric shapes and large lettering with sharp edges, as on posters and signs."""
     y, x = grid(size)
     colours = palette(generator, 8, saturation=(0.3, 1.0), value=(0.2, 1.0))
-    image = np.ones((size, size, 1), dtype=np.float32) * colours[0]
+    image = np.ones((size, size, 1)) * colours[0]
     image = blend(image, colours[1], 0.5 + 0.5 * np.clip(x * 0.7 + y * 0.7, -1, 1))
     for colour in colours[2:]:
         centre_x, centre_y, radius, angle = generator.uniform(
@@ -78,7 +78,7 @@ def signs(generator: Generator, size: int = SIZE) -> Array:
         image = blend(image, colour, distance < radius)
     lettering = glyph_rows(generator, size, int(generator.integers(3, 6)))
     band = np.abs(y - generator.uniform(-0.5, 0.5)) < generator.uniform(0.15, 0.5)
-    ink = np.round(generator.random()) * np.ones(3, dtype=np.float32)
+    ink = np.round(generator.random()) * np.ones(3)
     image = blend(image, ink, lettering * band)
     grime = 1 + generator.uniform(0.02, 0.1) * one_over_f(generator, size, 0.9)
     return image * grime[..., None]
@@ -133,7 +133,7 @@ def night(generator: Generator, size: int = SIZE) -> Array:
         on = lit[cell_y.astype(np.intp), cell_x.astype(np.intp)] & pane & (y > tops[column] + 0.06)
         warm = palette(generator, 1, (0.05, 0.17), (0.2, 0.8), (0.7, 1.0))[0]
         image = blend(image, warm, on * (0.5 + 0.25 * layer))
-    lamps = np.zeros((size, size, 3), dtype=np.float32)
+    lamps = np.zeros((size, size, 3))
     for colour in palette(generator, 6, saturation=(0.2, 0.9), value=(0.8, 1.0)):
         row, column_index = generator.integers(0, size, 2)
         lamps[row, column_index] = colour * generator.uniform(20, 90)

@@ -11,13 +11,17 @@ from tsniqa.synthetic.fields import Array, Generator
 
 
 def to_pillow(image: Array) -> Image.Image:
-    """Convert an image [H, W, 3] in [0, 1] (values outside are clipped) to 8-bit RGB."""
-    return Image.fromarray((np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8))
+    """Convert an image [H, W, 3] in [0, 1] (values outside are clipped) to 8-bit RGB.
+
+    Values are rounded to a millionth of a grey level first: what lies half-way between two levels
+    goes the same way, whatever a processor leaves in the last bits.
+    """
+    return Image.fromarray((np.round(np.clip(image, 0, 1) * 255, 6) + 0.5).astype(np.uint8))
 
 
 def from_pillow(image: Image.Image) -> Array:
-    """Convert an 8-bit RGB image to float32 [H, W, 3] in [0, 1]."""
-    return np.asarray(image, dtype=np.float32) / 255
+    """Convert an 8-bit RGB image to float64 [H, W, 3] in [0, 1]."""
+    return np.asarray(image, dtype=np.float64) / 255
 
 
 def _through_codec(image: Array, **options: object) -> Array:
@@ -59,7 +63,7 @@ def fast_fading(image: Array, level: float, generator: Generator) -> Array:
         struck = np.argsort(np.argsort(fading)) < share * blocks * blocks
         damage = np.where(generator.random(blocks * blocks) < 0.55, 0.0, -1.3)
         gain = np.where(struck, damage, 1.0).reshape(blocks, blocks)
-        gain = np.kron(gain, np.ones((block, block)))[:size, :size].astype(np.float32)
+        gain = np.kron(gain, np.ones((block, block)))[:size, :size]
         gain = gaussian_filter(gain, 0.7)
         result += (rest - smooth) * gain[..., None]
         rest = smooth
@@ -101,7 +105,7 @@ def pixelate(image: Array, level: float, generator: Generator) -> Array:
 def quantization(image: Array, level: float, generator: Generator) -> Array:
     """Round every channel to a few evenly spaced values."""
     steps = int(strength(level, 13, 9, 6, 4, 2)) - 1
-    return np.round(np.clip(image, 0, 1) * steps) / np.float32(steps)
+    return np.round(np.clip(image, 0, 1) * steps) / steps
 
 
 def colour_block(image: Array, level: float, generator: Generator) -> Array:

@@ -1,4 +1,4 @@
-"""All distortions by name, the phone-camera chains, and what each task and the pretext use."""
+"""All distortions by name, the phone-camera chains, and what each task uses."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ Distortion = Callable[[Array, float, Generator], Array]
 def _sensor(image: Array, sigma: float, generator: Generator) -> Array:
     """Add signal-dependent sensor noise, blotchy as after a camera's demosaicing."""
     noise = generator.standard_normal(image.shape, dtype=np.float32)
-    noise = gaussian_filter(noise, (0.6, 0.6, 0)) * 1.6
+    noise = gaussian_filter(noise.astype(np.float64), (0.6, 0.6, 0)) * 1.6
     return image + sigma * np.sqrt(np.clip(image, 0.02, 1)) * noise
 
 
@@ -104,20 +104,13 @@ TASK_DISTORTIONS: dict[str, tuple[str, ...]] = {
 }
 """The distortions of each task; ``mini-kadid`` has 25."""
 
-PRETEXT_DISTORTIONS: tuple[str, ...] = (
-    "gaussian-blur", "lens-blur", "motion-blur", "white-noise", "colour-component-noise",
-    "impulse-noise", "sharpen", "colour-shift", "colour-quantization", "saturation-hsv",
-    "brighten", "darken", "mean-shift", "contrast", "jpeg", "jpeg2000",
-)  # fmt: skip
-"""What the pretraining of the mini backbone may see: less than half of all types."""
-
 
 def distort(name: str, image: Array, level: float, generator: Generator) -> Array:
     """Apply one distortion.
 
     Args:
         name: A name in :data:`DISTORTIONS`.
-        image: Array [H, H, 3], float32 RGB in [0, 1], as is what is returned.
+        image: Array [H, H, 3], float64 RGB in [0, 1], as is what is returned.
         level: Severity from 1 (mild) to 5 (severe); fractions interpolate.
         generator: Source of the distortion's randomness.
 
@@ -128,4 +121,4 @@ def distort(name: str, image: Array, level: float, generator: Generator) -> Arra
         raise unknown_name("distortion", name, DISTORTIONS)
     if not 1 <= level <= 5:
         raise ConfigError(f"distortion '{name}': level {level} is outside 1 to 5; pick one inside")
-    return np.clip(DISTORTIONS[name](image, level, generator), 0, 1).astype(np.float32)
+    return np.clip(DISTORTIONS[name](image, level, generator), 0, 1)

@@ -1,7 +1,9 @@
 """Building blocks of the procedural scenes: 1/f fields, palettes, dead leaves, glyph rows.
 
-All arrays are float32. Every function draws only from the generator it is given, so that a scene
-is a pure function of its seed.
+All arithmetic is in double precision, and nowhere a product of matrices: processors differ in the
+last bits of exponentials, powers and sums of products, and in single precision that is enough to
+move 8-bit values. Noise alone is drawn in single precision. Every function draws
+only from the generator it is given, so that a scene is a pure function of its seed.
 """
 
 from typing import NamedTuple
@@ -10,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.float64]
 Generator = np.random.Generator
 
 SIZE = 96
@@ -32,22 +34,22 @@ def one_over_f(
         angle: Direction of the streaks in radians, when ``stretch`` exceeds 1.
         stretch: How much longer structures are along ``angle`` than across it.
     """
-    vertical = scipy.fft.fftfreq(size).astype(np.float32)[:, None]
-    horizontal = scipy.fft.rfftfreq(size).astype(np.float32)[None, :]
+    vertical = scipy.fft.fftfreq(size)[:, None]
+    horizontal = scipy.fft.rfftfreq(size)[None, :]
     along = (horizontal * np.cos(angle) + vertical * np.sin(angle)) * stretch
     across = vertical * np.cos(angle) - horizontal * np.sin(angle)
     radius = np.sqrt(along**2 + across**2)
     radius[0, 0] = 1.0
-    gain = radius ** np.float32(-exponent)
+    gain = radius**-exponent
     gain[0, 0] = 0.0
     white = generator.standard_normal((size, size), dtype=np.float32)
-    field = scipy.fft.irfft2(scipy.fft.rfft2(white) * gain, s=(size, size))
-    return (field / (field.std() + 1e-8)).astype(np.float32)
+    field = scipy.fft.irfft2(scipy.fft.rfft2(white.astype(np.float64)) * gain, s=(size, size))
+    return field / (field.std() + 1e-8)
 
 
 def hsv_to_rgb(hsv: NDArray[np.floating]) -> Array:
     """Convert HSV [..., 3] (hue in turns, any real number; the others in [0, 1]) to RGB."""
-    hue, saturation, value = np.moveaxis(np.asarray(hsv, dtype=np.float32), -1, 0)
+    hue, saturation, value = np.moveaxis(np.asarray(hsv, dtype=np.float64), -1, 0)
     channels = []
     for offset in (5, 3, 1):
         sector = (offset + hue * 6) % 6
@@ -70,7 +72,7 @@ def palette(
 
 def grid(size: int) -> tuple[Array, Array]:
     """Return pixel-centre coordinates y [size, 1] and x [1, size], both in [-1, 1]."""
-    axis = ((np.arange(size, dtype=np.float32) + 0.5) / size) * 2 - 1
+    axis = ((np.arange(size) + 0.5) / size) * 2 - 1
     return axis[:, None], axis[None, :]
 
 
@@ -112,9 +114,9 @@ def dead_leaves(
 
     def project(weight_x: NDArray[np.floating], weight_y: NDArray[np.floating]) -> Array:
         offset = centre[0] * weight_x + centre[1] * weight_y
-        rows = weight_y[:, None, None].astype(np.float32) * y[None]
-        rows = rows - offset[:, None, None].astype(np.float32)
-        return rows + weight_x[:, None, None].astype(np.float32) * x[None]
+        rows = weight_y[:, None, None] * y[None]
+        rows = rows - offset[:, None, None]
+        return rows + weight_x[:, None, None] * x[None]
 
     along = project(np.cos(angle) / long_axis, np.sin(angle) / long_axis)
     across = project(-np.sin(angle) / short_axis, np.cos(angle) / short_axis)
@@ -142,10 +144,10 @@ def glyph_rows(generator: Generator, size: int, scale: int = 1) -> Array:
     mirrored = generator.random((rows, columns)) < 0.5
     glyphs[mirrored, :, 2:] = glyphs[mirrored, :, 1::-1]
     glyphs &= (generator.random((rows, columns)) > 0.16)[:, :, None, None]
-    cells = np.zeros((rows, columns, cell_height, cell_width), dtype=np.float32)
+    cells = np.zeros((rows, columns, cell_height, cell_width))
     cells[:, :, 1:6, :4] = glyphs
     page = cells.transpose(0, 2, 1, 3).reshape(rows * cell_height, columns * cell_width)
-    return np.kron(page, np.ones((scale, scale), dtype=np.float32))[:size, :size]
+    return np.kron(page, np.ones((scale, scale)))[:size, :size]
 
 
 def textured(generator: Generator, colours: Array, index: np.ndarray, depth: float) -> Array:
@@ -153,7 +155,7 @@ def textured(generator: Generator, colours: Array, index: np.ndarray, depth: flo
     size = index.shape[0]
     textures = np.stack([one_over_f(generator, size, e) for e in (0.6, 1.0, 1.4)])
     choice = generator.integers(0, 3, len(colours))[index]
-    contrast = generator.uniform(0.2, 1.0, len(colours)).astype(np.float32)[index] * depth
+    contrast = generator.uniform(0.2, 1.0, len(colours))[index] * depth
     texture = np.take_along_axis(textures, choice[None], axis=0)[0] * contrast
     return colours[index] * (1 + texture[..., None])
 

@@ -21,7 +21,7 @@ def foliage(generator: Generator, size: int = SIZE) -> Array:
     layout = dead_leaves(generator, size, 120, (0.12, 0.45), (0.25, 0.5), "blade")
     hue = (0.2, 0.38) if generator.random() < 0.65 else (0.0, 0.16)
     colours = palette(generator, 120, hue, (0.35, 0.85), (0.35, 0.95))
-    depth = np.linspace(1.0, 0.25, 120, dtype=np.float32)[layout.index]
+    depth = np.linspace(1.0, 0.25, 120)[layout.index]
     midrib = 1 + 0.25 * np.exp(-((layout.across / 0.1) ** 2))
     return textured(generator, colours, layout.index, 0.12) * (depth * midrib)[..., None]
 
@@ -33,7 +33,7 @@ def landscape(generator: Generator, size: int = SIZE) -> Array:
     horizon = palette(generator, 1, (0.05, 0.15), (0.05, 0.3), (0.85, 1.0))[0]
     image = blend(np.ones((size, size, 3)) * sky, horizon, np.clip((y + 1) * 0.7, 0, 1))
     clouds = one_over_f(generator, size, 1.5, 0.0, 1.8) + generator.uniform(-1, 0.6)
-    image = blend(image, np.ones(3, dtype=np.float32), np.clip(clouds, 0, 1) * 0.8)
+    image = blend(image, np.ones(3), np.clip(clouds, 0, 1) * 0.8)
     layers = int(generator.integers(2, 5))
     ground = palette(generator, layers, (0.08, 0.4), (0.2, 0.6), (0.2, 0.6))
     for layer in range(layers):
@@ -57,7 +57,7 @@ def waves(generator: Generator, size: int = SIZE) -> Array:
     nearness = np.clip((y + 1) / 2, 0, 1)
     height = fine * (1 - nearness) + coarse * nearness
     image = blend(deep * np.ones((size, size, 1)), bright, np.clip(0.5 + 0.35 * height, 0, 1))
-    image = blend(image, np.ones(3, dtype=np.float32), np.clip(height - 1.2, 0, 1))
+    image = blend(image, np.ones(3), np.clip(height - 1.2, 0, 1))
     if generator.random() < 0.5:
         sky = palette(generator, 1, (0.52, 0.6), (0.05, 0.4), (0.8, 1.0))[0]
         image = blend(image, sky, y + 0 * x < generator.uniform(-0.8, -0.3))

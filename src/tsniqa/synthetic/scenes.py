@@ -1,4 +1,4 @@
-"""Pristine scenes by content family, and which families each task and the pretext draw from."""
+"""Pristine scenes by content family, and which families each task draws from."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,6 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from tsniqa.errors import unknown_name
-from tsniqa.seeds import generator as seeded_generator
 from tsniqa.synthetic.built import architecture, interior, night, page, signs
 from tsniqa.synthetic.fields import SIZE, Array, Generator
 from tsniqa.synthetic.nature import foliage, fur, landscape, waves
@@ -31,7 +30,7 @@ TASK_FAMILIES: dict[str, tuple[str, ...]] = {
 
 
 def make_scene(family: str, generator: Generator, size: int = SIZE) -> Array:
-    """Draw one pristine scene, float32 RGB [size, size, 3] in [0, 1].
+    """Draw one pristine scene, float64 RGB [size, size, 3] in [0, 1].
 
     The family's image passes through a simple camera: a slight lens blur, which takes away the
     staircase of hard edges, a random exposure and a random tone curve.
@@ -46,19 +45,8 @@ def make_scene(family: str, generator: Generator, size: int = SIZE) -> Array:
     """
     if family not in FAMILIES:
         raise unknown_name("content family", family, FAMILIES)
-    linear = np.clip(FAMILIES[family](generator, size).astype(np.float32), 0, 1.5)
+    linear = np.clip(FAMILIES[family](generator, size), 0, 1.5)
     sharpness = generator.uniform(0.4, 0.65)
     blurred = gaussian_filter(linear, (sharpness, sharpness, 0), mode="reflect")
     exposure, gamma = generator.uniform((0.85, 0.8), (1.1, 1.2))
-    return (np.clip(blurred * exposure, 0, 1) ** gamma).astype(np.float32)
-
-
-def pretext_scene(index: int, seed: int = 0, size: int = SIZE) -> Array:
-    """Draw the pristine scene number ``index`` of the pretraining stream.
-
-    Families take turns. Seeds derive from the name ``"pretext"``, which no task bears, so that no
-    scene of the stream is a scene of the benchmark, whatever the two seeds.
-    """
-    names = tuple(FAMILIES)
-    generator = seeded_generator(seed, "pretext", "scene", str(index))
-    return make_scene(names[index % len(names)], generator, size)
+    return np.clip(blurred * exposure, 0, 1) ** gamma

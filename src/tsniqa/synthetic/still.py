@@ -21,7 +21,7 @@ def leaves(generator: Generator, size: int = SIZE) -> Array:
     shape = "disc" if generator.random() < 0.6 else "box"
     layout = dead_leaves(generator, size, shape=shape)
     colours = palette(generator, 90)
-    tilt = generator.uniform(-0.25, 0.25, 90).astype(np.float32)[layout.index]
+    tilt = generator.uniform(-0.25, 0.25, 90)[layout.index]
     shade = 1 + tilt * np.clip(layout.along, -1, 1)
     return textured(generator, colours, layout.index, 0.22) * shade[..., None]
 
@@ -73,11 +73,11 @@ def portrait(generator: Generator, size: int = SIZE) -> Array:
     image = blend(image, skin * (light * pores)[..., None], (u / 0.85) ** 2 + v**2 < 1)
     for centre in (-0.36, 0.36):
         eye = ((u - centre) / 0.19) ** 2 + ((v + 0.15) / 0.1) ** 2
-        image = blend(image, np.full(3, 0.92, dtype=np.float32), eye < 1)
+        image = blend(image, np.full(3, 0.92), eye < 1)
         image = blend(image, hair * 0.5, ((u - centre) / 0.09) ** 2 + ((v + 0.15) / 0.09) ** 2 < 1)
         brow = ((u - centre) / 0.26) ** 2 + ((v + 0.36) / 0.05) ** 2
         image = blend(image, hair, brow < 1)
-    lips = np.array([0.7, 0.25, 0.28], dtype=np.float32)
+    lips = np.array([0.7, 0.25, 0.28])
     image = blend(image, lips, (u / 0.3) ** 2 + ((v - 0.5) / 0.09) ** 2 < 1)
     nose = np.exp(-((u - 0.08 * side) ** 2) / 0.006 - ((v - 0.12) / 0.2) ** 2)
     return image * (1 - 0.15 * nose)[..., None]
@@ -94,7 +94,7 @@ def fabric(generator: Generator, size: int = SIZE) -> Array:
     first, second, third = palette(generator, 3, saturation=(0.2, 0.9))
     periods = generator.uniform(2.0, 7.0, 2)
     duty = generator.uniform(0.25, 0.6, 2)
-    image = np.ones((size, size, 1), dtype=np.float32) * first
+    image = np.ones((size, size, 1)) * first
     image = blend(image, second, ((u * periods[0]) % 1 < duty[0]) * generator.uniform(0.5, 1))
     if generator.random() < 0.7:
         image = blend(image, third, ((v * periods[1]) % 1 < duty[1]) * generator.uniform(0.3, 0.9))

@@ -7,15 +7,12 @@ from tsniqa.synthetic.blur_noise import strength
 from tsniqa.synthetic.compression import from_pillow, to_pillow
 from tsniqa.synthetic.fields import Array, Generator
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-
 
 def to_opponent(image: Array) -> tuple[Array, Array]:
     """Split RGB [H, W, 3] into luma [H, W] and the two BT.601 colour differences [H, W, 2]."""
-    luma = image @ _LUMA
-    blue = (image[..., 2] - luma) / 1.772
-    red = (image[..., 0] - luma) / 1.402
-    return luma, np.stack([blue, red], axis=-1)
+    red, green, blue = np.moveaxis(image, -1, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return luma, np.stack([(blue - luma) / 1.772, (red - luma) / 1.402], axis=-1)
 
 
 def from_opponent(luma: Array, chroma: Array) -> Array:
@@ -68,32 +65,32 @@ def saturation_lab(image: Array, level: float, generator: Generator) -> Array:
 
 def brighten(image: Array, level: float, generator: Generator) -> Array:
     """Lift mid-tones by a power curve, black and white fixed."""
-    return np.clip(image, 0, 1) ** np.float32(strength(level, 0.8, 0.65, 0.5, 0.38, 0.26))
+    return np.clip(image, 0, 1) ** strength(level, 0.8, 0.65, 0.5, 0.38, 0.26)
 
 
 def darken(image: Array, level: float, generator: Generator) -> Array:
     """Lower mid-tones by a power curve, black and white fixed."""
-    return np.clip(image, 0, 1) ** np.float32(strength(level, 1.25, 1.6, 2.2, 3.0, 4.2))
+    return np.clip(image, 0, 1) ** strength(level, 1.25, 1.6, 2.2, 3.0, 4.2)
 
 
 def mean_shift(image: Array, level: float, generator: Generator) -> Array:
     """Add the same amount to all samples, up or down; what leaves the range is clipped."""
     sign = 1.0 if generator.random() < 0.5 else -1.0
-    return image + np.float32(sign * strength(level, 0.06, 0.12, 0.2, 0.3, 0.42))
+    return image + sign * strength(level, 0.06, 0.12, 0.2, 0.3, 0.42)
 
 
 def contrast(image: Array, level: float, generator: Generator) -> Array:
     """Scale the contrast down around the image's mean."""
     mean = image.mean(axis=(0, 1), keepdims=True)
-    return mean + (image - mean) * np.float32(strength(level, 0.8, 0.6, 0.43, 0.28, 0.16))
+    return mean + (image - mean) * strength(level, 0.8, 0.6, 0.43, 0.28, 0.16)
 
 
 def exposure(image: Array, stops: float) -> Array:
     """Change the exposure by ``stops`` in linear light; highlights clip."""
-    return np.clip(np.clip(image, 0, 1) ** 2.2 * 2.0**stops, 0, 1) ** np.float32(1 / 2.2)
+    return np.clip(np.clip(image, 0, 1) ** 2.2 * 2.0**stops, 0, 1) ** (1 / 2.2)
 
 
 def colour_cast(image: Array, warmth: float) -> Array:
     """Multiply red and divide blue by ``1 + warmth``: a wrong white balance."""
-    gains = np.array([1 + warmth, 1.0, 1 / (1 + warmth)], dtype=np.float32)
+    gains = np.array([1 + warmth, 1.0, 1 / (1 + warmth)])
     return image * gains

@@ -18,6 +18,7 @@ from tsniqa.data.cache import DecodedCache
 from tsniqa.data.images import ImageSet
 from tsniqa.data.task import Task
 from tsniqa.model.backbone import Backbone, Features, fingerprint
+from tsniqa.model.gating import AnalyticGate, KMeansGate
 from tsniqa.model.normalization import everything
 from tsniqa.paths import written_whole
 from tsniqa.scoring.features import image_features
@@ -26,11 +27,19 @@ from tsniqa.training.schedules import Schedule
 
 
 class GateOptions(BaseModel, extra="forbid", frozen=True):
-    """Options of :class:`tsniqa.model.gating.KMeansGate`."""
+    """Options of both gates, :class:`.KMeansGate` and :class:`.AnalyticGate`, as they name them."""
 
     n_clusters: PositiveInt = 128
     n_init: PositiveInt = 20
     temperature: PositiveFloat = 32.0
+    start: Literal["ward", "k-means++"] = "ward"
+    penalty: PositiveFloat = 1e-2
+    sharpness: PositiveFloat = 8.0
+
+    def gates(self) -> tuple[KMeansGate, AnalyticGate]:
+        """Return both gates with these options, and no task yet."""
+        options = self.model_dump(exclude={"penalty", "sharpness"})
+        return KMeansGate(**options), AnalyticGate(self.penalty, self.sharpness)
 
 
 class LabelledImages(NamedTuple):

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from official.biq2021 import write
+from official.pictures import picture
 from tsniqa.data.readers import biq2021
 from tsniqa.errors import DataError
 
@@ -32,6 +33,22 @@ class TestSubsets:
     def test_the_authors_two_parts_are_not_a_split(self, tmp_path):
         table = biq2021.read(small(tmp_path / "biq"), "ss02")
         assert list(table["split"]) == ["", ""]
+
+
+class TestReference:
+    def test_photographs_of_one_scene_share_the_first_one_by_name(self, tmp_path):
+        rows = "ss01 (2).jpg,0.6,,\nss01 (10).jpg,0.4,,\nss01 (3).jpg,0.5,,\n"
+        root = small(tmp_path / "biq", train=rows)
+        (root / "Images").mkdir()
+        for number, (content, level) in {2: (1, 0), 10: (1, 0.6), 3: (2, 0)}.items():
+            picture(content, level).save(root / "Images" / f"ss01 ({number}).jpg")
+        table = biq2021.read(root, "ss01").set_index("image")["reference"]
+        assert (
+            table["Images/ss01 (2).jpg"]
+            == table["Images/ss01 (10).jpg"]
+            == ("Images/ss01 (10).jpg")
+        )
+        assert table["Images/ss01 (3).jpg"] == "Images/ss01 (3).jpg"
 
 
 class TestRatings:

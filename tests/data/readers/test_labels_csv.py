@@ -147,9 +147,10 @@ class TestDescription:
         assert (task.citation, task.licence, task.description) == ("", "not stated", "")
 
     def test_marks_simulated_labels_and_their_recipe(self, tmp_path):
-        task = read(tmp_path, TWELVE, yml="simulated: true\nrecipe_version: 1\nseed: 7\n")
+        made = "simulated: true\nrecipe_version: 1\nseed: 7\npixels: 1f\n"
+        task = read(tmp_path, TWELVE, yml=made)
         assert task.simulated
-        assert task.recipe == "recipe 1, seed 7"
+        assert task.recipe == "recipe_version 1, seed 7, pixels 1f"
 
     @pytest.mark.parametrize("value", ["[1]", "[5, 1]", "five", "[1, .inf]", "[a, b]", "3"])
     def test_a_broken_range_is_refused(self, tmp_path, value):
@@ -171,7 +172,7 @@ def benchmark(monkeypatch, tmp_path):
 
     def make_task(name, seed, cache_dir):
         asked.append((name, seed, cache_dir))
-        yml = f"simulated: true\nrecipe_version: 1\nseed: {seed}\n"
+        yml = f"simulated: true\nrecipe_version: 1\nseed: {seed}\npixels: {seed}f\n"
         return folder(tmp_path / f"made{len(asked)}", TWELVE, name=name, yml=yml)
 
     fake = SimpleNamespace(MINI_TASKS=("mini-live", "mini-bid"), make_task=make_task, asked=asked)

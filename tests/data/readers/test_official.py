@@ -12,6 +12,7 @@ from official import (
     bid,
     biq2021,
     csiq,
+    hecd,
     kadid_10k,
     koniq_10k,
     live,
@@ -28,8 +29,8 @@ from tsniqa.errors import DataError
 WRITERS = {
     "avt-h265": avt_h265, "bid": bid, "csiq": csiq, "kadid-10k": kadid_10k,
     "koniq-10k": koniq_10k, "live": live, "live-challenge": live_challenge, "spaq": spaq,
-    "tid2013": tid2013, "biq2021-personal": biq2021, "biq2021-degraded": biq2021,
-    "biq2021-unsplash": biq2021, "meta-info": meta_info,
+    "tid2013": tid2013, "biq2021-ss01": biq2021, "biq2021-ss02": biq2021,
+    "biq2021-ss03": biq2021, "hecd": hecd, "meta-info": meta_info,
 }  # fmt: skip
 names = pytest.mark.parametrize("name", WRITERS)
 

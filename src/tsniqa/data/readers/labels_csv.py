@@ -128,8 +128,9 @@ def _description(root: Path) -> dict[str, Any]:
             raise DataError(f"{path}: {wrong}")
         described["mos_range"] = (low, high)
     described["simulated"] = stored.get("simulated") is True
-    if described["simulated"] and {"recipe_version", "seed"} <= stored.keys():
-        described["recipe"] = f"recipe {stored['recipe_version']}, seed {stored['seed']}"
+    made = ("recipe_version", "seed", "pixels")
+    if described["simulated"] and stored.keys() >= set(made):
+        described["recipe"] = ", ".join(f"{key} {stored[key]}" for key in made)
     return described
 
 
