@@ -6,11 +6,13 @@ which a stage ends. A stage that ends without one (the inverted bottlenecks of E
 rectified for the second; a stage that ends with one (ResNet) is tapped before it for the first.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -89,20 +91,22 @@ def gate_inputs(record: RunRecord, data_root: Path, feature_cache: Path | None) 
             )
     context = training_context(resolved, feature_cache)
     decode_tasks(resolved.tasks, context.decoded)
+    in_name_order = sorted(resolved.tasks, key=lambda task: task.name)
     found = {tap: {part: {} for part in PARTS} for tap in TAPS}
-    compute = partial(tap_features, context.backbone)
     with reproducible(resolved.preset.threads):
-        for task in sorted(resolved.tasks, key=lambda task: task.name):
-            for part in PARTS:
-                own = context.kept(task, part, compute, "taps")
-                for tap in TAPS:
-                    stages = own[f"{tap} 3"].numpy(), own[f"{tap} 4"].numpy()
-                    found[tap][part][task.name] = stages
+        for task in in_name_order:
+            # Features do not depend on the split, so all images are one part, whatever theirs is.
+            whole = task.table.sort_values("image", ignore_index=True).assign(split="train")
+            compute = partial(tap_features, context.backbone)
+            stored = context.kept(replace(task, table=whole), "train", compute, "taps")
+            for part, tap in product(PARTS, TAPS):
+                rows = pd.Index(whole["image"]).get_indexer(task.part(part)["image"])
+                own = tuple(stored[f"{tap} {stage}"].numpy()[rows] for stage in (3, 4))
+                found[tap][part][task.name] = own
     tests = {
         tap: tuple(map(np.concatenate, zip(*parts.pop("test").values(), strict=True)))
         for tap, parts in found.items()
     }
-    in_name_order = sorted(resolved.tasks, key=lambda task: task.name)
     mos = np.concatenate([task.mos("test") for task in in_name_order])
     return GateInputs(record, found, tests, mos)
 
