@@ -58,14 +58,15 @@ class Page(BaseModel):
         return needed
 
     def reads(self) -> list[Path]:
-        """Return the files this page's parameters name; of records, those of its preset, if any."""
+        """Return the files this page's parameters name; in folders, those of its preset, if any."""
         values = checked(self.notebook, self.parameters)
         found = []
         for value in values.values():
             if str(value).startswith(("book/", "results/")):
                 path = project_root() / value
-                records = path.glob(f"{values.get('preset', '')}*/*")
-                found += [path] if path.is_file() else sorted(records)
+                own = values.get("preset", "")
+                inside = [*path.glob(f"{own}*/*"), *path.glob(f"{own}-*.csv")]
+                found += [path] if path.is_file() else sorted(inside)
         return found
 
     def check(self) -> None:

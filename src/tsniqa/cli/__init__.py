@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from tsniqa.cli import listing, run, score
+from tsniqa.cli import gates, listing, run, score
 from tsniqa.cli.data import data_app
 from tsniqa.errors import TsniqaError
 
@@ -19,6 +19,7 @@ for command in (run.run, run.campaign, run.page, score.score, score.add, run.swe
     app.command()(command)
 app.command("compare-records")(listing.compare_records)
 app.command()(listing.summary)
+app.command()(gates.gates)
 app.command("list")(listing.list_names)
 app.add_typer(data_app, name="data")
 
