@@ -43,11 +43,13 @@ class Page(BaseModel):
         """Return the runs this page reads, by a readable name, as options of ``tsniqa run``.
 
         That is every combination of its ``strategy`` or ``strategies`` and its ``seed`` or
-        ``seeds``. With ``overrides`` its notebook makes the run itself.
+        ``seeds``. With ``overrides``, or where published records are named to it, its notebook
+        makes the run itself, if need be.
         """
         given = self.parameters
         needed = {}
-        for strategy, seed in [] if given.get("overrides") else self._combinations():
+        by_itself = given.get("overrides") or given.get("published_dir")
+        for strategy, seed in [] if by_itself else self._combinations():
             options = {"preset": given.get("preset", "mini"), "strategy": strategy, "seed": seed}
             others = ("split", "splits_from", "backbone", "data_root")
             options |= {key: given[key] for key in others if key in given}
@@ -58,14 +60,19 @@ class Page(BaseModel):
         return needed
 
     def reads(self) -> list[Path]:
-        """Return the files this page's parameters name; in folders, those of its preset, if any."""
+        """Return the files this page's parameters name; of records, those it may show.
+
+        These are of its preset, and of its strategy and seed if it has one of each.
+        """
         values = checked(self.notebook, self.parameters)
+        wanted = str(values.get("preset", ""))
+        if "strategy" in values:
+            wanted += f"-{values['strategy']}-seed{values['seed']}-"
         found = []
         for value in values.values():
             if str(value).startswith(("book/", "results/")):
                 path = project_root() / value
-                own = values.get("preset", "")
-                inside = [*path.glob(f"{own}*/*"), *path.glob(f"{own}-*.csv")]
+                inside = [*path.glob(f"{wanted}*/*"), *path.glob(f"{wanted}-*.csv")]
                 found += [path] if path.is_file() else sorted(inside)
         return found
 
