@@ -12,6 +12,7 @@ Colour = tuple[float, float, float]
 # Red, green, blue in [0, 1]; the first ten for colour-blind readers.
 PALETTE: list[Colour] = [tuple(colour) for colour in sns.color_palette("colorblind", 10)]
 _DARK: list[Colour] = [tuple(colour) for colour in sns.color_palette("dark", 10)]
+_BRIGHT: list[Colour] = [tuple(colour) for colour in sns.color_palette("bright", 10)]
 GREY: Colour = (0.45, 0.45, 0.45)  # of what is context rather than result: bounds, reference lines
 SEQUENTIAL = "viridis"  # of heatmaps: perceptually uniform, and legible in grey
 WIDTH = 7.5  # in inches: fills the text column of the book
@@ -23,15 +24,18 @@ _STREAMS = (
     "mini-live mini-csiq mini-bid mini-clive mini-koniq mini-kadid",
 )
 
-# One a strategy, the same on every page; dark shades where ten hues do not suffice.
+# One a strategy, the same on every page; other shades where ten hues do not suffice.
 STRATEGY_COLOURS: dict[str, Colour] = {
     "tsn": PALETTE[0],
     "sequential": PALETTE[3],
     "head-only": PALETTE[1],
     "joint": PALETTE[2],
     "separate": PALETTE[4],
+    "tsn-adapters": _BRIGHT[6],
+    "tsn-depthwise": _BRIGHT[4],
     "tsn-shared-prefix": PALETTE[9],
     "affine-only": _DARK[0],
+    "statistics-only": _BRIGHT[0],
     "ridge": PALETTE[8],
     "piggyback": PALETTE[5],
     "multihead": _DARK[3],

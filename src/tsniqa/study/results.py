@@ -1,6 +1,8 @@
 """Results of many records as tidy tables, and how records are found."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +149,8 @@ def find_experiment(
         like: A record whose order, preset values, backbone, code version and data the others share
             (a strategy's own weight is the preset's); None: the newest plain one of ``tsn``.
         task_order: Order of that record; None is the preset's own.
-        changed: Values of the preset, by name, that the wanted records have in place of its.
+        changed: Values of the preset, by dotted path (``schedule.released.ties``, ``weights.lwf``),
+            that the wanted records have in place of its.
 
     Returns:
         By strategy, as they are registered, its records by seed and split; empty without one to be
@@ -167,11 +170,20 @@ def find_experiment(
     runs: dict[str, list[RunRecord]] = {name: [] for name in STRATEGIES}
     for record in sorted(records, key=run_key):
         name, own_weights = record.strategy, record.description.preset.weights
-        wanted = _experiment(like, record) | dict(changed or {})
-        same = _experiment(record, like) == wanted
-        if same and own_weights.get(name) == weights.get(name):
+        wanted = {**_experiment(like, record), "weights": dict(weights)}
+        for path, value in (changed or {}).items():
+            *parents, last = path.split(".")
+            reduce(getitem, parents, wanted)[last] = value
+        weighted = _weight(name, wanted.pop("weights")) == _weight(name, own_weights)
+        if weighted and _experiment(record, like) == wanted:
             runs.setdefault(name, []).append(record)
     return {name: own for name, own in runs.items() if own}
+
+
+def _weight(strategy: str, weights: Mapping[str, float]) -> float | None:
+    """Return a strategy's main weight: the one given, or its default."""
+    known = STRATEGIES.get(strategy)
+    return weights.get(strategy, known.default_weight if known else None)
 
 
 def _plain(record: RunRecord, task_order: Sequence[str] | None = None) -> bool:
