@@ -123,6 +123,8 @@ def test_a_page_needs_a_run_for_every_strategy_and_seed():
     assert len(runs) == 4
     assert {"preset": "mini", "strategy": "joint", "seed": 3} in runs
     assert Page(name="p", notebook="n").runs() == {}
+    page = Page(name="p", notebook="n", parameters={"strategy": "tsn", "splits": ["0", "1"]})
+    assert [run["split"] for run in page.runs().values()] == ["0", "1"]
 
 
 def test_two_orders_of_one_strategy_are_two_runs():

@@ -28,7 +28,7 @@ def test_the_tidy_table_holds_every_cell_of_every_matrix(finished):
     record = finished("tsn", ORDER)
     table = results([record])
     assert list(table) == COLUMNS
-    assert len(table) == 6 * (6 * 4 + len(SUMMARY)), "readouts x (cells x measures + summaries)"
+    assert len(table) == 8 * (6 * 4 + len(SUMMARY)), "readouts x (cells x measures + summaries)"
     gated = table[table["readout"] == "gated"]
     for name, matrix in (
         ("srcc", srcc_matrix(record, "gated")),
@@ -177,6 +177,33 @@ def test_records_that_differ_by_one_named_value_are_found_by_it(finished, publis
     assert list(small) == ["gdumb"]
     assert find_experiment(tmp_path, "smoke", [0], like=record) == {}
     assert find_experiment(tmp_path, "smoke", [0], like=record, changed={"memory": 30}) == {}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "path", "values"),
+    [
+        ("tsn", "schedule.released.ties", {"ties": True}),
+        ("tsn-adapters", "weights.tsn-adapters", {"tsn-adapters": 4.0}),
+    ],
+)
+def test_a_value_deep_in_the_preset_is_named_by_its_path(
+    strategy, path, values, finished, publish, tmp_path
+):
+    record = finished("tsn")
+    facts = record.description
+    schedule = facts.preset.schedule
+    update = {"weights": values}
+    if path.startswith("schedule"):
+        released = schedule.released.model_copy(update=values)
+        update = {"schedule": schedule.model_copy(update={"released": released})}
+    config = record.config.model_copy(update={"strategy": strategy})
+    publish(record, tmp_path, config=config, preset=facts.preset.model_copy(update=update))
+    (value,) = values.values()
+    found = find_experiment(tmp_path, "smoke", [0], like=record, changed={path: value})
+    assert list(found) == [strategy]
+    assert find_experiment(tmp_path, "smoke", [0], like=record) == {}
+    default = {"weights.tsn-adapters": 2} if strategy != "tsn" else {}
+    assert find_experiment(tmp_path, "smoke", [0], like=record, changed=default) == {}
 
 
 def plain(record, **description):

@@ -22,12 +22,12 @@ from tsniqa.study.sweep import (
     load_sweep,
     load_sweep_record,
     run_sweep,
+    setting,
     trial_results,
     validation_srcc,
 )
 
-SHIPPED = [project_root() / "data" / "searches" / f"{n}.yml" for n in ("mini", "open")]
-WEIGHTS = project_root() / "data" / "searches" / "mini-weights.yml"
+SHIPPED = sorted((project_root() / "data" / "searches").glob("*.yml"))
 
 
 @pytest.fixture
@@ -72,14 +72,11 @@ def test_every_candidate_is_tried_on_every_task_alone(alone, world, tmp_path):
     assert load_sweep_record(path) == record
     single = world.plan("tsn", ("beta",), seed=5)
     history = single.strategy.learn(single.tasks[0], []).history
-    trial = record.trials[3]
-    assert trial.curve == [e.validation_srcc for e in history if e.step == "images"]
-    first = max(e.validation_srcc for e in history if e.step == "head")
-    assert trial.srcc == {
-        FIRST_STEP: {"beta": first},
-        BOTH_STEPS: {"beta": max(first, *trial.curve)},
-    }
-    assert record.trials[0].curve == []
+    ends = [[e.validation_srcc for e in history if e.step == s][-1] for s in ("head", "images")]
+    expected = {FIRST_STEP: {"beta": ends[0]}, BOTH_STEPS: {"beta": ends[1]}}
+    assert record.trials[3].srcc == expected, "the states after the last epoch of either step"
+    (head,) = {tuple(own.values()) for own in record.trials[0].srcc.values()}
+    assert np.isfinite(head), "head-only has the same after both"
 
 
 def test_every_candidate_learns_the_whole_order(in_order, world, tmp_path):
@@ -142,9 +139,9 @@ def test_what_has_changed_is_tried_again_whatever_its_name(alone, candidate, wor
     renamed = affine.model_copy(update={"name": "as before"})
     changed = alone.model_copy(update={"candidates": (head, slower, renamed)})
     second, _ = run(changed, world, tmp_path)
-    assert [len(trial.curve) for trial in second.trials] == [0, 0, 2, 2, 3, 3]
     assert second.trials[:2] == first.trials[:2]
-    assert [trial.curve for trial in second.trials[4:]] == [t.curve for t in first.trials[2:]]
+    assert not {t.run_id for t in second.trials[2:4]} & {t.run_id for t in first.trials}
+    assert [trial.srcc for trial in second.trials[4:]] == [t.srcc for t in first.trials[2:]]
 
 
 def test_learning_that_diverged_is_recorded_as_nan(world):
@@ -163,7 +160,7 @@ def test_the_validation_scores_are_those_of_the_final_model(world):
         plan.strategy.learn(task, plan.tasks[:step])
     found = validation_srcc(plan.strategy, plan.context, plan.resolved)
     assert list(found) == ["half", "gated", "calibrated", "latest", "oracle"]
-    images, mos, _ = plan.context.images(plan.tasks[0], "val")
+    images, mos, *_ = plan.context.images(plan.tasks[0], "val")
     heads, distances, _ = plan.strategy.model.read(images)
     gated = mix(heads, softmin_weights(distances))
     expected = {
@@ -178,19 +175,33 @@ def test_the_validation_scores_are_those_of_the_final_model(world):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_shipped_sweeps_of_schedules_are_small(path):
+def test_shipped_sweeps_give_every_strategy_as_many_candidates(path):
     sweep = load_sweep(path)
-    assert sweep.each_task_alone
-    assert 0 < len(sweep.all_candidates()) <= 12
+    tried = [(one.strategy, setting(one)) for one in sweep.all_candidates() if setting(one)[0]]
+    assert len(set(tried)) == len(tried), "no value is tried twice"
+    counts = {(strategy, kind): 0 for strategy, (kind, _) in tried}
+    for strategy, (kind, _) in tried:
+        counts[strategy, kind] += 1
+    assert set(counts.values()) == {4}
 
 
-def test_the_shipped_sweep_of_weights_covers_every_strategy_that_has_one():
-    sweep = load_sweep(WEIGHTS)
-    weighted = {name for name, own in STRATEGIES.items() if own.default_weight is not None}
-    assert set(sweep.strategies) == weighted
-    assert 1 in sweep.factors, "the published weight is among those tried"
-    first = sweep.all_candidates()[0]
+def test_factors_multiply_the_published_weight():
+    sweep = Sweep(preset="mini", strategies=("lwf",), factors=(0.01, 1))
+    first, published = sweep.all_candidates()
     assert (first.name, first.overrides) == ("lwf, weight 0.1", {"weights": {"lwf": 0.1}})
+    assert setting(published) == ("weight", STRATEGIES["lwf"].default_weight)
+
+
+def test_a_candidate_that_changes_more_than_one_rate_or_weight_has_no_setting():
+    for overrides in (
+        {},
+        {"rates": {"tsn": 0.1}, "head_feature": "multi"},
+        {"rates": {"joint": 0.1}},
+        {"rates": {"tsn": 0.1, "joint": 0.1}},
+    ):
+        kind, value = setting(Candidate(name="a", overrides=overrides))
+        assert (kind, np.isnan(value)) == ("", True)
+    assert setting(Candidate(name="a", overrides={"rates": {"tsn": 0.1}})) == ("rate", 0.1)
 
 
 @pytest.mark.parametrize(
@@ -228,17 +239,25 @@ def test_what_is_no_sweep_record_is_one_line(tmp_path, content):
         load_sweep_record(tmp_path / "own.json")
 
 
-def record_of(values, candidates=(), strategies=()):
-    """A record of tasks learned alone: the best SRCC of every candidate on tasks a and b."""
-    fields = {"candidates": candidates, "strategies": strategies, "factors": (0.1, 1, 10)}
-    sweep = Sweep(preset="smoke", tasks=("a", "b"), each_task_alone=True, **fields)
+def rated(*rates, strategy="tsn"):
+    """Candidates of one strategy, named after their rates."""
+    changes = [{"rates": {strategy: rate}} for rate in rates]
+    names = [f"{strategy} {rate:g}" for rate in rates]
+    return tuple(
+        Candidate(name=name, strategy=strategy, overrides=change)
+        for name, change in zip(names, changes, strict=True)
+    )
+
+
+def record_of(values, candidates):
+    """A record of tasks learned alone: the SRCC of every candidate on tasks a and b."""
+    sweep = Sweep(preset="smoke", tasks=("a", "b"), each_task_alone=True, candidates=candidates)
     trials = [
         Trial(
             candidate=name,
             tasks=(task,),
             run_id=f"{name} {task}",
             srcc={FIRST_STEP: {task: value - 0.1}, BOTH_STEPS: {task: value}},
-            curve=[],
             seconds=90,
         )
         for name, both in values.items()
@@ -247,48 +266,45 @@ def record_of(values, candidates=(), strategies=()):
     return SweepRecord(sweep=sweep, trials=trials)
 
 
-THREE = (
-    Candidate(name="alone", strategy="head-only"),
-    Candidate(name="as it is"),
-    Candidate(name="faster", overrides={"schedule.normalization.learning_rate": 0.5}),
-)
-REACHED = {"faster": (0.6, 0.8), "alone": (0.8, 0.9), "as it is": (0.7, 0.7)}
+THREE = rated(0.1, 1, 10)
 
 
 def test_trials_are_listed_in_the_order_of_the_sweep():
-    table = trial_results(record_of(REACHED, THREE))
-    assert table["candidate"].drop_duplicates().tolist() == [one.name for one in THREE]
+    other = Candidate(name="multi", strategy="ridge", overrides={"head_feature": "multi"})
+    values = {"tsn 1": (0.6, 0.8), "multi": (0.3, 0.3), "tsn 0.1": (0.7, 0.9)}
+    table = trial_results(record_of(values, (*THREE, other)))
+    assert table["candidate"].drop_duplicates().tolist() == ["tsn 0.1", "tsn 1", "multi"]
     first = table[table["judged"]].iloc[0]
-    assert (first["readout"], first["task"], first["srcc"]) == (BOTH_STEPS, "a", 0.8)
-    assert first["seconds"] == 90
-    lwf = trial_results(record_of({"lwf, weight 1": (0.5, 0.5)}, strategies=("lwf",)))
-    assert lwf.loc[lwf["judged"], ["factor", "weight"]].iloc[0].tolist() == [0.1, 1]
+    assert (first["readout"], first["task"], first["srcc"]) == (BOTH_STEPS, "a", 0.7)
+    assert (first["setting"], first["value"], first["seconds"]) == ("rate", 0.1, 90)
 
 
-def test_the_highest_mean_is_chosen_for_every_strategy():
-    table = choice_table(record_of(REACHED, THREE))
-    assert table["candidate"].to_dict() == {"head-only": "alone", "tsn": "as it is"}
-    assert table.loc["head-only", "mean"] == pytest.approx(0.85)
-    assert not table["at the edge"].any()
-    faster = choice_table(record_of(REACHED | {"faster": (0.9, 0.9)}, THREE))
-    assert faster.loc["tsn", "candidate"] == "faster"
-    assert choice_table(record_of({}, THREE)).empty
+def test_every_strategy_has_a_choice_of_its_own_once_all_its_candidates_are_tried():
+    candidates = (*THREE, *rated(1, 2, strategy="joint"), Candidate(name="other"))
+    values = {"tsn 0.1": (0.6, 0.6), "tsn 1": (0.5, 0.9), "tsn 10": (0.1, 0.1)}
+    values |= {"other": (0.9, 0.9), "joint 1": (0.5, 0.5)}
+    table = choice_table(record_of(values, candidates))
+    assert table.index.tolist() == [("tsn", "rate")]
+    assert table.iloc[0].tolist() == ["tsn 1", 1, pytest.approx(0.7), 3, False]
+    assert choice_table(record_of({}, candidates)).empty
 
 
 @pytest.mark.parametrize(
-    ("values", "weight", "gain", "edge"),
+    ("values", "rate", "edge"),
     [
-        ((0.5, 0.4, 0.3), 1, 0.1, True),
-        ((0.5, 0.5, 0.5), 10, 0, False),  # of equals the one nearest to the published one
-        ((np.nan, 0.4, 0.3), 10, 0, False),  # constant predictions
-        ((0.5, 0.4), None, None, None),  # unfinished
+        ((0.5, 0.4, 0.3), 0.1, True),
+        ((0.3, 0.4, 0.5), 10, True),
+        ((0.5, 0.5, 0.5), 0.1, True),  # of equals the first
+        ((np.nan, 0.4, 0.3), 1, False),  # constant predictions
+        ((np.nan, np.nan, np.nan), None, None),
+        ((0.5, 0.4), None, None),  # unfinished
     ],
 )
-def test_a_weight_is_chosen_with_its_gain(values, weight, gain, edge):
-    tried = {f"lwf, weight {10**i}": (value - 0.1, value + 0.1) for i, value in enumerate(values)}
-    chosen = choice_table(record_of(tried, strategies=("lwf",)))
-    if weight is None:
+def test_the_highest_mean_is_chosen_and_an_edge_is_told(values, rate, edge):
+    named = zip(THREE, values, strict=False)
+    tried = {one.name: (value - 0.1, value + 0.1) for one, value in named}
+    chosen = choice_table(record_of(tried, THREE))
+    if rate is None:
         assert chosen.empty
     else:
-        assert chosen.loc["lwf", ["weight", "at the edge"]].tolist() == [weight, edge]
-        assert chosen.loc["lwf", "gain"] == pytest.approx(gain)
+        assert chosen.loc[("tsn", "rate"), ["value", "at the edge"]].tolist() == [rate, edge]

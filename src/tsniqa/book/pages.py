@@ -42,16 +42,17 @@ class Page(BaseModel):
     def runs(self) -> dict[str, dict[str, Any]]:
         """Return the runs this page reads, by a readable name, as options of ``tsniqa run``.
 
-        That is every combination of its ``strategy`` or ``strategies`` and its ``seed`` or
-        ``seeds``. With ``overrides``, or where published records are named to it, its notebook
-        makes the run itself, if need be.
+        That is every combination of its ``strategy`` or ``strategies``, its ``seed`` or ``seeds``
+        and its ``split`` or ``splits``. With ``overrides``, or where published records are named to
+        it, its notebook makes the run itself, if need be.
         """
         given = self.parameters
         needed = {}
         by_itself = given.get("overrides") or given.get("published_dir")
-        for strategy, seed in [] if by_itself else self._combinations():
+        for strategy, seed, split in [] if by_itself else self._combinations():
             options = {"preset": given.get("preset", "mini"), "strategy": strategy, "seed": seed}
-            others = ("split", "splits_from", "backbone", "data_root")
+            options |= {"split": split} if split else {}
+            others = ("splits_from", "backbone", "data_root")
             options |= {key: given[key] for key in others if key in given}
             if given.get("task_order"):
                 options["order"] = ",".join(given["task_order"])
@@ -80,8 +81,9 @@ class Page(BaseModel):
         """Check everything this page names but other pages; a ConfigError says what is wrong."""
         values = checked(self.notebook, self.parameters)
         fields = {name: value for name, value in values.items() if name in RunConfig.model_fields}
-        for strategy, seed in self._combinations():
-            run_config(**fields | {"strategy": strategy, "seed": seed})
+        for strategy, seed, split in self._combinations():
+            own = {"strategy": strategy, "seed": seed} | ({"split": split} if split else {})
+            run_config(**fields | own)
             find_strategy(strategy)
         if "preset" in values:
             load_preset(values["preset"], values.get("overrides"))
@@ -92,10 +94,13 @@ class Page(BaseModel):
                 if name not in here and name not in load_cards():
                     raise unknown_name("task", name, here)
 
-    def _combinations(self) -> list[tuple[str, int]]:
+    def _combinations(self) -> list[tuple[str, int, str | None]]:
+        """Return the strategies, seeds and splits of its runs; None is the split by default."""
         given = self.parameters
         strategies = given.get("strategies", [given["strategy"]] if "strategy" in given else [])
-        return list(itertools.product(strategies, given.get("seeds", [given.get("seed", 0)])))
+        seeds = given.get("seeds", [given.get("seed", 0)])
+        splits = given.get("splits", [given.get("split")])
+        return list(itertools.product(strategies, seeds, splits))
 
 
 def load_pages(path: Path, preset: str = "mini") -> dict[str, Page]:

@@ -115,7 +115,7 @@ def load_sweep(path: Path) -> Sweep:
     try:
         sweep = Sweep.model_validate(yaml.safe_load(path.read_text()))
     except OSError as error:
-        raise ConfigError(f"no sweep file at {path}; see data/searches/mini.yml") from error
+        raise ConfigError(f"no sweep file at {path}; see data/searches/mini-rates.yml") from error
     except ValidationError as error:
         raise invalid_content(f"{path} is not a valid sweep file", error) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -224,52 +224,63 @@ def validation_srcc(
     return found
 
 
+def setting(candidate: Candidate) -> tuple[str, float]:
+    """Return what alone a candidate changes of the preset: its ``rate`` or its ``weight``.
+
+    With the value; a candidate that changes anything else has the setting ``""`` and NaN.
+    """
+    for name in ("rate", "weight"):
+        values = candidate.overrides.get(f"{name}s")
+        if len(candidate.overrides) == 1 and values and list(values) == [candidate.strategy]:
+            return name, float(values[candidate.strategy])
+    return "", np.nan
+
+
 def trial_results(record: SweepRecord) -> pd.DataFrame:
     """Tabulate the trials of a sweep, one validation SRCC a row.
 
     Returns:
-        ``candidate`` (in the order of the sweep), ``strategy``, ``factor`` and ``weight`` (or NaN),
-        ``readout`` (or step), ``task``, ``srcc``, ``judged`` (whether the candidate is judged by
-        this readout), ``seconds`` (of the whole trial).
+        ``candidate`` (in the order of the sweep), ``strategy``, ``setting`` and ``value`` (see
+        :func:`setting`), ``readout`` (or step), ``task``, ``srcc``, ``judged`` (whether the
+        candidate is judged by this readout), ``seconds`` (of the whole trial).
     """
     rows, preset = [], load_preset(record.sweep.preset)
     for candidate in record.sweep.all_candidates():
         name = candidate.strategy
-        weight = candidate.overrides.get("weights", {}).get(name)
-        known = (candidate.name, name, candidate.factor, weight)
+        known = (candidate.name, name, *setting(candidate))
         judge = meant_readout(find_strategy(name).main_readout, preset)
         judge = BOTH_STEPS if record.sweep.each_task_alone else judge
         for trial in [one for one in record.trials if one.candidate == candidate.name]:
             for readout, values in trial.srcc.items():
                 for task, value in values.items():
                     rows.append((*known, readout, task, value, readout == judge, trial.seconds))
-    columns = ["candidate", "strategy", "factor", "weight", "readout", "task", "srcc"]
+    columns = ["candidate", "strategy", "setting", "value", "readout", "task", "srcc"]
     table = pd.DataFrame(rows, columns=[*columns, "judged", "seconds"])
-    return table.astype({"factor": float, "weight": float, "judged": bool})
+    return table.astype({"value": float, "judged": bool})
 
 
 def choice_table(record: SweepRecord) -> pd.DataFrame:
-    """Choose for every strategy the candidate with the highest mean validation SRCC.
+    """Choose the rate and the weight of every strategy: the highest mean validation SRCC.
 
-    A candidate with constant predictions on a task (a mean of NaN) is never chosen. Of equals the
-    first is taken; of factors the one nearest to 1. An unfinished strategy has no choice yet.
+    A candidate with constant predictions on a task (a mean of NaN) is never chosen; of equals the
+    first is. A strategy with a trial missing has no choice yet.
 
     Returns:
-        Indexed by strategy: ``candidate``, ``mean`` (over tasks), ``factor``, ``weight``, ``gain``
-        over the published weight (NaN where none was tried) and ``at the edge`` (of the factors).
+        Indexed by ``strategy`` and ``setting``: the chosen ``candidate``, its ``value`` and its
+        ``mean`` over tasks, how many ``candidates`` there were, and whether the value is ``at the
+        edge``: the lowest or the highest that was tried.
     """
-    trials = trial_results(record).query("judged")
-    wanted = pd.Series([one.strategy for one in record.sweep.all_candidates()]).value_counts()
-    tried = trials["strategy"].value_counts().reindex(wanted.index)
-    finished = wanted.index[tried == wanted * len(record.sweep.order())]
-    known = ["strategy", "candidate", "factor", "weight"]
-    values = trials[trials["strategy"].isin(finished)].groupby(known, sort=False, dropna=False)
-    means = values["srcc"].agg(lambda own: own.mean(skipna=False)).rename("mean").reset_index()
-    published = means[means["factor"] == 1].set_index("strategy")["mean"]
-    means["gain"] = means["mean"] - means["strategy"].map(published)
-    factors = means["factor"]
-    means["at the edge"] = (factors <= factors.min()) | (factors >= factors.max())
-    means["away"] = np.log(means["factor"].fillna(1)).abs()
-    best = means[means["mean"] == means.groupby("strategy")["mean"].transform("max")]
-    best = best.loc[best.groupby("strategy", sort=False)["away"].idxmin()]
-    return best.drop(columns="away").set_index("strategy")
+    results = trial_results(record).query("judged and setting != ''")
+    candidates = [one for one in record.sweep.all_candidates() if setting(one)[0]]
+    wanted = pd.Series([(one.strategy, setting(one)[0]) for one in candidates]).value_counts()
+    rows = []
+    for group, own in results.groupby(["strategy", "setting"], sort=False):
+        means = own.groupby("candidate", sort=False)["srcc"].agg(lambda of: of.mean(skipna=False))
+        if len(own) < wanted[group] * len(record.sweep.order()) or means.isna().all():
+            continue
+        best = means.idxmax()
+        value = own.loc[own["candidate"] == best, "value"].iloc[0]
+        edge = value in (own["value"].min(), own["value"].max())
+        rows.append((*group, best, value, means[best], len(means), edge))
+    columns = ["strategy", "setting", "candidate", "value", "mean", "candidates", "at the edge"]
+    return pd.DataFrame(rows, columns=columns).set_index(["strategy", "setting"])
