@@ -152,15 +152,15 @@ class TestTheRank:
 
     @pytest.mark.parametrize("rank", RANKS)
     def test_a_task_learns_rank_times_both_sides_of_every_dense_filter(self, world, rank):
-        """The tiny network's 12 dense filters: out, in x height x width, written out by hand."""
+        """Out, and in x height x width, of the tiny network's 15 dense filters, by hand."""
         plan = world.plan("tsn-adapters", ("alpha",), overrides={"weights": {"tsn-adapters": rank}})
         sides = [
-            (8, 27), (8, 72), (8, 72),  # the stem
-            (8, 72), (8, 72),  # stage 1
-            (16, 72), (16, 144), (16, 8),  # and so on; the last is the shortcut's
+            (6, 27), (8, 54), (16, 72),  # the stem
+            (8, 144), (8, 72), (8, 16),  # stage 1; the last is the shortcut's
+            (16, 72), (16, 144), (16, 8),
             (24, 144), (24, 216), (24, 16),
             (32, 216), (32, 288), (32, 24),
         ]  # fmt: skip
-        affine = 2 * (8 + 8 + 8 + 2 * 8 + 3 * 16 + 3 * 24 + 3 * 32)
+        affine = 2 * sum(out for out, _ in sides)  # gamma and beta of what each gives
         trained = sum(parameter.numel() for parameter in plan.strategy.trained())
         assert trained == affine + rank * sum(out + inside for out, inside in sides)

@@ -246,7 +246,10 @@ class TestSI:
 
     @BOTH
     def test_the_derived_importance_is_never_negative(self, importance, learn):
-        found = learn(SI, ("alpha",), importance=importance).strategy.importance
+        # Decay moves parameters against their gradient, too.
+        decay = {"schedule.full.weight_decay": 0.05}
+        lessons = learn(SI, ("alpha",), importance=importance, overrides=decay)
+        found = lessons.strategy.importance
         assert bool((found < 0).any()) == (importance == "released")
 
     def test_without_epochs_nothing_is_important(self, learn):
