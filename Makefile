@@ -28,8 +28,9 @@ book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say 
 test: $(INSTALLED) ## Install and run the tests
 	$(BIN)/python -m pytest -n 2
 
-bench: $(INSTALLED) ## Measure scoring speed against the plain published way
+bench: $(INSTALLED) ## Measure scoring against the plain published way, and training against the loop before
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/training.py
 
 lint: $(INSTALLED) ## Check style, that imports point down, that notebooks have no outputs
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from tsniqa.paths import resolve
 from tsniqa.strategies import STRATEGIES
 from tsniqa.study.comparison import family
 from tsniqa.study.config import identity, load_preset
-from tsniqa.study.evaluation import predictions, summary
+from tsniqa.study.evaluation import summary
 from tsniqa.study.results import SUMMARY_KEYS, find_experiment, find_records, summary_table
 
 SEEDS = (0, 1, 2)
@@ -22,9 +22,24 @@ def runs():
     return find_experiment(resolve("results/records"), "mini", SEEDS)
 
 
-def test_every_strategy_was_run_with_three_seeds(runs):
-    found = {name: tuple(record.config.seed for record in own) for name, own in runs.items()}
-    assert found == dict.fromkeys(STRATEGIES, SEEDS)
+def test_the_strategies_that_claims_are_about_were_run_with_three_seeds(runs):
+    """Others may follow: pages say that they were not run."""
+    for name in ("tsn", "head-only", "ridge", "separate", "sequential", "tsn-adapters"):
+        assert tuple(record.config.seed for record in runs[name]) == SEEDS, name
+    assert set(runs) <= set(STRATEGIES)
+
+
+def test_normalization_adds_to_heads_alone_and_sets_are_read_best(runs):
+    """The mean SRCC over tasks, seed by seed: what the book's first page says."""
+    final = {
+        (name, readout): np.array([summary(one, readout)["mean SRCC"] for one in runs[name]])
+        for name in ("tsn", "head-only")
+        for readout in ("oracle", "gated", "calibrated", "set")
+    }
+    assert (final["tsn", "oracle"] - final["head-only", "oracle"] > 0.05).all()
+    gap = (final["tsn", "oracle"] - final["tsn", "gated"]).mean()
+    assert (final["tsn", "calibrated"] - final["tsn", "gated"]).mean() > gap / 2
+    assert final["tsn", "set"].mean() >= final["tsn", "oracle"].mean()
 
 
 def test_no_defence_forgets_and_isolation_does_not(runs):
@@ -32,7 +47,7 @@ def test_no_defence_forgets_and_isolation_does_not(runs):
         forgetful = summary(sequential, "single")
         assert forgetful["backward transfer"] < -VISIBLE
         assert forgetful["forgetting"] > VISIBLE
-        assert summary(tsn, "gated")["mSI"] - forgetful["mSI"] > VISIBLE
+        assert summary(tsn, "calibrated")["mSI"] - forgetful["mSI"] > VISIBLE
     for name, records in runs.items():
         if family(name) == "isolation" or name == "separate":
             assert {summary(record, "oracle")["mSI"] for record in records} == {1.0}, name
@@ -49,12 +64,6 @@ def test_separate_models_bound_the_plasticity_of_what_learns_by_gradients(runs):
             others = [summary(record, readout)["mPI"] for readout in record.readouts]
             best = max(summary(bound, readout)["mPI"] for readout in bound.readouts)
             assert name == "ridge" or np.isnan(others).all() or max(others) <= best + 0.05, name
-
-
-def test_a_memory_that_holds_every_image_makes_gdumb_joint_learning(runs):
-    for gdumb, joint in zip(runs["gdumb"], runs["joint"], strict=True):
-        final = [predictions(record, "single", record.order) for record in (gdumb, joint)]
-        assert all((final[0][task] == final[1][task]).all() for task in final[0])
 
 
 def test_a_published_record_has_the_name_that_its_run_has_now(runs):

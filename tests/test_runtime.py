@@ -1,10 +1,12 @@
 """Keeping freed memory: harmless wherever it runs; and the names of what computes."""
 
 import ctypes
+import os
 import subprocess
 import sys
 
 import pytest
+import torch
 
 from tsniqa import runtime as allocator
 
@@ -60,3 +62,19 @@ def test_the_instruction_sets_in_use_are_named_with_the_limit_of_the_environment
     monkeypatch.setattr(allocator, "threadpool_info", lambda: [])
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
     assert allocator.instruction_sets() == "torch AVX2, oneDNN at most SSE41"
+
+
+def test_kernels_are_deterministic_inside_and_as_before_outside(monkeypatch):
+    monkeypatch.setattr(allocator.torch.cuda, "is_available", lambda: True)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+
+    def state():
+        kernels, threads = torch.backends.cudnn, torch.get_num_threads()
+        modes = kernels.deterministic, kernels.benchmark, torch.get_deterministic_debug_mode()
+        return threads, *modes, torch.utils.deterministic.fill_uninitialized_memory
+
+    before = state()
+    with allocator.reproducible(2):
+        assert state() == (2, True, False, 1, False)
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert state() == before

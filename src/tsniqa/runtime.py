@@ -46,18 +46,29 @@ def instruction_sets() -> str:
 
 @contextmanager
 def reproducible(threads: int) -> Iterator[None]:
-    """Fix what the last bits depend on: the number of CPU threads and the choice of kernels."""
+    """Fix what the last bits depend on: the number of CPU threads and the choice of kernels.
+
+    On a GPU, torch warns of an operation that has no deterministic kernel.
+    """
     keep_freed_memory()
-    kernels = torch.backends.cudnn
+    kernels, memory = torch.backends.cudnn, torch.utils.deterministic
     before = torch.get_num_threads(), kernels.deterministic, kernels.benchmark
+    strict = torch.get_deterministic_debug_mode()
+    filling = memory.fill_uninitialized_memory
     torch.set_num_threads(threads)
     kernels.deterministic, kernels.benchmark = True, False
+    if torch.cuda.is_available():  # a CPU's kernels are deterministic, and faster without
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # sums in one order
+        torch.set_deterministic_debug_mode("warn")
+        memory.fill_uninitialized_memory = False  # nothing reads it, so it need not be cleared
     try:
         with threadpool_limits(threads):
             yield
     finally:
         torch.set_num_threads(before[0])
         kernels.deterministic, kernels.benchmark = before[1:]
+        torch.set_deterministic_debug_mode(strict)
+        memory.fill_uninitialized_memory = filling
 
 
 def keep_freed_memory() -> bool:

@@ -59,6 +59,30 @@ def test_a_page_reads_the_published_files_that_its_parameters_name(project):
     assert Page(name="p", notebook="two", parameters={"folder": file}).reads() == [project / file]
 
 
+def test_a_page_of_one_run_reads_the_records_of_its_strategy_and_seed_alone(project):
+    write_notebook(
+        project / "notebooks" / "two.ipynb",
+        parameters_cell(
+            'preset: str = "mini"  # which\nseed: int = 0  # draw\nstrategy: str = "tsn"  # how\n'
+            'published_dir: str = ""  # where'
+        ),
+    )
+    for name in ("mini-tsn-seed0-1", "mini-tsn-adapters-seed0-2", "mini-tsn-seed1-3"):
+        (project / "results" / "records" / name).mkdir(parents=True)
+        (project / "results" / "records" / name / "record.json").touch()
+    parameters = {"strategy": "tsn", "published_dir": "results/records"}
+    page = Page(name="p", notebook="two", parameters=parameters)
+    assert [path.parent.name for path in page.reads()] == ["mini-tsn-seed0-1"]
+    assert Page(name="p", notebook="two").reads() == []
+
+
+def test_a_page_that_is_given_published_records_needs_no_run_made_before():
+    parameters = {"strategy": "joint", "seed": 0}
+    assert Page(name="p", notebook="n", parameters=parameters).runs()
+    parameters["published_dir"] = "results/records"
+    assert Page(name="p", notebook="n", parameters=parameters).runs() == {}
+
+
 def test_an_entry_without_a_preset_takes_the_books(project):
     path = write_list(project, "a: {notebook: one}\nb: {notebook: one, parameters: {preset: open}}")
     loaded = load_pages(path, "smoke")

@@ -8,9 +8,9 @@ from tsniqa.study.bootstrap import COLUMNS, MEAN
 
 FOUND = pd.DataFrame(
     [
-        ("a", "b", "t1", 0.2, 0.1, 0.3, (0.2,), "higher"),
-        ("c", "b", "t2", 0.1, -0.1, 0.3, (0.1,), "not resolved"),
-        ("d", "b", MEAN, 0.0, 0.0, 0.0, (0.0,), "equal"),
+        ("a", "b", "t1", 0.2, 0.1, 0.3, "one run", (0.2,), "higher"),
+        ("c", "b", "t2", 0.1, -0.1, 0.3, "one run", (0.1,), "not resolved"),
+        ("d", "b", MEAN, 0.0, 0.0, 0.0, "one run", (0.0,), "equal"),
     ],
     columns=COLUMNS,
 )

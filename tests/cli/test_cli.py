@@ -37,6 +37,8 @@ def tsniqa(monkeypatch, capsys):
         ),
         (["run", "--device", "abacus"], "no device 'abacus' here"),
         (["run", "--backbone", "vgg"], "valid backbones: convnext-atto, efficientnet-lite0,"),
+        (["campaign", "minni"], "unknown preset 'minni'; did you mean 'mini'?"),
+        (["campaign", "mini", "--seeds", "0,one"], "seed: Input should be a valid integer"),
         (["page", "nothing"], "unknown page 'nothing'"),
         (["score", "none.jpg", "--model", "none"], "no saved model in"),
         (["sweep", "none.yml"], "no sweep file at"),
@@ -66,7 +68,17 @@ def test_the_list_names_everything_there_is(tsniqa):
 
 
 def test_every_command_has_help(tsniqa):
-    commands = ["run", "page", "score", "add", "sweep", "compare-records", "summary", "list"]
+    commands = [
+        "run",
+        "campaign",
+        "page",
+        "score",
+        "add",
+        "sweep",
+        "compare-records",
+        "summary",
+        "list",
+    ]
     data = ["data list", "data check", "data fetch", "data make"]
     for command in [*commands, *data]:
         code, out, _ = tsniqa(*command.split(), "--help")

@@ -52,20 +52,15 @@ class Lessons:
 def learn(world):
     """Learn tasks in an order.
 
-    A strategy is a name or a class. ``to_the_end`` keeps the last epoch whatever its validation,
-    so that there is something to compare; further keywords are fields of the training context, and
+    A strategy is a name or a class. Further keywords are fields of the training context, and
     ``overrides`` and ``seed`` of the run.
     """
 
-    def run(strategy, order=("alpha", "beta"), *, overrides=None, seed=0, to_the_end=False, **own):
+    def run(strategy, order=("alpha", "beta"), *, overrides=None, seed=0, **own):
         name = strategy if isinstance(strategy, str) else "tsn"
         plan = world.plan(name, order or ("alpha",), seed=seed, overrides=overrides or {})
         for field, value in own.items():
             setattr(plan.context, field, value)
-        if to_the_end:
-            steps = dict(plan.context.schedule)
-            last = {name: step.model_copy(update={"keep": "last"}) for name, step in steps.items()}
-            plan.context.schedule = plan.context.schedule.model_copy(update=last)
         made = plan.strategy if isinstance(strategy, str) else strategy(plan.context)
         lessons = Lessons(made, [], [], [])
         if made.all_at_once and order:

@@ -31,9 +31,9 @@ def test_the_heavier_the_pull_the_less_the_network_moves(learn, world):
     def parameters(lessons):
         return torch.cat([p.flatten() for p in lessons.strategy.backbone.network.parameters()])
 
-    first, moved = learn(L2ToLast, ("beta",), to_the_end=True), []
+    first, moved = learn(L2ToLast, ("beta",)), []
     for weight in (0.0, 1.0, 10.0):
-        lessons = learn(L2ToLast, (), weight=weight, to_the_end=True)
+        lessons = learn(L2ToLast, (), weight=weight)
         lessons.strategy.load_state(first.state)
         lessons.go_on(world.task("alpha"))
         moved.append(float((parameters(lessons) - parameters(first)).norm()))

@@ -55,7 +55,7 @@ class Case:
     def replayed(self):
         """The next batch of every memory, without moving on: the replay is opened again."""
         self.strategy.before_task(self.task, self.seen)
-        return list(self.strategy.replay.batches(self.strategy.backbone))
+        return list(self.strategy.replay.batches(self.strategy.backbone, 2))
 
     def batch(self):
         features = self.strategy.backbone(self.inputs).head
@@ -125,7 +125,7 @@ def test_elsewhere_it_equals_a_slow_computation_over_heads_and_pairs(learn, once
 
 def test_old_heads_learn_at_the_networks_rate(learn, world):
     """Adam moves nothing by more than its rate a step, up to a small factor."""
-    lessons = learn("lwf", ("alpha",), to_the_end=True)
+    lessons = learn("lwf", ("alpha",), overrides={"schedule.full.head_learning_rate": 0.3})
     kept = lessons.model.heads["alpha"].weight.detach().clone()
     assert lessons.go_on(world.task("beta")).history[-1].step == "images"
     schedule = lessons.strategy.finetune_schedule()
@@ -138,9 +138,9 @@ def test_old_heads_learn_at_the_networks_rate(learn, world):
 def test_it_keeps_what_the_old_head_said(learn, world, name, of):
     """Of the new task's images, or of remembered ones."""
     drift, longer = {}, {"schedule.full.epochs": 6}
-    first = learn(name, ("alpha",), to_the_end=True, overrides=longer)
+    first = learn(name, ("alpha",), overrides=longer)
     for weight in (0.0, 100.0):
-        lessons = learn(name, (), weight=weight, to_the_end=True, overrides=longer)
+        lessons = learn(name, (), weight=weight, overrides=longer)
         lessons.strategy.load_state(first.state)
         lessons.tasks = list(first.tasks)
         images = lessons.context.images(world.task(of), "train").images
@@ -161,7 +161,7 @@ class TestReplay:
     ):
         states = []
         for sign in (1, -1):
-            lessons = learn(method, ("alpha",), to_the_end=True)
+            lessons = learn(method, ("alpha",))
             lessons.context.images(lessons.tasks[0], "train").mos.mul_(sign)
             lessons.go_on(world.task("beta"))
             states.append(lessons.state)

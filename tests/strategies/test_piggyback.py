@@ -16,8 +16,8 @@ from tsniqa.strategies.piggyback import INITIAL, THRESHOLD, Masked, Piggyback, S
 @pytest.fixture
 def lessons(once):
     """Learn with a rate so large that masks flip within the few steps of a test."""
-    overrides = {"schedule.full.statistics": "batch"}
-    return once("piggyback", seed=1, overrides=overrides, weight=6e-3, to_the_end=True)
+    overrides = {"schedule.full.bn_statistics": "batch"}
+    return once("piggyback", seed=1, overrides=overrides, weight=6e-3)
 
 
 def test_the_gradient_of_a_mask_is_that_of_the_masked_weight_times_the_weight():
@@ -80,8 +80,7 @@ def test_a_task_stores_one_bit_a_weight(lessons):
 
 
 def test_the_schedule_is_the_whole_networks_with_the_published_rate(world):
-    context = copy.copy(world.plan(overrides={"schedule.full.statistics": "batch"}).context)
+    context = copy.copy(world.plan(overrides={"schedule.full.bn_statistics": "batch"}).context)
     schedule, full = Piggyback(context).finetune_schedule(), context.schedule.full
-    assert (schedule.learning_rate, schedule.weight_decay, schedule.statistics) == (1e-4, 0, "kept")
-    own = {"learning_rate": 1e-4, "weight_decay": 0.0, "statistics": "kept"}
+    own = {"learning_rate": 1e-4, "weight_decay": 0.0, "bn_statistics": "kept"}
     assert schedule == full.model_copy(update=own)

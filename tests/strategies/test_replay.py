@@ -12,7 +12,7 @@ from tsniqa.training.trainer import Source
 def schedule(**fields):
     defaults = {
         "epochs": 1, "batch": 8, "learning_rate": 0.1, "head_learning_rate": 0.1,
-        "decay_every": 1, "crop": 24, "statistics": "kept",
+        "decay_every": 1, "crop": 24, "bn_statistics": "kept",
     }  # fmt: skip
     return FinetuneSchedule(**(defaults | fields))
 
@@ -32,7 +32,7 @@ def memory(world):
 def test_every_pass_shows_a_batch_of_each_memory_with_its_labels(memory, world, pairs):
     replay, backbone = Replay(memory, schedule(pairs=pairs), 0), world.backbone()
     for _ in range(2):
-        shown = list(replay.batches(backbone))
+        shown = list(replay.batches(backbone, 1))
         assert len(shown) == 2
         for own, batch in zip(memory, shown, strict=True):
             assert batch.head is own.head
@@ -45,7 +45,7 @@ def test_every_pass_shows_a_batch_of_each_memory_with_its_labels(memory, world, 
 
 def test_a_crop_is_cut_from_its_image(memory, world):
     backbone = world.backbone()
-    batch = next(Replay(memory, schedule(crop=32), 0).batches(backbone))  # 32: the whole image
+    batch = next(Replay(memory, schedule(crop=32), 0).batches(backbone, 1))  # 32: the whole image
     for index, inputs in zip(batch.pairs.indices.tolist(), batch.inputs, strict=True):
         image = backbone.preprocess(memory[0].images.images[index][None])[0]
         assert inputs.equal(image) or inputs.equal(image.flip(-1))

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from tsniqa.paths import cache_folder
-from tsniqa.study.config import RunConfig
 
-BATCH = {"schedule.normalization.statistics": "batch"}
+BATCH = {"schedule.normalization.bn_statistics": "batch"}
 TASKS = ("alpha", "beta", "gamma")
 
 
@@ -18,14 +17,14 @@ def moved(bank, task):
     return {n for n, v in bank.states[task].items() if not torch.equal(v, bank.initial[n])}
 
 
-@pytest.mark.parametrize("statistics", ["kept", "batch"])
+@pytest.mark.parametrize("statistics", ["kept", "batch", "first-epoch"])
 @pytest.mark.parametrize("name", ["tsn", "affine-only"])
 def test_of_the_network_only_normalization_moves(name, statistics, once):
     """Gamma and beta always; running statistics are the task's own where the schedule says so."""
-    overrides = {"schedule.normalization.statistics": statistics}
-    lessons = once(name, overrides=overrides, to_the_end=True)
+    overrides = {"schedule.normalization.bn_statistics": statistics}
+    lessons = once(name, overrides=overrides)
     bank, network = lessons.model.bank, lessons.strategy.backbone.network
-    own = name == "tsn" and statistics == "batch"
+    own = name == "tsn" and statistics != "kept"
     for task in ("alpha", "beta"):
         kinds = {tensor.rsplit(".", 1)[1] for tensor in moved(bank, task)}
         assert kinds == {"weight", "bias"} | ({"running_mean", "running_var"} if own else set())
@@ -51,15 +50,15 @@ def test_without_step_two_tsn_is_head_only(once, equal):
 
 
 def test_affine_only_differs_from_tsn_by_the_statistics_alone(once):
-    affine, tsn = (once(name, overrides=BATCH, to_the_end=True) for name in ("affine-only", "tsn"))
+    affine, tsn = (once(name, overrides=BATCH) for name in ("affine-only", "tsn"))
     assert not np.array_equal(affine.scores(), tsn.scores())
-    kept = once("tsn", overrides={"schedule.normalization.statistics": "kept"}, to_the_end=True)
+    kept = once("tsn", overrides={"schedule.normalization.bn_statistics": "kept"})
     assert np.array_equal(affine.scores(), kept.scores())
     assert np.array_equal(affine.distances(), tsn.distances())
 
 
 def test_each_task_of_separate_has_its_own_network_and_tsns_gate(once):
-    separate = once("separate", to_the_end=True)
+    separate = once("separate")
     states = separate.model.bank.states
     name = "layer1.0.conv1.weight"
     assert not torch.equal(states["alpha"][name], states["beta"][name])
@@ -72,7 +71,7 @@ def orders_agree(prepare, device, order, config, data_root):
     """Learn in an order and its reverse; compare states, and filters before and after."""
     states = []
     for tasks in (order, order[::-1]):
-        plan = prepare(config(tasks), data_root, device)
+        plan = prepare(config("tsn", tasks), data_root, device)
         before = plan.strategy.filters_fingerprint()
         for step, task in enumerate(plan.tasks):
             plan.strategy.learn(task, plan.tasks[:step])
@@ -85,15 +84,13 @@ def orders_agree(prepare, device, order, config, data_root):
 
 
 @pytest.mark.slow
-def test_three_mini_tasks_in_two_orders_on_an_imagenet_backbone(prepare, equal, tmp_path):
+def test_three_drawn_tasks_in_two_orders(prepare, equal, world, tmp_path):
     order = ("mini-live", "mini-bid", "mini-kadid")
-    config = lambda tasks: RunConfig(preset="smoke", task_order=tasks)  # noqa: E731
-    assert equal(*orders_agree(prepare, "cpu", order, config, tmp_path))
+    assert equal(*orders_agree(prepare, "cpu", order, world.config, tmp_path))
     assert cache_folder("mini").is_dir()
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_on_a_gpu_the_order_does_not_matter_either_and_filters_stay(prepare, equal, world):
-    config = lambda tasks: world.config("tsn", tasks)  # noqa: E731
-    assert equal(*orders_agree(prepare, "cuda", TASKS, config, world.data_root))
+    assert equal(*orders_agree(prepare, "cuda", TASKS, world.config, world.data_root))

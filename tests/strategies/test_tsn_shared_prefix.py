@@ -10,13 +10,13 @@ from tsniqa.model.normalization import NormalizationBank, normalization_layers
 from tsniqa.scoring.features import image_features
 from tsniqa.strategies.tsn_shared_prefix import Suffix
 
-BATCH = {"schedule.normalization.statistics": "batch"}
+BATCH = {"schedule.normalization.bn_statistics": "batch"}
 PREFIX = ("conv1.", "bn1.", "layer1.", "layer2.")
 
 
 @pytest.fixture
 def lessons(once):
-    return once("tsn-shared-prefix", overrides=BATCH, to_the_end=True)
+    return once("tsn-shared-prefix", overrides=BATCH)
 
 
 def calls(module):
@@ -60,8 +60,12 @@ def test_the_gate_is_tsns(lessons, once):
     assert np.array_equal(lessons.distances(), tsn.distances())
 
 
+def flat(features):
+    return [*features.gate, features.head]
+
+
 @pytest.mark.parametrize(
-    ("model", "head_feature"), [("resnet18", "stage"), ("mobilenetv2_050", "final")]
+    ("model", "head_feature"), [("resnet18", "stage"), ("mobilenetv2_050", "multi")]
 )
 def test_other_networks_are_cut_before_the_gates_stages(model, head_feature):
     card = BackboneCard(
@@ -78,7 +82,8 @@ def test_other_networks_are_cut_before_the_gates_stages(model, head_feature):
         before = shared.clone()
         features = suffix(shared)
         assert torch.equal(shared, before)  # the next task may use it
-    assert torch.equal(features.multi, expected.multi)
+    for cut, uncut in zip(flat(features), flat(expected), strict=True):
+        assert torch.equal(cut, uncut)
     every, own = (set(normalization_layers(each.network)) for each in (whole, suffix))
     first = {"resnet18": "layer3.", "mobilenetv2_050": "blocks.3."}[model]
     assert own < every

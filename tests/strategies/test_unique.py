@@ -86,10 +86,10 @@ def test_missing_deviations_are_half_a_point_of_five(world):
 
 @pytest.mark.parametrize("on_crops", [False, True])
 def test_all_parts_learn_in_both_steps(learn, on_crops):
-    crops = {"crop": 24, "head_learning_rate": 0.1, "statistics": "kept"}
+    crops = {"crop": 24, "head_learning_rate": 0.1, "bn_statistics": "kept"}
     step_one = {"epochs": 6, "batch": 6, "learning_rate": 0.1, "decay_every": 20}
     overrides = {"schedule.head": step_one | crops} if on_crops else {}
-    lessons = learn("unique", ("alpha", "gamma"), overrides=overrides, to_the_end=True)
+    lessons = learn("unique", ("alpha", "gamma"), overrides=overrides)
     fresh = Unique(lessons.context)
     assert not torch.equal(lessons.strategy.uncertainty.weight, fresh.uncertainty.weight)
     learned = lessons.state
@@ -101,7 +101,7 @@ def test_all_parts_learn_in_both_steps(learn, on_crops):
 
 
 def test_the_uncertainty_learns_at_its_own_rate_whatever_the_heads_is(learn):
-    lessons = learn("unique", ("alpha", "gamma"), to_the_end=True)
+    lessons = learn("unique", ("alpha", "gamma"))
     start, end = Unique(lessons.context), lessons.strategy
     moved = (end.uncertainty.weight - start.uncertainty.weight).abs().max()
     updates = 4 * 2 * 2 + 2 * 2 * 3  # epochs x tasks x batches, in both steps

@@ -83,7 +83,7 @@ def test_overrides_change_what_they_name_alone(epochs, temperature, side):
         ({"schedule.head.epochs": 1.5}, "schedule.head.epochs: Input should be a valid integer"),
         (
             {"schedule.normalization.bn_statistics": "mine"},
-            "schedule.normalization.bn_statistics: Input should be 'kept', 'batch' or 'first-epoch'",
+            "normalization.bn_statistics: Input should be 'kept', 'batch' or 'first-epoch'",
         ),
         ({"rates": {"tsn": 0}}, "rates.tsn: Input should be greater than 0"),
         ({"head_feature": "all"}, "head_feature: Input should be 'final', 'stage' or 'multi'"),

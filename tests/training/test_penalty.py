@@ -79,12 +79,12 @@ class TestTheChoice:
         choose_penalty((1.0,), [own, other], learn)
         assert len(shown) == FOLDS
         for parts in zip(*shown, strict=True):
-            for number, given in enumerate((own, other)):
+            for number, whole in enumerate((own, other)):
                 for part in (one[number] for one in parts):
-                    assert part.head is given.head
+                    assert part.head is whole.head
                     rows = part.features[:, 0].long()
-                    assert torch.equal(part.features, given.features[rows])
-                    assert torch.equal(part.images.mos, given.images.mos[rows])
+                    assert torch.equal(part.features, whole.features[rows])
+                    assert torch.equal(part.images.mos, whole.images.mos[rows])
                     assert list(part.images.references) == [f"content {i}" for i in rows]
         for train, held in shown:
             for one, rest, count in zip(held, train, (11, 23), strict=True):

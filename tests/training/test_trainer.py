@@ -101,7 +101,7 @@ def test_the_first_step_equals_adam_written_out_by_hand():
 
 
 def test_a_penalty_of_the_heads_own_holds_the_head_alone(world):
-    """Without a loss Adam's first step is as long as the rate, and only where there is a penalty."""
+    """Without a loss Adam's first step is as long as the rate where there is a penalty, else 0."""
 
     def moved(head_decay, own):
         nothing = {"loss": lambda batch: 0 * pair_loss(batch), "head_decay": head_decay}

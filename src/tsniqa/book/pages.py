@@ -43,11 +43,13 @@ class Page(BaseModel):
         """Return the runs this page reads, by a readable name, as options of ``tsniqa run``.
 
         That is every combination of its ``strategy`` or ``strategies``, its ``seed`` or ``seeds``
-        and its ``split`` or ``splits``. With ``overrides`` its notebook makes the run itself.
+        and its ``split`` or ``splits``. With ``overrides``, or where published records are named to
+        it, its notebook makes the run itself, if need be.
         """
         given = self.parameters
         needed = {}
-        for strategy, seed, split in [] if given.get("overrides") else self._combinations():
+        by_itself = given.get("overrides") or given.get("published_dir")
+        for strategy, seed, split in [] if by_itself else self._combinations():
             options = {"preset": given.get("preset", "mini"), "strategy": strategy, "seed": seed}
             options |= {"split": split} if split else {}
             others = ("splits_from", "backbone", "data_root")
@@ -59,14 +61,20 @@ class Page(BaseModel):
         return needed
 
     def reads(self) -> list[Path]:
-        """Return the files this page's parameters name; of records, those of its preset, if any."""
+        """Return the files this page's parameters name; of records, those it may show.
+
+        These are of its preset, and of its strategy and seed if it has one of each.
+        """
         values = checked(self.notebook, self.parameters)
+        wanted = str(values.get("preset", ""))
+        if "strategy" in values:
+            wanted += f"-{values['strategy']}-seed{values['seed']}-"
         found = []
         for value in values.values():
             if str(value).startswith(("book/", "results/")):
                 path = project_root() / value
-                records = path.glob(f"{values.get('preset', '')}*/*")
-                found += [path] if path.is_file() else sorted(records)
+                inside = [*path.glob(f"{wanted}*/*"), *path.glob(f"{wanted}-*.csv")]
+                found += [path] if path.is_file() else sorted(inside)
         return found
 
     def check(self) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from tsniqa.cli import listing, run, score
+from tsniqa.cli import gates, listing, run, score
 from tsniqa.cli.data import data_app
 from tsniqa.errors import TsniqaError
 
@@ -15,10 +15,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (run.run, run.page, score.score, score.add, run.sweep):
+for command in (run.run, run.campaign, run.page, score.score, score.add, run.sweep):
     app.command()(command)
 app.command("compare-records")(listing.compare_records)
 app.command()(listing.summary)
+app.command()(gates.gates)
 app.command("list")(listing.list_names)
 app.add_typer(data_app, name="data")
 

@@ -1,13 +1,17 @@
-"""The commands that compute: `tsniqa run`, `tsniqa page` and `tsniqa sweep`."""
+"""The commands that compute: `tsniqa run`, `campaign`, `page` and `sweep`."""
 
+from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tsniqa.cli import options
 from tsniqa.cli.options import DATA_ROOT, RECORDS, DataRoot, Device, from_here, path_option
 from tsniqa.paths import resolve
+
+if TYPE_CHECKING:
+    from tsniqa.study.config import RunConfig
 
 
 def run(
@@ -65,6 +69,64 @@ def run(
             parameters=parameters,
         )
         typer.echo(f"page: {execute(entry)} (make book adds it under 'Your own runs')")
+
+
+def campaign(
+    preset: Annotated[str, typer.Argument(help="Name of a preset (see: tsniqa list).")],
+    strategies: Annotated[
+        str | None, typer.Option(help="With commas; default: all, the most important first.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Default: 0,1,2 for drawn tasks, else 0.")
+    ] = None,
+    splits: Annotated[
+        str | None, typer.Option(help="Default: given for drawn tasks, else 0,1,2.")
+    ] = None,
+    data_root: DataRoot = DATA_ROOT,
+    results_dir: options.ResultsDir = RECORDS,
+    device: Device = "auto",
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: what the cores are enough for.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(min=0, help="Begin no task that is not likely to be over by then.")
+    ] = inf,
+) -> None:
+    """Do all runs of a preset: every strategy, on several seeds or splits.
+
+    Finished runs are not repeated, and interrupted ones go on after their last finished task: stop
+    it whenever you like, and start it again. A failed run does not stop the others.
+    """
+    from tsniqa.errors import RecordError
+    from tsniqa.study.campaign import campaign as runs_of
+    from tsniqa.study.campaign import plan
+
+    names, seeds_, splits_ = (
+        [part.strip() for part in (own or "").split(",") if part.strip()]
+        for own in (strategies, seeds, splits)
+    )
+    planned = plan(preset, names, seeds_, splits_)
+    missing, failed = list(planned), []
+    for outcome in runs_of(planned, data_root, results_dir, device, jobs, minutes):
+        run = described(outcome.config)
+        if outcome.finished:
+            missing.remove(outcome.config)
+            found = f"mean SRCC {outcome.srcc:.3f} ({outcome.readout}), {outcome.seconds:.0f} s"
+            typer.echo(f"{run}: {found}")
+        else:
+            failed.append(f"{run} ({outcome.problem})")
+            typer.echo(f"{run}: failed")
+    left = f"missing: {'; '.join(map(described, missing))}" if missing else "nothing is missing"
+    typer.echo(f"{len(planned) - len(missing)} of {len(planned)} runs are finished; {left}")
+    if failed:
+        raise RecordError(
+            f"{len(failed)} run(s) failed: {'; '.join(failed)}; mend that and start it again"
+        )
+
+
+def described(config: "RunConfig") -> str:
+    """Name a run of a campaign."""
+    return f"{config.strategy}, seed {config.seed}, split {config.split}"
 
 
 def page(

@@ -53,7 +53,7 @@ def fit_ridge(features: Tensor, task: Task, strength: float | None = None) -> Ri
 
     Without a given strength, that with the least squared error on held-out folds is taken. Folds
     are disjoint in reference content: leaving out single images of a scene would favour heads that
-    know the scenes. (A single content leaves no choice but leave-one-out.) Features are [n, D].
+    know the scenes. (Of a single content, images are held out.) Features are [n, D].
     """
     low, high = task.mos_range
     labels = 2 * (task.mos("train") - low) / (high - low) - 1

@@ -166,24 +166,27 @@ def find_experiment(
         like = max(plain, key=lambda one: one.description.results_version, default=None)
     if like is None:
         return {}
-    weights = load_preset(preset).weights
+    now = load_preset(preset)
     runs: dict[str, list[RunRecord]] = {name: [] for name in STRATEGIES}
     for record in sorted(records, key=run_key):
-        name, own_weights = record.strategy, record.description.preset.weights
-        wanted = {**_experiment(like, record), "weights": dict(weights)}
+        name, own = record.strategy, record.description.preset
+        wanted = _experiment(like, record)
+        wanted |= {"weights": dict(now.weights), "rates": dict(now.rates)}
         for path, value in (changed or {}).items():
             *parents, last = path.split(".")
             reduce(getitem, parents, wanted)[last] = value
-        weighted = _weight(name, wanted.pop("weights")) == _weight(name, own_weights)
-        if weighted and _experiment(record, like) == wanted:
+        tuned = _tuned(name, wanted.pop("weights"), wanted.pop("rates"))
+        if tuned == _tuned(name, own.weights, own.rates) and _experiment(record, like) == wanted:
             runs.setdefault(name, []).append(record)
     return {name: own for name, own in runs.items() if own}
 
 
-def _weight(strategy: str, weights: Mapping[str, float]) -> float | None:
-    """Return a strategy's main weight: the one given, or its default."""
+def _tuned(
+    strategy: str, weights: Mapping[str, float], rates: Mapping[str, float]
+) -> tuple[float | None, float | None]:
+    """Return a strategy's main weight, the one given or its default, and its rate if given."""
     known = STRATEGIES.get(strategy)
-    return weights.get(strategy, known.default_weight if known else None)
+    return weights.get(strategy, known.default_weight if known else None), rates.get(strategy)
 
 
 def _plain(record: RunRecord, task_order: Sequence[str] | None = None) -> bool:
@@ -199,7 +202,7 @@ def _experiment(record: RunRecord, other: RunRecord) -> dict[str, Any]:
     same_split = record.config.split == other.config.split
     same_run = same_split and record.config.seed == other.config.seed
     return {
-        **facts.preset.model_dump(exclude={"description", "backbone", "weights"}),
+        **facts.preset.model_dump(exclude={"description", "backbone", "weights", "rates"}),
         "order": record.order,
         "backbone": facts.fingerprints["backbone"],
         "version": facts.results_version,

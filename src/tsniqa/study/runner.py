@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,13 @@ log = logging.getLogger("tsniqa")
 LIBRARIES = ("tsniqa", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
 
 
-def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "auto") -> RunRecord:
+def run(
+    config: RunConfig,
+    data_root: Path,
+    results_dir: Path,
+    device: str = "auto",
+    before_task: Callable[[int], None] | None = None,
+) -> RunRecord:
     """Run a configuration, or return its record if it is already there.
 
     Every image is decoded before the first task is learned, so that a broken one costs no epoch.
@@ -46,6 +53,9 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
         data_root: Folder of datasets in the generic layout.
         results_dir: Folder of record folders; locks and what runs share lie in it, too.
         device: ``"auto"``, or a torch device name.
+        before_task: Called with the number of training images of every task that is about to be
+            learned (of all together, where they are learned at once). What it raises interrupts
+            the run.
 
     Raises:
         TsniqaError: See :func:`tsniqa.study.config.resolve_run`; or the weights are unusable.
@@ -61,7 +71,7 @@ def run(config: RunConfig, data_root: Path, results_dir: Path, device: str = "au
         decode_tasks(resolved.tasks, context.decoded)
         with reproducible(resolved.preset.threads):
             log.info("%s: learning %d tasks", resolved.run_id, len(resolved.tasks))
-            return _Run(resolved, context, folder).finish()
+            return _Run(resolved, context, folder).finish(before_task)
 
 
 def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -> TrainingContext:
@@ -110,7 +120,7 @@ class _Run:
         self.partial = folder.with_name(folder.name + ".partial")
         self.partial.mkdir(parents=True, exist_ok=True)
 
-    def finish(self) -> RunRecord:
+    def finish(self, before_task: Callable[[int], None] | None = None) -> RunRecord:
         """Learn the tasks that are missing, then write the record."""
         last = len(self.tasks) - 1
         steps = [last] if self.strategy.all_at_once else list(range(last + 1))
@@ -120,6 +130,9 @@ class _Run:
             done = self._continue(progress)
             log.info("%s: continuing after %d finished steps", self.folder.name, len(done))
         for step in steps[len(done) :]:
+            if before_task is not None:
+                learned = self.tasks if self.strategy.all_at_once else [self.tasks[step]]
+                before_task(sum(len(task.part("train")) for task in learned))
             done.append(self._learn(step))
             tensors = {f"state/{name}": value for name, value in self.strategy.state().items()}
             tensors |= {f"scores/{i}": part["scores"] for i, part in enumerate(done)}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -95,19 +96,38 @@ class TrainingContext:
 
     def reference_features(self, task: Task, part: str) -> Features:
         """Return features of a part on the reference network, kept on disk for all strategies."""
+
+        def compute(images: ImageSet) -> dict[str, Tensor]:
+            (third, fourth), head = image_features(self.backbone, images)
+            return {"gate3": third, "gate4": fourth, "head": head}
+
+        stored = self.kept(task, part, compute)
+        return Features((stored["gate3"], stored["gate4"]), stored["head"])
+
+    def kept(
+        self,
+        task: Task,
+        part: str,
+        compute: Callable[[ImageSet], dict[str, Tensor]],
+        kind: str = "",
+    ) -> dict[str, Tensor]:
+        """Return what is computed of a part's images on the reference network, kept on disk.
+
+        The tensors are found again by task, part and network, and by ``kind``, which says what is
+        computed; without a ``feature_cache`` they are computed at every call.
+        """
+        images = self.images(task, part).images
         if self.feature_cache is None:
-            return image_features(self.backbone, self.images(task, part).images)
+            return compute(images)
         card = self.backbone.card.model_dump(mode="json", include=COMPUTED_FIELDS)
         key = f"{fingerprint(everything(self.backbone.network))} {json.dumps(card, sort_keys=True)}"
-        key += f" {self.backbone.device.type} {task.fingerprint()} {part} {self.shorter_side}"
+        key += f" {self.backbone.device.type} {task.fingerprint()} {part} {self.shorter_side}{kind}"
         name = hashlib.sha256(key.encode()).hexdigest()[:20]
         path = self.feature_cache / f"{task.name}-{part}-{name}.safetensors"
         try:
-            stored = load_file(path)
-            return Features((stored["gate3"], stored["gate4"]), stored["head"])
-        except (FileNotFoundError, SafetensorError, KeyError):
-            features = image_features(self.backbone, self.images(task, part).images)
-        gate = {"gate3": features.gate[0], "gate4": features.gate[1]}
+            return load_file(path)
+        except (FileNotFoundError, SafetensorError):
+            tensors = compute(images)
         with written_whole(path) as partial:
-            save_file(gate | {"head": features.head}, partial)
-        return features
+            save_file(tensors, partial)
+        return tensors

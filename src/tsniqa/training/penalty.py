@@ -14,7 +14,7 @@ def content_folds(references: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]
     """Part images [n] into those to learn from and those held out, five times.
 
     Held-out images show other contents: leaving out single images of a scene would favour heads
-    that know the scenes. (With a single content, single images are left out all the same.) There
+    that know the scenes. (Of a single content, images are held out all the same.) There
     are fewer parts where there are fewer contents, and none of a single image.
     """
     count, contents = len(references), len(set(references))
