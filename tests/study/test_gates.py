@@ -200,3 +200,17 @@ def test_the_setting_that_is_best_on_average_over_runs_is_chosen_and_of_equals_t
     assert table["srcc"].tolist() == pytest.approx([0.65, 0.5, 0.65] * 3)
     assert list(table.columns) == [*SETTING, "readout", "srcc", "naming"]
     assert chosen(table)["analytic"] == Setting("analytic", hardness=1.0)
+
+
+def test_a_setting_is_chosen_for_both_readouts_together_or_for_one():
+    single, together = (
+        table_of({1.0: 0.6, 4.0: 0.5, 8.0: 0.1}),
+        table_of({1.0: 0.1, 4.0: 0.5, 8.0: 0.7}),
+    )
+    table = averaged([single, together.assign(readout="set")])
+    hardness = {
+        readouts: chosen(table, readouts)["gaussian"].hardness
+        for readouts in (("single",), ("set",))
+    }
+    assert hardness == {("single",): 1.0, ("set",): 8.0}
+    assert chosen(table)["gaussian"].hardness == 4.0

@@ -14,6 +14,7 @@ from tsniqa.seeds import generator
 from tsniqa.study.evaluation import gate_weights
 from tsniqa.study.gate_inputs import GateInputs
 from tsniqa.study.gates import (
+    CHOSEN_FOR,
     MEAN,
     SHARING,
     Setting,
@@ -42,8 +43,8 @@ class GateStudy(NamedTuple):
         selection: Every variant and what it is compared with, :func:`.averaged` over the runs that
             settings are chosen on.
         chosen: What variants are compared with, and every family's chosen setting, on the runs that
-            results are read from; ``chosen for`` is the readout it was chosen for, if any.
-        sets: The columns :data:`SET_COLUMNS` of :func:`set_experiments`, with the analytic gate.
+            results are read from; ``chosen for`` says for which of :data:`.CHOSEN_FOR`, or both.
+        sets: The columns :data:`SET_COLUMNS` of :func:`set_experiments`, of the analytic gate.
     """
 
     selection: pd.DataFrame
@@ -84,7 +85,8 @@ def study_gates(choose_on: Sequence[GateInputs], read_on: Sequence[GateInputs]) 
     _check(choose_on, read_on)
     tables = [table(x) for x in choose_on for table in (references, variants)]
     selection = averaged(tables)
-    best = {readout: chosen(selection, readout) for readout in ("single", "set")}
+    best = {"both": chosen(selection)}
+    best |= {readout: chosen(selection, [readout]) for readout in CHOSEN_FOR}
     compared, sets = [], []
     for inputs in read_on:
         facts = inputs.record.config
@@ -99,7 +101,7 @@ def study_gates(choose_on: Sequence[GateInputs], read_on: Sequence[GateInputs]) 
         ]
         own = pd.DataFrame(rows, columns=[*known.columns, "chosen for"])
         together = pd.concat([known.assign(**{"chosen for": ""}), own], ignore_index=True)
-        experiments = set_experiments(inputs, best["single"]["analytic"])
+        experiments = set_experiments(inputs, best["both"]["analytic"])
         for found, table in ((compared, together), (sets, experiments)):
             found.append(table.assign(**run)[[*run, *table.columns]])
     return GateStudy(selection, pd.concat(compared), pd.concat(sets))

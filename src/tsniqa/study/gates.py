@@ -30,13 +30,16 @@ FAMILIES = ("k-means", "gaussian", "analytic")
 CLUSTERS = (1, 4, 16, 64, 128, 256)
 SCALES = ("raw", "median")
 STAGES = {"3": (0,), "4": (1,), "both": (0, 1)}
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 TEMPERATURES = tuple(2.0**power for power in range(9))
 SHARPNESSES = TEMPERATURES[:7]
 LEVELS = ("raw", "centred", "standardised")
 
 SHARING = ("single", "set", "set-em")
 """Who shares weights: nobody, or all images of a set: one vector, or priors estimated by EM."""
+
+CHOSEN_FOR = ("single", "set")
+"""Readouts that a model's one gate serves, ``calibrated`` and ``set``."""
 
 EM_ITERATIONS = 30
 MEAN = "mean"  # the task of means over tasks
@@ -230,13 +233,17 @@ def averaged(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return whole.groupby(keys, sort=False)[["srcc", "naming"]].mean().reset_index()
 
 
-def chosen(table: pd.DataFrame, readout: str = "single") -> dict[str, Setting]:
+def chosen(table: pd.DataFrame, readouts: Sequence[str] = CHOSEN_FOR) -> dict[str, Setting]:
     """Choose the setting of every family with the highest SRCC; of equals, the first: the softest.
 
-    ``table`` is that of :func:`averaged`, of runs that no result uses.
+    Args:
+        table: That of :func:`averaged`, of runs that no result uses.
+        readouts: Of :data:`SHARING`: those whose mean SRCC decides. A model has one gate for both
+            of its readouts, so that by default both do.
     """
     own = {}
     for family in FAMILIES:
-        rows = table[(table["readout"] == readout) & (table["family"] == family)]
-        own[family] = Setting(*rows.loc[rows["srcc"].idxmax(), SETTING])
+        rows = table[table["readout"].isin(readouts) & (table["family"] == family)]
+        means = rows.groupby(SETTING, sort=False)["srcc"].mean()
+        own[family] = Setting(*means.idxmax())
     return own
