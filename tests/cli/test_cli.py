@@ -30,7 +30,7 @@ def tsniqa(monkeypatch, capsys):
         (["run", "--order", "mini-bid,mini-bid"], "names mini-bid twice"),
         (["run", "--order", "mini-bid,,mini-live"], "has an empty name; put one comma"),
         (["run", "--seed", "-1"], "seed: Input should be greater than or equal to 0"),
-        (["run", "--preset", "minni"], "valid presets: mini, open, paper, smoke"),
+        (["run", "--preset", "minni"], "valid presets: mini, open, open-resnet18, paper, smoke"),
         (
             ["run", "--strategy", "tsm"],
             "did you mean 'tsn'? valid strategies: affine-only, ewc, gdumb, head-only,",

@@ -16,7 +16,7 @@ from tsniqa.strategies import STRATEGIES
 from tsniqa.strategies.sequential import Sequential
 from tsniqa.strategies.tsn import TSN
 from tsniqa.study import runner as study
-from tsniqa.study.evaluation import predictions
+from tsniqa.study.evaluation import predictions, srcc_matrix
 from tsniqa.study.record import SHARED_ARRAYS, RunRecord
 from tsniqa.study.results import find_records
 
@@ -290,16 +290,17 @@ def test_missing_and_wrong_weights_are_named(world, tmp_path, card):
 
 
 def test_a_learning_rate_that_diverges_leaves_a_readable_record(world, tmp_path):
-    """Scores that are no numbers count as the worst; the best state before them is kept."""
+    """Its scores are no numbers, and so is every measure of them; nothing is hidden."""
     record = world.run(
         tmp_path / "records",
         "sequential",
         ("alpha", "beta"),
         overrides={"schedule.full.learning_rate": 1e30},
     )
-    assert np.isfinite(record.scores).all()
     stored = RunRecord.load(record.folder)
-    assert np.array_equal(stored.scores, record.scores)
+    assert np.isnan(stored.scores).any()
+    assert np.array_equal(stored.scores, record.scores, equal_nan=True)
+    assert np.isnan(srcc_matrix(stored, "single")[-1]).all()
     assert math.isnan(stored.history.query("task == 'alpha'")["validation_srcc"].iloc[-1])
 
 

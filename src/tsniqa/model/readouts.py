@@ -22,8 +22,12 @@ class Level(NamedTuple):
 
     @classmethod
     def of(cls, scores: np.ndarray) -> "Level":
-        """Measure scores [n]; a head that says the same of all images has the spread 1."""
+        """Measure scores [n]; a head that says the same of all images has the spread 1.
+
+        Scores that are no numbers, of a head that has diverged, count as 0.
+        """
         values = np.asarray(scores, dtype=np.float64)
+        values = np.where(np.isfinite(values), values, 0.0)
         spread = float(values.std())
         return cls(float(values.mean()), spread if spread > 1e-9 else 1.0)
 

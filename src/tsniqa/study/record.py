@@ -141,8 +141,9 @@ class RunRecord:
         return [row for row in known if self.events[row].step <= last][-1]
 
     def head(self, name: str, step: int | None = None) -> np.ndarray:
-        """Return a head's scores [N] at a step (default: its last)."""
-        return self.scores[self._row(name, step)].astype(np.float64)
+        """Return a head's scores [N] at a step (default: its last); 0 where it has diverged."""
+        scores = self.scores[self._row(name, step)].astype(np.float64)
+        return np.where(np.isfinite(scores), scores, 0.0)
 
     def level(self, name: str, step: int | None = None) -> Level:
         """Return the level of a head at a step (default: its last)."""
