@@ -43,9 +43,9 @@ def add_squares(total: Tensor, batch: PairGradients) -> None:
 
     No pair is visited. In the matrix C [n, B] every row has a pair's slope in the column of the
     first image and its negative in that of the second; with C = QR and one value per image, g [B],
-    the sum over pairs is |C g|^2 = |R g|^2. R has B rows at most, where B images have up to
-    B(B-1)/2 pairs. (The sum of d_i g_i^2 - g_i (W g)_i with W = -C'C off the diagonal and row sums
-    d is the same, but loses the digits by which two like gradients differ.)
+    the sum over pairs is the squared length of C g, which is that of R g. R has B rows at most,
+    where B images have up to B(B-1)/2 pairs. (The sum of d_i g_i^2 - g_i (W g)_i with W = -C'C off
+    the diagonal and row sums d is the same, but loses digits where two gradients are alike.)
     """
     slopes, (_, _, first, second, _) = batch.slopes.double(), batch.pairs
     pairs, size = range(len(slopes)), len(batch.images)
