@@ -22,7 +22,7 @@ from sklearn.covariance import LedoitWolf
 
 from tsniqa.metrics import srcc
 from tsniqa.model.gating import AnalyticGate, KMeansGate
-from tsniqa.model.readouts import mix, set_priors
+from tsniqa.model.readouts import mix, readout_levels, set_priors
 from tsniqa.study.evaluation import analytic_weights, gate_weights
 from tsniqa.study.gate_inputs import TAPS, GateInputs
 
@@ -33,7 +33,8 @@ STAGES = {"3": (0,), "4": (1,), "both": (0, 1)}
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 TEMPERATURES = tuple(2.0**power for power in range(9))
 SHARPNESSES = TEMPERATURES[:7]
-LEVELS = ("raw", "centred", "standardised")
+LEVELS = {"raw": "gated", "centred": "centred", "standardised": "calibrated"}
+"""What heads are cleaned of before they are mixed, each as by one of the model's readouts."""
 
 SHARING = ("single", "set", "set-em")
 """Who shares weights: nobody, or all images of a set: one vector, or priors estimated by EM."""
@@ -152,10 +153,7 @@ def shared(own: np.ndarray, groups: Iterable[slice | np.ndarray], sharing: str) 
 
 def level_table(inputs: GateInputs, levels: str, tasks: Sequence[str]) -> np.ndarray:
     """Return what is subtracted from heads and what then divides them, float64 [T, 2]."""
-    found = np.array([inputs.record.level(task) for task in tasks], dtype=np.float64)
-    found[:, 0] *= levels != "raw"
-    found[:, 1] **= levels == "standardised"
-    return found
+    return readout_levels(LEVELS[levels], [inputs.record.level(task) for task in tasks])
 
 
 def of_tasks(inputs: GateInputs, scores: np.ndarray) -> np.ndarray:
