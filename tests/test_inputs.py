@@ -77,22 +77,30 @@ def test_a_batch_is_checked_as_one():
         checked(TENSOR, 4)
 
 
-@given(
-    sizes=st.lists(st.sampled_from([(4, 5), (5, 4), (2, 2)]), max_size=12), size=st.integers(1, 4)
-)
-def test_batches_keep_order_and_hold_equal_shapes(sizes, size):
-    images = [torch.full((3, *shape), i, dtype=torch.uint8) for i, shape in enumerate(sizes)]
-    found = list(batches(iter(images), size))
+@given(st.lists(st.sampled_from([(4, 5), (400, 500), (500, 400), (800, 900)]), max_size=50))
+def test_batches_keep_order_and_hold_equal_shapes_within_both_limits(sizes):
+    rows = torch.arange(50, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 800, 900)
+    images = [rows[i, :, :height, :width] for i, (height, width) in enumerate(sizes)]
+    most = {(4, 5): 16, (400, 500): 1, (500, 400): 1, (800, 900): 1}
+    found = list(batches(iter(images)))
     assert [int(image[0, 0, 0]) for batch in found for image in batch] == list(range(len(images)))
-    assert all(1 <= len(batch) <= size for batch in found)
-    assert all(len(a) == size or a.shape[1:] != b.shape[1:] for a, b in itertools.pairwise(found))
+    limits = [most[tuple(batch.shape[2:])] for batch in found]
+    assert all(1 <= len(batch) <= limit for batch, limit in zip(found, limits, strict=True))
+    full = [len(batch) == limit for batch, limit in zip(found, limits, strict=True)]
+    neighbours = itertools.pairwise(found)
+    assert all(f or a.shape != b.shape for f, (a, b) in zip(full, neighbours, strict=False))
+
+
+def test_a_batch_of_small_images_ends_at_its_pixels():
+    images = [torch.zeros(3, 200, 300, dtype=torch.uint8)] * 6  # 60,000 pixels each
+    assert [len(batch) for batch in batches(images)] == [4, 2]
 
 
 def test_batches_read_one_image_ahead_and_no_more():
     taken = []
     images = (taken.append(i) or torch.zeros(3, 4, 4) for i in range(100))
-    next(batches(images, 8))
-    assert len(taken) == 9
+    next(batches(images))
+    assert len(taken) == 17
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,11 @@ from tsniqa.errors import DataError, missing_image, one_line
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
+# What a forward pass holds at once: memory is bounded whatever the images' sizes, and on a CPU
+# larger batches are no faster. Part of a result's last bits, so these are no options.
+BATCH_IMAGES = 16
+BATCH_PIXELS = 512 * 512  # of all its images together, unless it is a single larger one
+
 Image = str | Path | PILImage.Image | np.ndarray | torch.Tensor  # what a user may hand over
 
 
@@ -140,12 +145,13 @@ def as_images(images: Image | Iterable[Image]) -> Iterator[torch.Tensor]:
         yield checked(image.contiguous())
 
 
-def batches(images: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:
-    """Stack neighbours [3, H, W] of equal shape and type to batches of at most ``size``."""
+def batches(images: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Stack neighbours [3, H, W] of equal shape and type to batches within the two limits."""
     waiting: list[torch.Tensor] = []
     for image in images:
         first = waiting[0] if waiting else image
-        if len(waiting) == size or (image.shape, image.dtype) != (first.shape, first.dtype):
+        most = max(1, min(BATCH_IMAGES, BATCH_PIXELS // first[0].numel()))
+        if len(waiting) == most or (image.shape, image.dtype) != (first.shape, first.dtype):
             yield torch.stack(waiting)
             waiting = []
         waiting.append(image)

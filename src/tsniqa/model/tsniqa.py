@@ -26,9 +26,6 @@ from tsniqa.storage import grouped, load_tensors, save_tensors, symmetric, upper
 SHARED = "shared"
 """Name of a head, or of a state of the bank, that all tasks have in common."""
 
-BATCH = 16
-"""Images a forward pass. Part of a result's last bits, so it is a constant and not an option."""
-
 
 class Reading(NamedTuple):
     """What heads and gates say of N images; the last two are None where they were not asked.
@@ -194,7 +191,7 @@ class TSNIQA(nn.Module):
         tasks, gate = self.tasks if tasks is None else tasks, gate and self.gate is not None
         parts: dict[str | None, list[Features]] = {}
         with torch.inference_mode():
-            for batch in batches(images, BATCH):
+            for batch in batches(images):
                 for owner, features in self.features(batch, tasks, gate).items():
                     parts.setdefault(owner, []).append(features.cpu())
             whole = {owner: Features.joined(found) for owner, found in parts.items()}

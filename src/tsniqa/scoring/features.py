@@ -4,12 +4,11 @@ import torch
 
 from tsniqa.data.images import ImageSet
 from tsniqa.model.backbone import Backbone, Features
-from tsniqa.model.tsniqa import BATCH
 from tsniqa.pixels import batches
 
 
 def image_features(backbone: Backbone, images: ImageSet) -> Features:
     """Compute the features, float32 and on the CPU, of whole images under the network as it is."""
     with torch.inference_mode():
-        parts = [backbone(backbone.preprocess(batch)).cpu() for batch in batches(images, BATCH)]
+        parts = [backbone(backbone.preprocess(batch)).cpu() for batch in batches(images)]
     return Features.joined(parts)

@@ -23,7 +23,6 @@ from tsniqa.data.images import ImageSet
 from tsniqa.data.task import PARTS
 from tsniqa.errors import ConfigError, DataError
 from tsniqa.model.backbone import Backbone
-from tsniqa.model.tsniqa import BATCH
 from tsniqa.pixels import batches
 from tsniqa.runtime import reproducible
 from tsniqa.study.config import resolve_run
@@ -131,7 +130,7 @@ def tap_features(backbone: Backbone, images: ImageSet) -> dict[str, Tensor]:
     hooks += [one.register_forward_hook(rectified) for one in modules]
     try:
         with torch.inference_mode():
-            for batch in batches(images, BATCH):
+            for batch in batches(images):
                 inputs = backbone.preprocess(batch)
                 _, maps = backbone.network.forward_intermediates(inputs)
                 for stage, place in zip((3, 4), backbone.card.stages, strict=True):
