@@ -3,10 +3,14 @@
 A candidate learns each task alone and is judged by the validation SRCC it reached; or all tasks in
 order, as what trades keeping for learning must, and is judged by all validation images at the end
 (a learner in the field could not look back at them; all strategies are given it alike).
+
+On a re-split, which no run of the study may use, the test images judge together with the
+validation images: of few images a third is a better judge than a tenth.
 """
 
 import logging
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 
 from tsniqa.data.cache import decode_tasks
+from tsniqa.data.task import Task
 from tsniqa.errors import ConfigError, RecordError, invalid_content, one_line
 from tsniqa.metrics import srcc
 from tsniqa.model.readouts import mix
@@ -56,6 +61,7 @@ class Sweep(BaseModel):
     tasks: tuple[str, ...] | None = None  #: in the order they are learned; None: the preset's
     each_task_alone: bool = False  #: whether every task is learned from the initial network
     seed: int = 0
+    split: str = "given"  #: or the number of a re-split, all of whose held-out images judge
     candidates: tuple[Candidate, ...] = ()
     strategies: tuple[str, ...] = ()  #: their main weights are tried besides
     factors: tuple[PositiveFloat, ...] = ()  #: multiply the published weights of ``strategies``
@@ -154,8 +160,10 @@ def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> 
     streams = [(task,) for task in sweep.order()] if sweep.each_task_alone else [sweep.order()]
     for candidate, stream in product(sweep.all_candidates(), streams):
         fields = candidate.model_dump(include={"strategy", "backbone", "overrides"})
-        config = run_config(preset=sweep.preset, seed=sweep.seed, task_order=stream, **fields)
-        resolved = resolve_run(config, data_root)
+        own = {"preset": sweep.preset, "seed": sweep.seed, "split": sweep.split}
+        resolved = resolve_run(run_config(task_order=stream, **own, **fields), data_root)
+        if sweep.split != "given":
+            resolved = replace(resolved, tasks=tuple(map(judged_by_all, resolved.tasks)))
         if resolved.run_id not in trials:
             trials[resolved.run_id] = _try(sweep, candidate, resolved, cache)
             SweepRecord(sweep=sweep, trials=list(trials.values())).save(record_path)
@@ -164,6 +172,12 @@ def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> 
     record = SweepRecord(sweep=sweep, trials=wanted)
     record.save(record_path)
     return record
+
+
+def judged_by_all(task: Task) -> Task:
+    """Return a task whose validation images are all that are not learned from."""
+    parts = task.table["split"].replace("test", "val")
+    return replace(task, table=task.table.assign(split=parts))
 
 
 def _try(sweep: Sweep, candidate: Candidate, resolved: ResolvedRun, cache: Path) -> Trial:
