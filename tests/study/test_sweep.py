@@ -91,6 +91,25 @@ def test_every_candidate_learns_the_whole_order(in_order, world, tmp_path):
     assert record.trials[0].srcc != record.trials[1].srcc
 
 
+def test_all_held_out_images_of_a_resplit_judge(alone, world, tmp_path):
+    sweep = alone.model_copy(update={"tasks": ("beta",), "split": "3"})
+    record, _ = run(sweep, world, tmp_path)
+    own = world.plan("tsn", ("beta",), seed=5, split="3")
+    (task,) = own.tasks
+    own.strategy.learn(task, [])
+    scores, opinions = [], []
+    for part in ("val", "test"):
+        images = own.strategy.context.images(task, part).images
+        scores.append(own.strategy.model.read(images, gate=False).heads[:, 0])
+        opinions.append(task.mos(part))
+    held = module.judged_by_all(task)
+    assert held.part("train").equals(task.part("train"))
+    assert sorted(np.concatenate(opinions)) == sorted(held.mos("val"))
+    assert not len(held.part("test"))
+    value = record.trials[1].srcc[BOTH_STEPS]["beta"]
+    assert value == pytest.approx(srcc(np.concatenate(scores), np.concatenate(opinions)))
+
+
 @pytest.mark.parametrize("kind", ["alone", "in_order"])
 def test_no_test_image_is_opened(kind, world, tmp_path, monkeypatch, request):
     opened = set()
