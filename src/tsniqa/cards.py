@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-import timm
 import torch
 import yaml
 from pydantic import BaseModel, ValidationError, field_validator, model_validator
@@ -158,6 +157,8 @@ def build_network(card: BackboneCard) -> nn.Module:
         ConfigError: timm does not know the architecture or its arguments.
         WeightsError: The weights are missing, fail their checksum, or do not fit.
     """
+    import timm  # it takes a second, and what reads records needs no network
+
     hub = card.weights == "hub"
     try:
         with torch.random.fork_rng(devices=[]):

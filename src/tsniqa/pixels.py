@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from PIL import Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
-from torchvision.transforms.v2 import functional as transforms
 
 from tsniqa.errors import DataError, missing_image, one_line
 
@@ -94,6 +93,8 @@ def shrink(image: torch.Tensor, limit: int | None) -> torch.Tensor:
     """
     if limit is None or min(image.shape[-2:]) <= limit:
         return image
+    from torchvision.transforms.v2 import functional as transforms  # it takes seconds
+
     return transforms.resize(image, [limit], antialias=True)
 
 

@@ -13,12 +13,11 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import PIL
 import torch
-import torchvision
 from filelock import FileLock
 from tqdm import tqdm
 
@@ -33,7 +32,7 @@ log = logging.getLogger("tsniqa")
 #: Environment variable: most gigabytes (10^9 bytes) of decoded images to keep, default 64.
 LIMIT_VARIABLE = "TSNIQA_DECODED_GB"
 DISK_RESERVE = 2 * 10**9  # bytes of the disk that the cache leaves free
-_DECODER = f"1 pillow {PIL.__version__} torchvision {torchvision.__version__}"
+_DECODER = f"1 pillow {version('pillow')} torchvision {version('torchvision')}"
 
 
 def limit_from_environment() -> int:
