@@ -252,6 +252,18 @@ class TestSI:
         found = lessons.strategy.importance
         assert bool((found < 0).any()) == (importance == "released")
 
+    def test_what_lies_behind_the_heads_feature_is_of_no_importance(self, world, card, tmp_path):
+        path = card(tmp_path, stages=[-3, -2])
+        fields = {"backbone": str(path), "overrides": {"head_feature": "stage"}}
+        plan = world.plan("si", ("alpha",), **fields)
+        plan.strategy.learn(plan.tasks[0], [])
+        names = [name for name, _ in plan.strategy.backbone.network.named_parameters()]
+        sizes = [one.numel() for one in plan.strategy.backbone.network.parameters()]
+        parts = dict(zip(names, plan.strategy.importance.split(sizes), strict=True))
+        behind = {name: part for name, part in parts.items() if name.startswith("layer4")}
+        assert behind and not any(part.any() for part in behind.values())
+        assert any(part.any() for part in parts.values())
+
     def test_without_epochs_nothing_is_important(self, learn):
         strategy = learn(SI, ("alpha",), overrides={"schedule.full.epochs": 0}).strategy
         assert not strategy.importance.any()

@@ -5,7 +5,7 @@ import torch
 
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.replay import Replay, endless, replay_batch
-from tsniqa.training.schedules import FinetuneSchedule
+from tsniqa.training.schedules import FinetuneSchedule, Released
 from tsniqa.training.trainer import Source
 
 
@@ -57,3 +57,14 @@ def test_a_memory_starts_again_when_all_of_it_was_shown(memory):
     shown = [torch.cat([next(stream).indices for _ in range(4)]) for _ in range(3)]
     assert all(sorted(once.tolist()) == list(range(16)) for once in shown)
     assert not torch.equal(shown[0], shown[1])
+
+
+def test_replayed_pairs_follow_the_habits_of_the_released_code(memory, world):
+    tied = memory[0]._replace(images=memory[0].images._replace(mos=torch.ones(16)))
+    backbone, passes = world.backbone(), []
+    backbone.register_forward_pre_hook(lambda module, given: passes.append(len(given[0])))
+    assert next(Replay([tied], schedule(), 0).batches(backbone, 1)) is None
+    habits = Released(ties=True, two_forwards=True)
+    batch = next(Replay([tied], schedule(), 0, habits).batches(backbone, 1))
+    assert len(batch.pairs.target) == 8 * 7 / 2 and not batch.pairs.target.any()
+    assert passes == [4, 4]

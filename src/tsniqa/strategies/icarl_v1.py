@@ -37,7 +37,8 @@ class ICaRLv1(LwF):
             for old in remembered(self.context, seen)
         ]
         seed = self.context.seed_for(task.name, "replay")
-        self.replay = Replay(self.as_sources(lessons, "train"), self.finetune_schedule(), seed)
+        memory, released = self.as_sources(lessons, "train"), self.context.schedule.released
+        self.replay = Replay(memory, self.finetune_schedule(), seed, released)
 
     def distilled(self, epoch: int) -> Iterator[tuple[Batch, Tensor]]:
         """Yield the next batch of every memory, and its mean loss to what its head said before."""

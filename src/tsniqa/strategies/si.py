@@ -43,7 +43,9 @@ class SI(Regularized):
 
     def after_step(self) -> None:
         """Add the step's contribution to the integral."""
-        gradient = flat(parameter.grad for parameter in self.backbone.network.parameters())
+        # Behind the head's feature, if that is of a stage, no gradient arrives.
+        parameters = self.backbone.network.parameters()
+        gradient = flat(torch.zeros_like(p) if p.grad is None else p.grad for p in parameters)
         if self.context.importance == "derived":  # the task's alone: the penalty's is taken off
             moved = self.step_from - self.start_at
             gradient = gradient - 2 * self.weight * self.importance * moved
