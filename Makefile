@@ -36,7 +36,7 @@ lint: $(INSTALLED) ## Check style, that imports point down, that notebooks have 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache
-	$(BIN)/nbstripout --verify --extra-keys "metadata.papermill cell.metadata.papermill metadata.language_info.version" notebooks/*.ipynb
+	$(BIN)/nbstripout --verify --extra-keys "metadata.papermill cell.metadata.papermill metadata.language_info.version" notebooks/*.ipynb notebooks/lessons/*.ipynb notebooks/lessons/starters/*.ipynb
 
 clean: ## Remove the built book; keep .venv and the local run records in .runs
 	rm -rf _build book/runs book/api .snakemake build dist .pytest_cache .ruff_cache .hypothesis

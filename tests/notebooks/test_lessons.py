@@ -1,0 +1,76 @@
+"""Lessons: stored without outputs, in step with what is given out, and they run as they are."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tsniqa.book.lessons import ANSWER, starter
+
+LESSONS = sorted((Path(__file__).parents[2] / "notebooks" / "lessons").glob("*.ipynb"))
+
+
+@pytest.fixture(params=LESSONS, ids=[path.stem for path in LESSONS])
+def lesson(request):
+    return request.param
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def answers(notebook):
+    return [cell for cell in code(notebook) if ANSWER in cell.metadata.get("tags", [])]
+
+
+def test_there_is_a_lesson():
+    assert LESSONS
+
+
+def test_the_notebook_to_work_on_is_the_lesson_without_its_answers(lesson):
+    given = read(lesson.parent / "starters" / lesson.name)
+    assert given == starter(read(lesson)), "run: python -m tsniqa.book.lessons"
+    assert not answers(given)
+    places = [cell.source for cell in code(given) if cell.source.endswith("\n...")]
+    assert len(places) == len(answers(read(lesson))) >= 3
+    assert all(line.startswith("#") for place in places for line in place.splitlines()[:-1])
+
+
+def test_answers_are_folded_in_the_book(lesson):
+    assert all("hide-cell" in cell.metadata.tags for cell in answers(read(lesson)))
+
+
+def test_it_is_stored_without_outputs(lesson):
+    assert all(not cell.outputs and cell.execution_count is None for cell in code(read(lesson)))
+
+
+def test_every_figure_is_described(lesson):
+    for cell in code(read(lesson)):
+        if "plt.subplots" in cell.source:
+            assert cell.metadata.mystnb.figure.caption and cell.metadata.mystnb.image.alt
+
+
+def test_visible_cells_are_short(lesson):
+    for cell in code(read(lesson)):
+        folded = {"hide-input", "hide-cell"} & set(cell.metadata.get("tags", []))
+        assert folded or len(cell.source.splitlines()) <= 25, cell.source
+
+
+def test_the_first_two_need_nothing_of_the_package():
+    for path in LESSONS[:2]:
+        assert not any("tsniqa" in cell.source for cell in code(read(path)))
+
+
+@pytest.mark.slow
+def test_the_notebook_that_is_given_out_runs_once_its_places_are_filled(lesson, tmp_path):
+    notebook = read(lesson.parent / "starters" / lesson.name)
+    solved = iter(answers(read(lesson)))
+    for cell in code(notebook):
+        if cell.source.endswith("\n..."):
+            cell.source = next(solved).source
+    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": tmp_path}}).execute()
