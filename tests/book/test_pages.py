@@ -152,6 +152,6 @@ def test_a_failing_page_does_not_appear_and_its_message_is_one_line(project):
 
 def test_the_books_own_list_is_valid():
     loaded = load_pages(project_root() / "book" / "runs.yml")
-    assert {page.notebook for page in loaded.values()} == {
-        path.stem for path in (project_root() / "notebooks").glob("*.ipynb")
-    }
+    folder = project_root() / "notebooks"
+    notebooks = [*folder.glob("*.ipynb"), *folder.glob("lessons/*.ipynb")]
+    assert {page.template for page in loaded.values()} == set(notebooks)
