@@ -62,7 +62,7 @@ def test_visible_cells_are_short(lesson):
 
 
 def test_the_first_two_need_nothing_of_the_package():
-    for path in LESSONS[:2]:
+    for path in [path for path in LESSONS if path.name[0] in "12"]:
         assert not any("tsniqa" in cell.source for cell in code(read(path)))
 
 
