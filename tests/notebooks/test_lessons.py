@@ -55,10 +55,11 @@ def test_every_figure_is_described(lesson):
             assert cell.metadata.mystnb.figure.caption and cell.metadata.mystnb.image.alt
 
 
-def test_visible_cells_are_short(lesson):
+def test_visible_cells_are_short_and_as_narrow_as_the_page(lesson):
     for cell in code(read(lesson)):
-        folded = {"hide-input", "hide-cell"} & set(cell.metadata.get("tags", []))
-        assert folded or len(cell.source.splitlines()) <= 25, cell.source
+        if not {"hide-input", "hide-cell"} & set(cell.metadata.get("tags", [])):
+            lines = cell.source.splitlines()
+            assert len(lines) <= 25 and max(map(len, lines)) <= 76, cell.source
 
 
 def test_the_first_two_need_nothing_of_the_package():
