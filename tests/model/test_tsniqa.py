@@ -17,8 +17,9 @@ from tsniqa.cards import WEIGHTS_VARIABLE
 from tsniqa.errors import ConfigError, DataError, WeightsError
 from tsniqa.model.gating import softmin_weights
 from tsniqa.model.readouts import MIXTURES, mix, readout_levels, readout_weights
-from tsniqa.model.tsniqa import BATCH, SHARED
+from tsniqa.model.tsniqa import SHARED
 from tsniqa.paths import project_root
+from tsniqa.pixels import BATCH_IMAGES
 from tsniqa.scoring.features import image_features
 
 KINDS = {
@@ -139,7 +140,7 @@ def test_a_batch_that_cannot_be_pixels_is_refused(model, batch, message):
 
 def test_images_are_read_lazily_and_their_company_changes_nothing(model):
     taken = []
-    many = pictures(3 * BATCH)
+    many = pictures(3 * BATCH_IMAGES)
     lazily = (taken.append(i) or image for i, image in enumerate(many))
     inside = model.features
     held = []
@@ -148,7 +149,7 @@ def test_images_are_read_lazily_and_their_company_changes_nothing(model):
         together = model.predict(lazily)
     finally:
         del model.features
-    assert held == [BATCH + 1, 2 * BATCH + 1, 3 * BATCH]
+    assert held == [BATCH_IMAGES + 1, 2 * BATCH_IMAGES + 1, 3 * BATCH_IMAGES]
     alone = np.concatenate([model.predict(image) for image in many])
     np.testing.assert_allclose(together, alone, atol=1e-6)
     with pytest.raises(DataError, match="there is no image to score"):
@@ -172,6 +173,21 @@ def test_some_heads_or_the_gate_can_be_read_alone(model):
     nothing, *again = model.read(IMAGES, ())
     assert nothing.shape == (len(IMAGES), 0)
     assert all(map(np.array_equal, again, (distances, features)))
+
+
+@pytest.mark.parametrize("kind", ["tsn", "heads alone"])
+def test_known_features_of_the_untouched_network_spare_a_pass_and_change_nothing(world, kind):
+    model = make(world, kind)
+    model.bank.load(None)
+    known = image_features(model.backbone, IMAGES)
+    passes = []
+    model.backbone.register_forward_hook(lambda *_: passes.append(1))
+    whole = model.read(IMAGES)
+    count = len(passes)
+    assert all(map(np.array_equal, model.read(IMAGES, untouched=known), whole))
+    spared = 2 * count - len(passes)
+    batches = count if kind == "heads alone" else count // 3
+    assert spared == batches > 0
 
 
 def test_the_default_readout_is_the_models_own(world):

@@ -334,3 +334,20 @@ def test_a_second_process_waits_for_the_first_and_takes_its_record(world, finish
         logging.getLogger("tsniqa").setLevel(logging.NOTSET)
     assert found[0].folder == results / run_id
     assert not (results / f"{run_id}.partial").exists()
+
+
+@pytest.mark.parametrize("strategy", ["head-only", "ridge"])
+def test_heads_on_the_untouched_network_read_test_images_from_kept_features(
+    strategy, world, tmp_path, monkeypatch
+):
+    seen, original = [], TSNIQA.features
+
+    def spy(self, images, owners):
+        seen.append(len(images))
+        return original(self, images, owners)
+
+    monkeypatch.setattr(TSNIQA, "features", spy)
+    record = world.run(tmp_path / "records", strategy)
+    timed = len(record.test_images["gamma"])  # of the last task, all heads at once, after one image
+    assert sum(seen) == 1 + timed
+    assert len(list((tmp_path / "records" / "features").glob("*-test-*"))) == 3

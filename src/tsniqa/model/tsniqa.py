@@ -117,20 +117,15 @@ class TSNIQA(nn.Module):
         """Name the state that a task's head is read under; None is the untouched network."""
         return next((name for name in (task, SHARED) if name in self.bank.states), None)
 
-    def features(
-        self, images: Tensor, tasks: Iterable[str], gate: bool = True
-    ) -> dict[str | None, Features]:
-        """Pass a batch, shrunk already, through every state that some heads and the gate need.
-
-        Returns:
-            Features by the state's name; None is the untouched network, which the gate reads.
-
-        Raises:
-            ConfigError: No task has been learned.
-        """
+    def _some_owners(self, tasks: Iterable[str], gate: bool = True) -> list[str | None]:
+        """Name the states that some heads and the gate need; the gate reads the untouched one."""
         if not self.heads:
             raise ConfigError("the model has learned no task yet; add one before scoring")
-        owners = dict.fromkeys([*map(self.owner, tasks), *([None] if gate and self.gate else [])])
+        gates = [None] if gate and self.gate else []
+        return list(dict.fromkeys([*map(self.owner, tasks), *gates]))
+
+    def features(self, images: Tensor, owners: Iterable[str | None]) -> dict[str | None, Features]:
+        """Pass a batch, shrunk already, through the network in each of some states."""
         inputs, forward = self.backbone.preprocess(images), self.backbone.forward_with
         return {owner: forward(self.bank.state(owner), inputs) for owner in owners}
 
@@ -168,7 +163,7 @@ class TSNIQA(nn.Module):
             DataError: Shape, type or values are not those of a batch of images.
         """
         images = shrink(checked(images, 4), self.shorter_side)
-        features = self.features(images, self.tasks)
+        features = self.features(images, self._some_owners(self.tasks))
         scores = [self.heads[task].read(features[self.owner(task)]) for task in self.tasks]
         heads = torch.stack(scores, dim=1)
         if self.gate is None:
@@ -178,8 +173,9 @@ class TSNIQA(nn.Module):
         return (weights * (heads - levels[:, 0]) / levels[:, 1]).sum(1)
 
     def read(
-        self, images: Iterable[Tensor], tasks: Sequence[str] | None = None, gate: bool = True
-    ) -> Reading:
+        self, images: Iterable[Tensor], tasks: Sequence[str] | None = None, gate: bool = True,
+        untouched: Features | None = None,
+    ) -> Reading:  # fmt: skip
         """Read heads and gates: batches of images outside, tasks inside.
 
         Args:
@@ -187,17 +183,25 @@ class TSNIQA(nn.Module):
                 generator is read one batch at a time.
             tasks: Names of heads, default all; none if only the gate is asked.
             gate: Whether distances and features of the gates are wanted.
+            untouched: Features of the images on the untouched network, if they are known already.
+
+        Raises:
+            ConfigError: No task has been learned.
+            DataError: There is no image.
         """
         tasks, gate = self.tasks if tasks is None else tasks, gate and self.gate is not None
-        parts: dict[str | None, list[Features]] = {}
+        wanted = self._some_owners(tasks, gate)
+        whole = {} if untouched is None else {None: untouched}
+        missing = [owner for owner in wanted if owner not in whole]
+        parts: dict[str | None, list[Features]] = {owner: [] for owner in missing}
         with torch.inference_mode():
-            for batch in batches(images):
-                for owner, features in self.features(batch, tasks, gate).items():
-                    parts.setdefault(owner, []).append(features.cpu())
-            whole = {owner: Features.joined(found) for owner, found in parts.items()}
-            if not whole:
+            for batch in batches(images) if missing else ():
+                for owner, features in self.features(batch, missing).items():
+                    parts[owner].append(features.cpu())
+            if missing and not parts[missing[0]]:
                 raise DataError("there is no image to score; give at least one")
-            heads = np.empty((len(next(iter(whole.values())).head), len(tasks)), dtype=np.float32)
+            whole |= {owner: Features.joined(found) for owner, found in parts.items()}
+            heads = np.empty((len(whole[wanted[0]].head), len(tasks)), dtype=np.float32)
             for column, task in enumerate(tasks):
                 heads[:, column] = self.heads[task].read(whole[self.owner(task)])
         return self._reading(heads, whole[None]) if gate else Reading(heads)
