@@ -91,6 +91,6 @@ def test_the_summary_is_in_step_with_the_records():
 
 def test_published_results_are_small():
     files = [path for path in resolve("results").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 6 * 10**6
+    assert sum(path.stat().st_size for path in files) < 10 * 10**6
     for path in resolve("results/records").glob("*/record.json"):
         assert len(path.read_text().splitlines()) < 200
