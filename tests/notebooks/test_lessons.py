@@ -5,6 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from papermill import inspect_notebook
 
 from tsniqa.book.lessons import ANSWER, starter
 
@@ -43,6 +44,12 @@ def test_the_notebook_to_work_on_is_the_lesson_without_its_answers(lesson):
 
 def test_answers_are_folded_in_the_book(lesson):
     assert all("hide-cell" in cell.metadata.tags for cell in answers(read(lesson)))
+
+
+def test_papermill_documents_its_parameters(lesson):
+    for path in (lesson, lesson.parent / "starters" / lesson.name):
+        parameters = inspect_notebook(path)
+        assert parameters and all(one["help"] for one in parameters.values())
 
 
 def test_it_is_stored_without_outputs(lesson):

@@ -13,15 +13,15 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from tsniqa.cards import saved_card
-from tsniqa.errors import ConfigError, DataError, WeightsError, unknown_name
-from tsniqa.model.backbone import Backbone, Features, fingerprint, load_backbone
+from tsniqa.errors import ConfigError, DataError, unknown_name
+from tsniqa.model.backbone import Backbone, Features, fingerprint
 from tsniqa.model.gating import AnalyticGate, KMeansGate, softmin_weights
 from tsniqa.model.heads import Head, make_head
 from tsniqa.model.normalization import NormalizationBank, everything
 from tsniqa.model.readouts import MIXTURES, Level, mix, readout_levels, readout_weights
+from tsniqa.model.saving import load_model, save_model
 from tsniqa.pixels import Image, as_images, batches, checked, shrink
-from tsniqa.storage import grouped, load_tensors, save_tensors, symmetric, upper_triangle
+from tsniqa.storage import grouped, symmetric, upper_triangle
 
 SHARED = "shared"
 """Name of a head, or of a state of the bank, that all tasks have in common."""
@@ -117,7 +117,7 @@ class TSNIQA(nn.Module):
         """Name the state that a task's head is read under; None is the untouched network."""
         return next((name for name in (task, SHARED) if name in self.bank.states), None)
 
-    def _some_owners(self, tasks: Iterable[str], gate: bool = True) -> list[str | None]:
+    def states_for(self, tasks: Iterable[str], gate: bool = True) -> list[str | None]:
         """Name the states that some heads and the gate need; the gate reads the untouched one."""
         if not self.heads:
             raise ConfigError("the model has learned no task yet; add one before scoring")
@@ -163,7 +163,7 @@ class TSNIQA(nn.Module):
             DataError: Shape, type or values are not those of a batch of images.
         """
         images = shrink(checked(images, 4), self.shorter_side)
-        features = self.features(images, self._some_owners(self.tasks))
+        features = self.features(images, self.states_for(self.tasks))
         scores = [self.heads[task].read(features[self.owner(task)]) for task in self.tasks]
         heads = torch.stack(scores, dim=1)
         if self.gate is None:
@@ -190,7 +190,7 @@ class TSNIQA(nn.Module):
             DataError: There is no image.
         """
         tasks, gate = self.tasks if tasks is None else tasks, gate and self.gate is not None
-        wanted = self._some_owners(tasks, gate)
+        wanted = self.states_for(tasks, gate)
         whole = {} if untouched is None else {None: untouched}
         missing = [owner for owner in wanted if owner not in whole]
         parts: dict[str | None, list[Features]] = {owner: [] for owner in missing}
@@ -280,17 +280,7 @@ class TSNIQA(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """Write the model into a folder: model.json, and one safetensors file a state."""
-        about = {
-            "tasks": {task: self.owner(task) for task in self.tasks},
-            "backbone": self.backbone.card.model_dump(mode="json"),
-            "network": self.fingerprint(),
-            "select": self.bank.select,
-            "gate": self.gate.get_params() if self.gate else None,
-            "analytic": self.analytic.get_params() if self.analytic else None,
-            "shorter_side": self.shorter_side,
-            "readout": self.readout,
-        }
-        save_tensors(folder, about, self.state())
+        save_model(self, folder)
 
     @classmethod
     def load(
@@ -307,28 +297,4 @@ class TSNIQA(nn.Module):
             WeightsError: The folder is no such model, a file was changed, or the backbone's weights
                 are missing, or not those the model was learned on.
         """
-        about, state = load_tensors(folder)
-        try:
-            card = saved_card(about["backbone"], Path(folder), allow_download)
-            backbone = load_backbone(card, device)
-            bank = NormalizationBank(backbone.network, about["select"])
-            gate, analytic = (
-                None if about[name] is None else kind(**about[name])
-                for name, kind in (("gate", KMeansGate), ("analytic", AnalyticGate))
-            )
-            model = cls(backbone, gate, bank, about["shorter_side"], analytic, about["readout"])
-            if model.fingerprint() != about["network"]:
-                raise WeightsError(
-                    f"{folder}: the weights of backbone '{card.name}' are not those the model "
-                    "was learned on; restore the original weight file"
-                )
-            model.load_state(state)
-            owners = {task: model.owner(task) for task in model.tasks}
-            known = [one.tasks_ for one in (gate, analytic) if one]
-            if owners != about["tasks"] or any(tasks != model.tasks for tasks in known):
-                raise ValueError("it lists other tasks than its files hold")
-        except (ValueError, KeyError, TypeError) as error:
-            raise WeightsError(
-                f"{folder}: model.json is not valid ({error}); learn anew"
-            ) from error
-        return model
+        return load_model(cls, folder, device, allow_download)

@@ -1,0 +1,58 @@
+"""A model in a folder: model.json, which says what it is, and one safetensors file a state."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tsniqa.cards import saved_card
+from tsniqa.errors import WeightsError
+from tsniqa.model.backbone import load_backbone
+from tsniqa.model.gating import AnalyticGate, KMeansGate
+from tsniqa.model.normalization import NormalizationBank
+from tsniqa.storage import load_tensors, save_tensors
+
+if TYPE_CHECKING:
+    from tsniqa.model.tsniqa import TSNIQA
+
+
+def save_model(model: "TSNIQA", folder: str | Path) -> None:
+    """Write a model into a folder."""
+    about = {
+        "tasks": {task: model.owner(task) for task in model.tasks},
+        "backbone": model.backbone.card.model_dump(mode="json"),
+        "network": model.fingerprint(),
+        "select": model.bank.select,
+        "gate": model.gate.get_params() if model.gate else None,
+        "analytic": model.analytic.get_params() if model.analytic else None,
+        "shorter_side": model.shorter_side,
+        "readout": model.readout,
+    }
+    save_tensors(folder, about, model.state())
+
+
+def load_model(
+    kind: type["TSNIQA"], folder: str | Path, device: str, allow_download: bool
+) -> "TSNIQA":
+    """Read a model of a class; see :meth:`tsniqa.model.tsniqa.TSNIQA.load`."""
+    about, state = load_tensors(folder)
+    try:
+        card = saved_card(about["backbone"], Path(folder), allow_download)
+        backbone = load_backbone(card, device)
+        bank = NormalizationBank(backbone.network, about["select"])
+        gate, analytic = (
+            None if about[name] is None else gate_kind(**about[name])
+            for name, gate_kind in (("gate", KMeansGate), ("analytic", AnalyticGate))
+        )
+        model = kind(backbone, gate, bank, about["shorter_side"], analytic, about["readout"])
+        if model.fingerprint() != about["network"]:
+            raise WeightsError(
+                f"{folder}: the weights of backbone '{card.name}' are not those the model "
+                "was learned on; restore the original weight file"
+            )
+        model.load_state(state)
+        owners = {task: model.owner(task) for task in model.tasks}
+        known = [one.tasks_ for one in (gate, analytic) if one]
+        if owners != about["tasks"] or any(tasks != model.tasks for tasks in known):
+            raise ValueError("it lists other tasks than its files hold")
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{folder}: model.json is not valid ({error}); learn anew") from error
+    return model
