@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsniqa.data.splits import resplit
+from tsniqa.data.splits import resplit, with_training_images
 from tsniqa.data.task import PARTS, Task, check_task
 from tsniqa.errors import ConfigError, DataError
 
@@ -221,6 +221,32 @@ class TestResplit:
         made = make_task(references=["a"] * 7 + ["b"] * 7)
         with pytest.raises(DataError, match=r"task 'rated': 2 reference\(s\) cannot fill"):
             resplit(made, "0")
+
+
+class TestFewerTrainingImages:
+    @given(st.integers(1, 30), st.integers(0, 99))
+    def test_a_smaller_number_is_part_of_a_larger_one_and_of_the_task(self, count, seed):
+        made = make_task(split=["train"] * 40 + ["val"] * 5 + ["test"] * 5)
+        few = with_training_images(made, count, seed)
+        more = with_training_images(made, count + 10, seed)
+        assert len(few.part("train")) == count
+        assert set(few.part("train")["image"]) < set(more.part("train")["image"])
+        rows = made.table["image"].isin(few.table["image"])
+        pd.testing.assert_frame_equal(few.table, made.table[rows].reset_index(drop=True))
+        for part in ("val", "test"):
+            pd.testing.assert_frame_equal(few.part(part), made.part(part))
+
+    def test_seeds_draw_other_images(self):
+        made = make_task(split=["train"] * 40 + ["val"] * 5 + ["test"] * 5)
+        drawn = {
+            tuple(with_training_images(made, 5, seed).part("train")["image"]) for seed in range(5)
+        }
+        assert len(drawn) == 5
+
+    def test_more_than_there_are_is_refused(self):
+        made = make_task(split=["train"] * 4 + ["val"] * 3 + ["test"] * 3)
+        with pytest.raises(ConfigError, match="task 'rated' has 4 training images, not 5; ask for"):
+            with_training_images(made, 5, 0)
 
 
 class TestDuplicates:

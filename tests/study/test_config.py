@@ -168,6 +168,7 @@ def test_identity_is_what_determines_results_and_nothing_else(world, tmp_path, d
         world.resolve(seed=1),
         world.resolve(split="0"),
         world.resolve(overrides={"gate.temperature": 16.0}),
+        world.resolve(training_images=5),
     ]
     assert len({identity, *(resolved.run_id for resolved in others)}) == 1 + len(others)
     overrides = {"tasks": ["alpha", "beta", "gamma"], "gate.temperature": 32.0}

@@ -206,6 +206,20 @@ def test_a_value_deep_in_the_preset_is_named_by_its_path(
     assert find_experiment(tmp_path, "smoke", [0], like=record, changed=default) == {}
 
 
+def test_records_of_fewer_training_images_are_found_by_their_number(finished, publish, tmp_path):
+    record = finished("tsn")
+    config = record.config.model_copy(update={"training_images": 5, "strategy": "joint"})
+    tasks = [
+        task.model_copy(update={"images": task.images | {"train": 5}, "fingerprint": "other"})
+        for task in record.description.tasks
+    ]
+    publish(record, tmp_path, config=config, tasks=tasks)
+    found = find_experiment(tmp_path, "smoke", [0], like=record, training_images=5)
+    assert list(found) == ["joint"]
+    assert find_experiment(tmp_path, "smoke", [0], like=record) == {}
+    assert find_experiment(tmp_path, "smoke", [0], like=record, training_images=6) == {}
+
+
 def plain(record, **description):
     """Return a description as of a run of a preset in its own order, without overrides."""
     config = record.config.model_copy(update={"overrides": {}, "preset": "open"})

@@ -27,6 +27,9 @@ def run(
     splits_from: Annotated[
         Path | None, path_option("Folder of published split files to use instead of --split.")
     ] = None,
+    training_images: Annotated[
+        int | None, typer.Option(help="Learn each task from so many, drawn by the seed.")
+    ] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="PATH=VALUE in the preset; repeatable.")
     ] = None,
@@ -50,6 +53,7 @@ def run(
         backbone=backbone,
         overrides=parse_overrides(change or []),
         splits_from=None if splits_from is None else str(splits_from),
+        training_images=training_images,
     )
     record = runner.run(config, data_root, results_dir, device)
     typer.echo(f"record: {record.folder}")
@@ -62,6 +66,7 @@ def run(
             "results_dir": str(results_dir),
         }
         facts = [f"seed {seed}", *([] if split == "given" else [f"split {split}"]), *(change or [])]
+        facts += [] if training_images is None else [f"{training_images} training images"]
         entry = Page(
             name=f"own-{record.description.run_id}",
             notebook="03_continual_run",

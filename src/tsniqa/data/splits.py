@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tsniqa.data.task import PARTS, Task, too_small
-from tsniqa.errors import DataError, unknown_name
+from tsniqa.errors import ConfigError, DataError, unknown_name
 from tsniqa.paths import remembered_digest
 from tsniqa.seeds import generator
 
@@ -53,6 +53,25 @@ def resplit(task: Task, split: str) -> Task:
         )
     parts = _assign_parts(counts, generator(int(split), task.name, "split"))
     return replace(task, table=task.table.assign(split=content.map(parts)))
+
+
+def with_training_images(task: Task, images: int, seed: int) -> Task:
+    """Keep some training images of a task, to learn what a number of labels is worth.
+
+    They are the first in an order drawn from the seed and the task's name, so that the images of a
+    smaller number are among those of a larger one. Validation and test images stay.
+
+    Raises:
+        ConfigError: The task has not so many.
+    """
+    training = np.flatnonzero(task.table["split"] == "train")
+    if images > len(training):
+        raise ConfigError(
+            f"task '{task.name}' has {len(training)} training images, not {images}; ask for fewer"
+        )
+    kept = generator(seed, task.name, "training images").permutation(training)[:images]
+    rows = np.union1d(kept, np.flatnonzero(task.table["split"] != "train"))
+    return replace(task, table=task.table.iloc[rows].reset_index(drop=True))
 
 
 def _content(task: Task) -> pd.Series:

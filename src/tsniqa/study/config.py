@@ -25,6 +25,7 @@ from pydantic import (
 
 from tsniqa.cards import COMPUTED_FIELDS, BackboneCard, HeadFeature, load_card
 from tsniqa.data import load_task
+from tsniqa.data.splits import with_training_images
 from tsniqa.data.task import Task, check_task
 from tsniqa.errors import ConfigError, invalid_content, unknown_name
 from tsniqa.paths import remembered_digest, resolve, shipped
@@ -74,6 +75,7 @@ class RunConfig(BaseModel):
     backbone: Given = None  #: name or path of a card; None (or ""): the preset's
     overrides: dict[str, Any] = {}  #: new preset values by dotted path
     splits_from: Given = None  #: folder of published split files in place of the split
+    training_images: PositiveInt | None = None  #: of every task, drawn by the seed; None: all
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +122,9 @@ def resolve_run(config: RunConfig, data_root: Path, device: str = "auto") -> Res
         card = card.model_copy(update={"head_feature": preset.head_feature})
     files = None if config.splits_from is None else resolve(config.splits_from)
     tasks = tuple(load_task(name, data_root, config.seed, config.split, files) for name in order)
+    if config.training_images is not None:
+        wanted = config.training_images
+        tasks = tuple(with_training_images(task, wanted, config.seed) for task in tasks)
     for task in tasks:
         check_task(task)
         for step in (preset.schedule.head, preset.schedule.normalization, preset.schedule.full):

@@ -138,6 +138,7 @@ def find_experiment(
     like: RunRecord | None = None,
     task_order: Sequence[str] | None = None,
     changed: Mapping[str, Any] | None = None,
+    training_images: int | None = None,
 ) -> dict[str, list[RunRecord]]:
     """Find the records of one experiment, of every strategy, seed and split.
 
@@ -151,6 +152,7 @@ def find_experiment(
         task_order: Order of that record; None is the preset's own.
         changed: Values of the preset, by dotted path (``schedule.released.ties``, ``weights.lwf``),
             that the wanted records have in place of its.
+        training_images: That their tasks were learned from; None: all there are.
 
     Returns:
         By strategy, as they are registered, its records by seed and split; empty without one to be
@@ -171,6 +173,8 @@ def find_experiment(
     for record in sorted(records, key=run_key):
         name, own = record.strategy, record.description.preset
         wanted = _experiment(like, record)
+        if record.config.training_images != training_images:
+            continue
         wanted |= {"weights": dict(now.weights), "rates": dict(now.rates)}
         for path, value in (changed or {}).items():
             *parents, last = path.split(".")
@@ -192,7 +196,9 @@ def _tuned(
 def _plain(record: RunRecord, task_order: Sequence[str] | None = None) -> bool:
     """Tell whether a run changed nothing of its preset, and had an order (None: the preset's)."""
     order = list(task_order or record.description.preset.tasks)
-    return not (record.config.overrides or record.config.splits_from) and record.order == order
+    config = record.config
+    changed = config.overrides or config.splits_from or config.training_images
+    return not changed and record.order == order
 
 
 def _experiment(record: RunRecord, other: RunRecord) -> dict[str, Any]:
@@ -201,16 +207,22 @@ def _experiment(record: RunRecord, other: RunRecord) -> dict[str, Any]:
     # Every split has parts of its own; every seed draws simulated images of its own.
     same_split = record.config.split == other.config.split
     same_run = same_split and record.config.seed == other.config.seed
+    # Runs that learn from fewer images share the others, which their fingerprints cannot tell.
+    fewer = record.config.training_images or other.config.training_images
+    counted = ("val", "test") if fewer else ("train", "val", "test")
     return {
         **facts.preset.model_dump(exclude={"description", "backbone", "weights", "rates"}),
         "order": record.order,
         "backbone": facts.fingerprints["backbone"],
         "version": facts.results_version,
-        "images": [sum(task.images.values()) for task in facts.tasks],
+        "images": [
+            sum(count for part, count in task.images.items() if part in counted)
+            for task in facts.tasks
+        ],
         "data": [
             task.fingerprint
             for task in facts.tasks
-            if same_run or (same_split and not task.simulated)
+            if not fewer and (same_run or (same_split and not task.simulated))
         ],
     }
 
