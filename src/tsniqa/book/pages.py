@@ -2,20 +2,17 @@
 
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nbformat
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tsniqa.book.parameters import checked
-from tsniqa.book.sections import without_empty
-from tsniqa.data import task_names
-from tsniqa.data.cards import load_cards
 from tsniqa.errors import ConfigError, TsniqaError, invalid_content, one_line, unknown_name
 from tsniqa.paths import project_root, resolve
-from tsniqa.strategies import find_strategy
-from tsniqa.study.config import RunConfig, check_order, load_preset, run_config
+
+if TYPE_CHECKING:
+    import nbformat
 
 
 class Page(BaseModel):
@@ -79,6 +76,11 @@ class Page(BaseModel):
 
     def check(self) -> None:
         """Check everything this page names but other pages; a ConfigError says what is wrong."""
+        from tsniqa.data import task_names
+        from tsniqa.data.cards import load_cards
+        from tsniqa.strategies import find_strategy
+        from tsniqa.study.config import RunConfig, check_order, load_preset, run_config
+
         values = checked(self.notebook, self.parameters)
         fields = {name: value for name, value in values.items() if name in RunConfig.model_fields}
         for strategy, seed, split in self._combinations():
@@ -103,12 +105,14 @@ class Page(BaseModel):
         return list(itertools.product(strategies, seeds, splits))
 
 
-def load_pages(path: Path, preset: str = "mini") -> dict[str, Page]:
+def load_pages(path: Path, preset: str = "mini", check: bool = True) -> dict[str, Page]:
     """Read ``runs.yml`` and check every entry.
 
     Args:
         path: The file.
         preset: Of pages that leave their notebook's parameter ``preset`` open.
+        check: Whether to check what entries name, which takes seconds of imports; a notebook
+            checks its own when it is executed.
 
     Raises:
         ConfigError: The file or an entry is not valid; the message names the first mistake.
@@ -129,7 +133,8 @@ def load_pages(path: Path, preset: str = "mini") -> dict[str, Page]:
             if "preset" in checked(entry.notebook, parameters):
                 parameters = {"preset": preset, **parameters}
             pages[name] = entry.model_copy(update={"name": name, "parameters": parameters})
-            pages[name].check()
+            if check:
+                pages[name].check()
             for other in entry.after:
                 if other not in entries:
                     raise unknown_name("page", other, entries)
@@ -144,6 +149,7 @@ def execute(page: Page) -> Path:
     Raises:
         TsniqaError: A cell failed; the message is the failure's own line.
     """
+    import nbformat
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
@@ -171,8 +177,10 @@ def execute(page: Page) -> Path:
     return page.path
 
 
-def _finish(notebook: nbformat.NotebookNode, title: str | None) -> None:
+def _finish(notebook: "nbformat.NotebookNode", title: str | None) -> None:
     """Set the page's title and strip what changes from one execution to the next."""
+    from tsniqa.book.sections import without_empty
+
     notebook.metadata.pop("papermill", None)
     notebook.cells = without_empty(notebook.cells)
     for cell in notebook.cells:
