@@ -22,6 +22,7 @@ book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say 
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --rerun-incomplete --nolock --keep-going --quiet host reason \
 		--config preset=$(PRESET)
 	$(BIN)/jupyter-book build . --toc book/_toc.yml -W -n --keep-going
+	$(BIN)/python -m tsniqa.book.slides
 	$(BIN)/tsniqa compare-records
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 

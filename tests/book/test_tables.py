@@ -1,5 +1,7 @@
 """Tables as readers see them."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -15,6 +17,15 @@ def test_numbers_have_three_decimals_and_missing_ones_are_dashes():
     assert ">a<" in html
     assert ">a<" not in shown_table(table, index=False).to_html()
     assert ">0.1<" in shown_table(table, {"SRCC": "{:.1f}"}).to_html()
+
+
+def test_no_id_is_used_twice_and_numbers_stand_at_the_right():
+    table = pd.DataFrame({"name": ["a"], "n": [1]})
+    shown = [shown_table(table, caption="What it is").to_html() for _ in range(2)]
+    ids = [found for html in shown for found in re.findall(r'id="([^"]+)"', html)]
+    assert len(ids) == len(set(ids)) == 2
+    assert re.search(r"\.col1 \{\s*text-align: right", shown[0])
+    assert "<caption>What it is</caption>" in shown[0]
 
 
 def test_an_empty_table_can_be_shown():

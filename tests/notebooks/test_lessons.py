@@ -56,6 +56,12 @@ def test_it_is_stored_without_outputs(lesson):
     assert all(not cell.outputs and cell.execution_count is None for cell in code(read(lesson)))
 
 
+def test_every_cell_says_where_on_the_slides_it_goes(lesson):
+    kinds = {"slide", "subslide", "fragment", "-", "notes", "skip"}
+    for cell in read(lesson).cells:
+        assert cell.metadata.get("slideshow", {}).get("slide_type") in kinds, cell.source
+
+
 def test_every_figure_is_described(lesson):
     for cell in code(read(lesson)):
         if "plt.subplots" in cell.source:

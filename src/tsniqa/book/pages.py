@@ -14,6 +14,13 @@ from tsniqa.paths import project_root, resolve
 if TYPE_CHECKING:
     import nbformat
 
+# Figures are vectors, the same from one execution to the next: no date, no random names inside.
+_KERNEL = [
+    "--InlineBackend.figure_formats={'svg'}",
+    "--InlineBackend.print_figure_kwargs={'bbox_inches': 'tight', 'metadata': {'Date': None}}",
+    "--InlineBackend.rc={'svg.hashsalt': 'tsniqa'}",
+]
+
 
 class Page(BaseModel):
     """One entry of ``book/runs.yml``."""
@@ -35,6 +42,11 @@ class Page(BaseModel):
     def path(self) -> Path:
         """Where the executed page goes."""
         return project_root() / "book" / "runs" / f"{self.name}.ipynb"
+
+    @property
+    def is_lesson(self) -> bool:
+        """Whether the page is a lesson, which has slides."""
+        return self.notebook.startswith("lessons/")
 
     def runs(self) -> dict[str, dict[str, Any]]:
         """Return the runs this page reads, by a readable name, as options of ``tsniqa run``.
@@ -164,6 +176,7 @@ def execute(page: Page) -> Path:
             kernel_name="python3",
             cwd=str(project_root()),
             progress_bar=False,
+            extra_arguments=_KERNEL,
         )
     except PapermillExecutionError as error:
         raise TsniqaError(
@@ -171,23 +184,38 @@ def execute(page: Page) -> Path:
             f"the notebook up to there is {partial}"
         ) from error
     notebook = nbformat.read(partial, as_version=4)
-    _finish(notebook, page.title)
+    _finish(notebook, page)
     nbformat.write(notebook, partial)
     partial.replace(page.path)
     return page.path
 
 
-def _finish(notebook: "nbformat.NotebookNode", title: str | None) -> None:
-    """Set the page's title and strip what changes from one execution to the next."""
-    from tsniqa.book.sections import without_empty
+def _finish(notebook: "nbformat.NotebookNode", page: Page) -> None:
+    """Set the page's title, fold what only prepares, strip what changes between executions."""
+    from tsniqa.book.lessons import ANSWER
+    from tsniqa.book.sections import (
+        mark_rasters,
+        name_toggle,
+        with_one_setup,
+        without_empty,
+        without_empty_headers,
+    )
 
     notebook.metadata.pop("papermill", None)
-    notebook.cells = without_empty(notebook.cells)
+    notebook.cells = with_one_setup(without_empty(notebook.cells))
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata.tags.append("hide-input")
+        without_empty_headers(cell)
+        mark_rasters(cell)
+        if ANSWER in cell.metadata.get("tags", []):
+            name_toggle(cell, "Answer")
     first = notebook.cells[0]
-    if title is not None and first.cell_type == "markdown" and first.source.startswith("# "):
-        first.source = "\n".join([f"# {title}", *first.source.splitlines()[1:]])
+    if first.cell_type == "markdown" and first.source.startswith("# "):
+        title, *rest = first.source.splitlines()
+        if page.title is not None:
+            title = f"# {page.title}"
+        if page.is_lesson:
+            # HTML, because the deck is made after the book and no file for Sphinx to look for.
+            title += f'\n\n<a href="../../slides/{page.name}.html">Slides of this lesson</a>'
+        first.source = "\n".join([title, *rest])

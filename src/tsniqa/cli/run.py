@@ -1,5 +1,6 @@
 """The commands that compute: `tsniqa run`, `campaign`, `page` and `sweep`."""
 
+import itertools
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,7 +66,10 @@ def run(
             "data_root": str(data_root),
             "results_dir": str(results_dir),
         }
-        facts = [f"seed {seed}", *([] if split == "given" else [f"split {split}"]), *(change or [])]
+        # All that makes two runs differ, so that no two pages have one title.
+        parts = f"split {split}", f"backbone {backbone}", f"splits from {splits_from}"
+        chosen = split != "given", backbone, splits_from
+        facts = [f"seed {seed}", *itertools.compress(parts, chosen), *(change or [])]
         facts += [] if training_images is None else [f"{training_images} training images"]
         entry = Page(
             name=f"own-{record.description.run_id}",

@@ -1,0 +1,136 @@
+"""Every page as readers see it: in light, in dark and on a phone, and without a network."""
+
+import os
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+HTML = Path(__file__).parents[2] / "_build" / "html"
+PAGES = sorted(
+    path
+    for path in HTML.rglob("*.html")
+    if path.parent.name not in ("_static", "slides") and path != HTML / "index.html"  # moves on
+)
+DECKS = sorted((HTML / "slides").glob("*.html"))
+
+# Rules whose outcome depends on colours, or on the width; all others are checked once.
+OF_COLOURS = ["color-contrast", "link-in-text-block"]
+OF_WIDTH = ["scrollable-region-focusable"]
+
+# Of the theme, which we do not write: the rule, and what the element's selector holds.
+OF_THE_THEME = [
+    ("region", ".sidebar-primary-item"),  # the book's name above the table of contents
+]
+
+SLIDES = """() => {
+  const wrong = [];
+  for (const slide of Reveal.getSlides()) {
+    const place = Reveal.getIndices(slide);
+    Reveal.slide(place.h, place.v);
+    for (const answer of [null, ...slide.querySelectorAll("details")]) {
+      if (answer) answer.open = true;
+      const parts = [...slide.querySelectorAll("pre, table")].map((part) => part.scrollWidth);
+      const [width, height] = [Math.max(slide.scrollWidth, ...parts), slide.scrollHeight];
+      if (width > 960 || height > 700)
+        wrong.push(`slide ${place.h + 1}.${(place.v || 0) + 1} is ${width} x ${height}`);
+    }
+  }
+  return wrong;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not PAGES:
+        pytest.skip("the book is not built here; run make book first")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
+    program = next(filter(None, map(shutil.which, filter(None, names))), None)
+    if program is None:
+        pytest.skip("there is no Chromium here; install it, or name it in CHROMIUM")
+    with playwright.sync_playwright() as started:
+        quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        options = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic", *quiet]
+        browser = started.chromium.launch(executable_path=program, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def tab(browser):
+    """A tab without a network; its list ``problems`` is what went wrong on the page it shows."""
+    tab = browser.new_context(offline=True, reduced_motion="reduce").new_page()
+    tab.set_default_timeout(300_000)  # other work may have the machine
+    tab.problems = []
+    tab.on("pageerror", lambda error: tab.problems.append(f"error: {error}"))
+    tab.on("console", lambda m: m.type == "error" and tab.problems.append(f"console: {m.text}"))
+    tab.on("request", lambda request: is_remote(request.url) and tab.problems.append(request.url))
+    return tab
+
+
+def is_remote(address):
+    return not address.startswith(("file:", "data:", "blob:", "about:"))
+
+
+def show(tab, path, width=1280, height=900):
+    tab.problems.clear()
+    tab.emulate_media(color_scheme="light")
+    tab.set_viewport_size({"width": width, "height": height})
+    tab.goto(path.as_uri())
+    tab.evaluate("() => window.MathJax?.startup?.promise.then(() => null)")
+
+
+def violations(tab, rules=None):
+    only = {"runOnly": rules} if rules else {}
+    # Without "preload", which reads style sheets in a way that browsers refuse to pages from files.
+    options = {"resultTypes": ["violations"], "preload": False, **only}
+    found = tab.evaluate("(options) => axe.run(options)", options)["violations"]
+    return [
+        f"{rule['id']}: {selector} {node['html'][:120]}"
+        for rule in found
+        for node in rule["nodes"]
+        for selector in [" ".join(map(str, node["target"]))]
+        if not any(rule["id"] == name and part in selector for name, part in OF_THE_THEME)
+    ]
+
+
+def overflow(tab):
+    wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    return [f"{tab.evaluate(wider)} pixels too wide"] if tab.evaluate(wider) > 0 else []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(HTML)) for path in PAGES])
+def test_a_page_can_be_read_by_everybody(tab, path):
+    show(tab, path)
+    tab.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    found = violations(tab) + overflow(tab)
+    tab.emulate_media(color_scheme="dark")
+    tab.wait_for_function("document.documentElement.dataset.theme == 'dark'")
+    found += [f"dark, {problem}" for problem in violations(tab, OF_COLOURS)]
+    tab.set_viewport_size({"width": 390, "height": 800})
+    found += [f"390 px, {problem}" for problem in violations(tab, OF_WIDTH) + overflow(tab)]
+    assert not found + tab.problems, "\n".join(found + tab.problems)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", DECKS, ids=[path.stem for path in DECKS])
+def test_slides_hold_what_is_on_them(tab, path):
+    show(tab, path, 960, 700)
+    tab.wait_for_function("window.Reveal?.isReady()")
+    found = tab.evaluate(SLIDES)
+    assert not found + tab.problems, "\n".join(found + tab.problems)
+
+
+@pytest.mark.slow
+def test_a_figure_opens_and_closes_from_the_keyboard(tab):
+    with_figures = (path for path in PAGES if "<figure" in path.read_text())
+    show(tab, next(with_figures), 390, 800)
+    button = tab.locator("button.zoom").first
+    button.press("Enter")
+    assert tab.locator("dialog.zoomed[open] img").count() == 1
+    tab.keyboard.press("Escape")
+    assert tab.locator("dialog.zoomed[open]").count() == 0
+    assert button.evaluate("button => button == document.activeElement")
