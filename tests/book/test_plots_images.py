@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tsniqa.book.plots_images import image_rows
+from tsniqa.book.plots_images import as_photograph, image_rows
 
 
 def test_a_row_a_task_and_a_text_below_each_image(world):
@@ -10,8 +10,10 @@ def test_a_row_a_task_and_a_text_below_each_image(world):
     rows = {
         name: table.assign(path=world.task(name).paths("test")[:2]) for name in ("alpha", "beta")
     }
-    grid = image_rows(rows).axes
+    figure = image_rows(rows)
+    grid = figure.axes
     assert all(len(axes.images) == 1 for axes in grid)
     assert [axes.get_title() for axes in grid] == ["worst", "best", "", ""]
     assert [axes.get_ylabel() for axes in grid] == ["alpha", "", "beta", ""]
     assert [axes.get_xlabel() for axes in grid] == ["MOS 1", "MOS 5"] * 2
+    assert as_photograph(figure).data.startswith(b"\xff\xd8"), "a JPEG"
