@@ -84,7 +84,7 @@ def study_gates(choose_on: Sequence[GateInputs], read_on: Sequence[GateInputs]) 
     """
     _check(choose_on, read_on)
     tables = [table(x) for x in choose_on for table in (references, variants)]
-    selection = averaged(tables)
+    selection = averaged(tables).query("readout in @CHOSEN_FOR").reset_index(drop=True)
     best = {"both": chosen(selection)}
     best |= {readout: chosen(selection, [readout]) for readout in CHOSEN_FOR}
     compared, sets = [], []
