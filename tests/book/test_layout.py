@@ -30,7 +30,7 @@ def test_every_tab_has_its_label_and_its_content(figure):
         ("tsn", "tsn"), ("joint", "joint"), ("x&amp;y", "x&amp;y"),
     ]  # fmt: skip
     assert html.count(" checked>") == 1
-    assert "<p>a &lt; b</p>" in html
+    assert ">a &lt; b</p>" in html
     assert "SRCC" in html
     assert re.findall(r'alt="(.*?)"', html) == ["tsn: matrices", "x&amp;y: matrices"]
     assert re.findall(r'src="data:image/(.*?)[,;]', html) == ["svg+xml", "jpeg"]

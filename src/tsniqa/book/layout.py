@@ -65,7 +65,7 @@ def _inside(parts: Iterable[object], alt: str = "") -> str:
 
 def _html(part: object, alt: str) -> str:
     if isinstance(part, str):
-        return f"<p>{escape(part)}</p>"
+        return f'<p class="sd-text-left">{escape(part)}</p>'
     if isinstance(part, Figure):
         stored = StringIO()
         with rc_context({"svg.fonttype": "none"}):  # glyphs as outlines would double its weight

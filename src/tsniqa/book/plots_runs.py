@@ -24,7 +24,8 @@ MATRICES = ("oracle", "calibrated", "set", "gated", "half", "single")
 def s_matrices(record: RunRecord) -> Figure:
     """Draw the S matrix of every readout of :data:`MATRICES` that a run has."""
     shown = [readout for readout in MATRICES if readout in record.readouts]
-    return matrix_grid({one: srcc_matrix(record, one) for one in shown}, record.order)
+    matrices = {one: srcc_matrix(record, one) for one in shown}
+    return matrix_grid(matrices, record.order, most_columns=2)
 
 
 def plasticity_and_stability(record: RunRecord) -> Figure:
