@@ -1,5 +1,5 @@
-// Figures open in a dialog, where they can be read on a small screen; what is too wide scrolls by
-// keyboard; the arrows of the table of contents have names.
+// Figures open in a dialog, where they can be read on a small screen; arrows of the table of contents
+// have names.
 document.addEventListener("DOMContentLoaded", () => {
   const dialog = document.createElement("dialog");
   dialog.className = "zoomed";
@@ -23,19 +23,17 @@ document.addEventListener("DOMContentLoaded", () => {
     button.textContent = "⤢";
     button.addEventListener("click", zoom);
     image.addEventListener("click", zoom);
-    image.after(button);
+    const frame = document.createElement("span");
+    frame.className = "zoomable";
+    image.replaceWith(frame);
+    frame.append(image, button);
   }
 
   for (const summary of document.querySelectorAll("nav .has-children > details > summary"))
     summary.setAttribute("aria-label", "Show or hide the pages below");
 
-  const wide = ".text_html, .pst-scrollable-table-container, .dt-scroll-body, .cell_output pre, div.math";
-  const reachable = () => {
-    for (const scroller of document.querySelectorAll(wide)) {
-      if (scroller.scrollWidth > scroller.clientWidth) scroller.tabIndex = 0;
-      else scroller.removeAttribute("tabindex");
-    }
-  };
-  reachable();
-  new ResizeObserver(reachable).observe(document.body);
+  // The theme makes what is too wide reachable by keyboard, but not tables that are built later.
+  new MutationObserver(() => {
+    for (const scroller of document.querySelectorAll(".dt-scroll-body")) scroller.tabIndex = 0;
+  }).observe(document.querySelector(".bd-article"), { childList: true, subtree: true });
 });
