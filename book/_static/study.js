@@ -32,8 +32,10 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const summary of document.querySelectorAll("nav .has-children > details > summary"))
     summary.setAttribute("aria-label", "Show or hide the pages below");
 
-  // The theme makes what is too wide reachable by keyboard, but not tables that are built later.
-  new MutationObserver(() => {
+  // The theme makes what is too wide reachable by keyboard, but not tables that scripts build.
+  const reachable = () => {
     for (const scroller of document.querySelectorAll(".dt-scroll-body")) scroller.tabIndex = 0;
-  }).observe(document.querySelector(".bd-article"), { childList: true, subtree: true });
+  };
+  reachable();
+  new MutationObserver(reachable).observe(document.body, { childList: true, subtree: true });
 });
