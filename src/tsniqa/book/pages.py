@@ -76,7 +76,7 @@ class Page(BaseModel):
         """
         values = checked(self.notebook, self.parameters)
         wanted = str(values.get("preset", ""))
-        if "strategy" in values:
+        if {"strategy", "seed"} <= values.keys():
             wanted += f"-{values['strategy']}-seed{values['seed']}-"
         found = []
         for value in values.values():
