@@ -8,6 +8,9 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from papermill.inspection import _infer_parameters, _open_notebook
 
+from tsniqa.book.parameters import checked
+from tsniqa.study.config import run_config
+
 TEMPLATES = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in TEMPLATES]
 
@@ -91,3 +94,9 @@ def test_it_begins_with_a_title(template):
     first = nbformat.read(template, as_version=4).cells[0]
     assert first.cell_type == "markdown"
     assert first.source.startswith("# ")
+
+
+def test_the_page_of_a_run_takes_all_that_a_run_is_asked_for():
+    asked = run_config(training_images=5).model_dump(mode="json")
+    given = asked | {"backbone": "", "splits_from": ""}
+    assert checked("03_continual_run", given).items() >= given.items()

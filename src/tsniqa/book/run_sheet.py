@@ -40,6 +40,7 @@ def settings(record: RunRecord, origin: str) -> pd.Series:
         else "from people",
         "preset, seed, split": f"{config.preset}, {config.seed}, "
         f"{config.splits_from or config.split}",
+        "training images of each task": str(config.training_images or ""),
         "changed values of the preset": ", ".join(changed),
         "backbone": facts.backbone.model,
         "numbers a task": f"{facts.parameters.learnable_per_task:,} learned, "
