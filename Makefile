@@ -14,7 +14,7 @@ OMP_NUM_THREADS ?= 1
 export OMP_NUM_THREADS
 
 .DEFAULT_GOAL := help
-.PHONY: book test bench lint clean help
+.PHONY: book pdf test bench lint clean help
 
 book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say where it is
 	@# --nolock: a lock left by a killed run would stop the next one; records are written atomically.
@@ -25,6 +25,9 @@ book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say 
 	$(BIN)/python -m tsniqa.book.slides
 	$(BIN)/tsniqa compare-records
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
+
+pdf: $(INSTALLED) ## Print the lessons of the built book into one PDF; needs Chromium
+	$(BIN)/python -m tsniqa.book.pdf
 
 test: $(INSTALLED) ## Install and run the tests
 	$(BIN)/python -m pytest -n 2

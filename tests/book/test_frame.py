@@ -36,11 +36,17 @@ def test_equations_need_no_network():
     assert list((script.parent / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))
 
 
-def test_every_module_of_the_package_gets_a_page_and_no_other(tmp_path):
-    path = BOOK / "_extensions" / "module_pages.py"
-    specification = importlib.util.spec_from_file_location(path.stem, path)
+def extension_of_the_book(name):
+    """Import an extension as Sphinx does."""
+    path = BOOK / "_extensions" / f"{name}.py"
+    specification = importlib.util.spec_from_file_location(name, path)
     extension = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(extension)
+    return extension
+
+
+def test_every_module_of_the_package_gets_a_page_and_no_other(tmp_path):
+    extension = extension_of_the_book("module_pages")
     for name in ("src/tsniqa/__init__.py", "src/tsniqa/cli/__init__.py", "src/tsniqa/cli/run.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -52,6 +58,25 @@ def test_every_module_of_the_package_gets_a_page_and_no_other(tmp_path):
     assert written.keys() == {"tsniqa", "tsniqa.cli", "tsniqa.cli.run"}
     assert ".. automodule:: tsniqa.cli.run\n" in written["tsniqa.cli.run"]
     assert written["tsniqa.cli"].endswith(".. autosummary::\n\n   run\n")
+
+
+@pytest.mark.parametrize(
+    ("page", "opened"),
+    [
+        ("lesson-gate", {"Colab": "lessons/starters/5_gate", "Binder": "lessons/starters/5_gate"}),
+        ("gates", {"Binder": "12_gates"}),
+    ],
+)
+def test_buttons_open_notebooks_that_are_in_the_repository(page, opened):
+    path, names = f"book/runs/{page}", ("Colab", "Binder")
+    buttons = [{"text": name, "url": f"https://{name}/{path}.ipynb"} for name in names]
+    group = {"label": "launch-buttons", "buttons": buttons}
+    context = {"header_buttons": [{"label": "search"}, group]}
+    extension = extension_of_the_book("launch_targets")
+    extension.to_stored_notebooks(SimpleNamespace(srcdir=ROOT), path, "", context, None)
+    stored = {name: f"https://{name}/notebooks/{target}.ipynb" for name, target in opened.items()}
+    assert {one["text"]: one["url"] for one in group["buttons"]} == stored
+    assert all((ROOT / "notebooks" / f"{target}.ipynb").is_file() for target in opened.values())
 
 
 def test_the_page_about_the_package_tells_every_floor():

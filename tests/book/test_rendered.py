@@ -1,11 +1,12 @@
 """Every page as readers see it: in light, in dark and on a phone, and without a network."""
 
-import os
-import shutil
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+
+from tsniqa.book.pdf import chromium, write_pdf
+from tsniqa.errors import TsniqaError
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
 PAGES = sorted(
@@ -50,17 +51,12 @@ SLIDES = """() => {
 def browser():
     if not PAGES:
         pytest.skip("the book is not built here; run make book first")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
-    program = next(filter(None, map(shutil.which, filter(None, names))), None)
-    if program is None:
-        pytest.skip("there is no Chromium here; install it, or name it in CHROMIUM")
-    with playwright.sync_playwright() as started:
-        quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        options = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic", *quiet]
-        browser = started.chromium.launch(executable_path=program, args=options)
-        yield browser
-        browser.close()
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    try:
+        with chromium() as browser:
+            yield browser
+    except TsniqaError as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +140,15 @@ def test_a_figure_opens_and_closes_from_the_keyboard(tab):
     tab.keyboard.press("Escape")
     assert tab.locator("dialog.zoomed[open]").count() == 0
     assert button.evaluate("button => button == document.activeElement")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DECKS, reason="the lessons are not built here; run make book first")
+def test_the_lessons_are_printed_without_what_is_folded(browser):
+    pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
+    printed = pypdf.PdfReader(write_pdf(browser))
+    assert [entry.title[:9] for entry in printed.outline] == [f"Lesson {n}:" for n in range(1, 8)]
+    text = "\n".join(page.extract_text() for page in printed.pages)
+    assert "Take-away" in text
+    assert "Show the code" not in text
+    assert "Answer" not in text.split()

@@ -7,7 +7,7 @@ import pytest
 from nbclient import NotebookClient
 from papermill import inspect_notebook
 
-from tsniqa.book.lessons import ANSWER, starter
+from tsniqa.book.lessons import ANSWER, repository, starter
 
 LESSONS = sorted((Path(__file__).parents[2] / "notebooks" / "lessons").glob("*.ipynb"))
 
@@ -35,11 +35,19 @@ def test_there_is_a_lesson():
 
 def test_the_notebook_to_work_on_is_the_lesson_without_its_answers(lesson):
     given = read(lesson.parent / "starters" / lesson.name)
-    assert given == starter(read(lesson)), "run: python -m tsniqa.book.lessons"
+    assert given == starter(read(lesson), repository()), "run: python -m tsniqa.book.lessons"
     assert not answers(given)
     places = [cell.source for cell in code(given) if cell.source.endswith("\n...")]
     assert len(places) == len(answers(read(lesson))) >= 3
     assert all(line.startswith("#") for place in places for line in place.splitlines()[:-1])
+
+
+def test_where_the_study_is_public_the_first_cell_installs_it_on_colab_alone(lesson):
+    here = starter(read(lesson), "https://github.com/me/study")
+    install, *others = code(here)
+    assert "git clone --quiet --depth 1 https://github.com/me/study" in install.source
+    assert 'if "google.colab" in sys.modules:' in install.source
+    assert others == code(starter(read(lesson)))
 
 
 def test_answers_are_folded_in_the_book(lesson):
