@@ -82,7 +82,7 @@ class Page(BaseModel):
         for value in values.values():
             if str(value).startswith(("book/", "results/")):
                 path = project_root() / value
-                inside = [*path.glob(f"{wanted}*/*"), *path.glob(f"{wanted}-*.csv")]
+                inside = [*path.glob(f"{wanted}*/*"), *path.glob(f"{wanted}*.csv")]
                 found += [path] if path.is_file() else sorted(inside)
         return found
 
