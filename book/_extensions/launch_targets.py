@@ -11,22 +11,27 @@ from sphinx.application import Sphinx
 
 from tsniqa.book.pages import load_pages
 
+_GROUP = "launch-buttons"  # as the theme names them
+
 
 def to_stored_notebooks(
     app: Sphinx, page: str, template: str, context: dict[str, object], doctree: object
 ) -> None:
     """Replace the page's path in the addresses of its buttons."""
+    buttons = [one for one in context.get("header_buttons", []) if one.get("label") == _GROUP]
+    if not buttons:
+        return
     entries = load_pages(Path(app.srcdir) / "book" / "runs.yml", check=False)
-    entry = entries.get(page.removeprefix("book/runs/"))
-    if entry is None:
+    entry = entries.get(Path(page).name)
+    if entry is None:  # a page that tsniqa run made: its notebook alone would not show that run
+        context["header_buttons"] = [one for one in context["header_buttons"] if one not in buttons]
         return
     stored = f"notebooks/{entry.notebook.replace('lessons/', 'lessons/starters/')}.ipynb"
-    for group in context.get("header_buttons", []):
-        if group.get("label") == "launch-buttons":
-            kept = [one for one in group["buttons"] if entry.is_lesson or one["text"] != "Colab"]
-            for button in kept:
-                button["url"] = button["url"].replace(f"{page}.ipynb", stored)
-            group["buttons"] = kept
+    for group in buttons:
+        kept = [one for one in group["buttons"] if entry.is_lesson or one["text"] != "Colab"]
+        for button in kept:
+            button["url"] = button["url"].replace(f"{page}.ipynb", stored)
+        group["buttons"] = kept
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -65,6 +65,7 @@ def test_every_module_of_the_package_gets_a_page_and_no_other(tmp_path):
     [
         ("lesson-gate", {"Colab": "lessons/starters/5_gate", "Binder": "lessons/starters/5_gate"}),
         ("gates", {"Binder": "12_gates"}),
+        ("own-mini-tsn-seed0-0", {}),
     ],
 )
 def test_buttons_open_notebooks_that_are_in_the_repository(page, opened):
@@ -75,7 +76,8 @@ def test_buttons_open_notebooks_that_are_in_the_repository(page, opened):
     extension = extension_of_the_book("launch_targets")
     extension.to_stored_notebooks(SimpleNamespace(srcdir=ROOT), path, "", context, None)
     stored = {name: f"https://{name}/notebooks/{target}.ipynb" for name, target in opened.items()}
-    assert {one["text"]: one["url"] for one in group["buttons"]} == stored
+    groups = [one for one in context["header_buttons"] if one["label"] == "launch-buttons"]
+    assert {one["text"]: one["url"] for own in groups for one in own["buttons"]} == stored
     assert all((ROOT / "notebooks" / f"{target}.ipynb").is_file() for target in opened.values())
 
 
