@@ -9,6 +9,7 @@ from tsniqa import metrics
 from tsniqa.errors import RecordError
 from tsniqa.metrics import interval
 from tsniqa.seeds import generator
+from tsniqa.study import bootstrap
 from tsniqa.study.bootstrap import (
     COLUMNS,
     MEAN,
@@ -121,7 +122,9 @@ def test_runs_of_other_splits_pair_by_split(finished, reseeded):
     assert set(found["runs"]) == {"2 runs"}
 
 
-def test_a_constant_advantage_is_resolved_and_its_interval_holds_the_seeds(finished, reseeded):
+def test_a_constant_advantage_is_resolved_on_enough_references_and_its_interval_holds_the_seeds(
+    finished, reseeded, monkeypatch
+):
     record = finished("tsn")
     both = {
         "tsn": [record, reseeded(record, 1)],
@@ -130,7 +133,11 @@ def test_a_constant_advantage_is_resolved_and_its_interval_holds_the_seeds(finis
     found = differences(both, OTHER, GATED)
     expected = np.tile([0.2, 0.1, 0.3], (4, 1))
     assert found[["difference", "low", "high"]].to_numpy() == pytest.approx(expected, abs=1e-4)
-    assert set(found["verdict"]) == {"higher"}
+    verdicts = dict(zip(found["task"], found["verdict"], strict=True))
+    assert verdicts.pop(MEAN) == "higher"
+    assert set(verdicts.values()) == {"not resolved"}, "each task shows fewer than ten references"
+    monkeypatch.setattr(bootstrap, "FEWEST_REFERENCES", 1)
+    assert set(differences(both, OTHER, GATED)["verdict"]) == {"higher"}
 
 
 def test_only_seeds_that_both_have_are_compared(finished, reseeded):

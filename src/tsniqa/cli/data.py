@@ -8,6 +8,8 @@ import typer
 from tsniqa.cli.options import DATA_ROOT, DataRoot, SeedOption, path_option
 from tsniqa.paths import cache_folder
 
+ROOT = ("--data-root", "--root")  # the second as in earlier versions
+
 data_app = typer.Typer(help="Datasets.", no_args_is_help=True)
 
 
@@ -32,7 +34,9 @@ def data_list(data_root: DataRoot = DATA_ROOT) -> None:
 @data_app.command("check")
 def data_check(
     name: Annotated[str | None, typer.Argument(help="A dataset; else all that are here.")] = None,
-    root: Annotated[Path, path_option("Folder of datasets, or the dataset's own.")] = DATA_ROOT,
+    root: Annotated[
+        Path, path_option("Folder of datasets, or the dataset's own.", *ROOT)
+    ] = DATA_ROOT,
 ) -> None:
     """Say what is missing, broken, unlabelled, duplicated or left over; exit 1 if it is wrong."""
     from tsniqa.data.checking import check, find
@@ -47,7 +51,7 @@ def data_check(
 @data_app.command("fetch")
 def data_fetch(
     name: Annotated[str, typer.Argument(help="Name of a dataset (see: tsniqa data list).")],
-    root: Annotated[Path, path_option("Folder of datasets that receives it.")] = DATA_ROOT,
+    root: Annotated[Path, path_option("Folder of datasets that receives it.", *ROOT)] = DATA_ROOT,
 ) -> None:
     """Download a dataset that is open to everybody; an interrupted download is resumed."""
     from tsniqa.data.cards import find_card

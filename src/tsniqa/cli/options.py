@@ -26,9 +26,9 @@ def from_here(
     return Path.cwd() / path.expanduser()
 
 
-def path_option(help: str) -> OptionInfo:
+def path_option(help: str, *names: str) -> OptionInfo:
     """Describe an option that is a path, meant as :func:`from_here` says."""
-    return typer.Option(help=help, callback=from_here)
+    return typer.Option(*names, help=help, callback=from_here)
 
 
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random, mini tasks included.")]

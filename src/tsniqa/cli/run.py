@@ -154,7 +154,8 @@ def page(
 
 def sweep(
     file: Annotated[
-        Path, typer.Argument(callback=from_here, help="A file such as data/searches/mini.yml.")
+        Path,
+        typer.Argument(callback=from_here, help="A file such as data/searches/mini-rates.yml."),
     ],
     data_root: DataRoot = DATA_ROOT,
     record: Annotated[Path | None, path_option("Default: results/searches/<name>.json.")] = None,

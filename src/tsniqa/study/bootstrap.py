@@ -4,7 +4,8 @@ Images of one reference content are not independent, so whole references are res
 one seed of one split. Of several runs, runs are resampled first and references within each of them,
 so that an interval also says how far learning again matters; of one run, it holds for the networks
 as they were trained, and tables say so. As few runs tell little of their spread, a difference is
-only called higher or lower if, beside its interval, all runs agree on its sign.
+only called higher or lower if, beside its interval, all runs agree on its sign; and a task whose
+test images show fewer than ten references resolves nothing.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from tsniqa.study.comparison import Pair, Runs, label, shared
 from tsniqa.study.evaluation import check_readout, predictions, srcc
 from tsniqa.study.record import DRAW_SCALE, RunRecord
 
+FEWEST_REFERENCES = 10  # with fewer in a task's test set, resamples repeat and nothing is resolved
 DRAWS = 1000  # their resampling depends on (task, split) alone, so any two records pair
 MEAN = "mean over tasks"  # what the mean of all tasks' SRCC is called
 
@@ -47,6 +49,11 @@ def verdict(difference: float, low: float, high: float, by_run: Sequence[float])
 def how_many(runs: int) -> str:
     """Write a number of runs: with ``one run``, an interval leaves learning out."""
     return "one run" if runs == 1 else f"{runs} runs"
+
+
+def reference_count(record: RunRecord, task: str) -> int:
+    """Count the references that a task's test images show."""
+    return len(np.unique(record.references[record.rows(task)]))
 
 
 def resamples(record: RunRecord, task: str) -> np.ndarray:
@@ -117,10 +124,13 @@ class _Compared(NamedTuple):
     task: str
     by_run: tuple[float, ...]
     drawn: np.ndarray
+    references: int
 
     def row(self, low: float, high: float) -> tuple:
         value, runs = float(np.mean(self.by_run)), how_many(len(self.by_run))
         judged = verdict(value, low, high, self.by_run)
+        if self.references < FEWEST_REFERENCES and judged != "equal":
+            judged = "not resolved"
         return (*self.labels, self.task, value, low, high, runs, self.by_run, judged)
 
 
@@ -194,9 +204,10 @@ def _compared(runs: Runs, first: Pair, second: Pair) -> list[_Compared]:
         sides = (own, first[1]), (others, second[1])
         finals = [[srcc(one, use, one.order, task) for one in records] for records, use in sides]
         drawn = np.subtract(*(over_runs(records, use, task) for records, use in sides))
-        found.append(_Compared(labels, task, tuple(np.subtract(*finals).tolist()), drawn))
+        fewest = min(reference_count(one, task) for one in own)
+        found.append(_Compared(labels, task, tuple(np.subtract(*finals).tolist()), drawn, fewest))
     if len(found) > 1:
         by_run = tuple(np.mean([one.by_run for one in found], axis=0).tolist())
         mean = np.mean([one.drawn for one in found], axis=0)
-        found.append(_Compared(labels, MEAN, by_run, mean))
+        found.append(_Compared(labels, MEAN, by_run, mean, sum(one.references for one in found)))
     return found

@@ -200,8 +200,9 @@ def variants(inputs: GateInputs) -> pd.DataFrame:
 def references(inputs: GateInputs) -> pd.DataFrame:
     """Tabulate what variants are compared with, as :func:`variants` does.
 
-    The families ``uniform`` (at all levels), ``oracle``, ``published`` and ``hard`` (the record's
-    K-means gate), and ``preset``: the gate of the readouts ``calibrated`` and ``set``.
+    The families ``uniform`` (at all levels), ``oracle``, ``published`` (raw and standardised) and
+    ``hard`` (the record's K-means gate), and ``preset``: the gate of the readouts ``calibrated``
+    and ``set``.
     """
     record, rows = inputs.record, []
     published = gate_weights(record, record.names)
@@ -210,7 +211,7 @@ def references(inputs: GateInputs) -> pd.DataFrame:
     compared = [
         *(("uniform", levels, "single", even) for levels in LEVELS),
         ("oracle", "raw", "single", told),
-        ("published", "raw", "single", published),
+        *(("published", levels, "single", published) for levels in ("raw", "standardised")),
         ("hard", "raw", "single", np.eye(count)[published.argmax(axis=1)]),
     ]
     analytic = analytic_weights(record, record.names)
