@@ -46,7 +46,16 @@ def _page(name: str, names: list[str]) -> str:
     return text + (PARTS + "".join(f"   {part}\n" for part in parts) if parts else "")
 
 
+def keep_as_text(
+    app: "Sphinx", what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Begin an attribute's text with an empty line, lest napoleon takes its colon for a type's."""
+    if what in ("attribute", "data") and lines and ":" in lines[0]:
+        lines.insert(0, "")
+
+
 def setup(app: "Sphinx") -> dict[str, bool]:
     """Register the extension; the table of contents is read at the same event, later."""
     app.connect("config-inited", write_pages, priority=1)
+    app.connect("autodoc-process-docstring", keep_as_text, priority=400)  # napoleon is at 500
     return {"parallel_read_safe": True}

@@ -37,6 +37,29 @@ def test_texts_are_shown_as_they_are():
     assert "img&lt;i&gt;.bmp &amp; more" in html
 
 
+def test_an_interval_has_a_line_of_its_own():
+    table = pd.DataFrame({"SRCC": ["0.714 (0.689 to 0.735)", "–", "+0.02 (-0.1 to +0.1), equal"]})
+    html = shown_table(table).to_html()
+    assert '0.714<br><span class="interval">(0.689 to 0.735)</span><' in html
+    assert ">–<" in html
+    assert "(-0.1 to +0.1)</span>, equal<" in html
+
+
+def test_the_name_of_the_rows_stands_in_the_corner():
+    table = pd.DataFrame({"SRCC": [0.5]}, pd.Index(["tsn"], name="strategy"))
+    html = shown_table(table).to_html()
+    assert len(re.findall("<tr>", html)) == 2
+    assert html.index(">strategy<") < html.index(">SRCC<")
+
+
+def test_long_texts_get_room_and_short_row_names_are_not_broken():
+    table = pd.DataFrame({"n": [1], "why": ["a reason " * 20]}, index=["head-only"])
+    html = shown_table(table).to_html()
+    assert re.search(r"\.col1 \{\s*min-width: 16em", html)
+    assert re.search(r"\.row_heading \{\s*white-space: nowrap", html)
+    assert "nowrap" not in shown_table(table.rename({"head-only": "an expectation " * 5})).to_html()
+
+
 def test_texts_become_links():
     table = pd.DataFrame({"name": ["a&b", ""]})
     html = shown_table(table, {"name": as_link({"a&b": "https://x.org/?a=1&b=2"})}).to_html()

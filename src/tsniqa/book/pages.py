@@ -192,6 +192,8 @@ def execute(page: Page) -> Path:
 
 def _finish(notebook: "nbformat.NotebookNode", page: Page) -> None:
     """Set the page's title, fold what only prepares, strip what changes between executions."""
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+
     from tsniqa.book.lessons import ANSWER
     from tsniqa.book.sections import (
         mark_rasters,
@@ -207,6 +209,7 @@ def _finish(notebook: "nbformat.NotebookNode", page: Page) -> None:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         without_empty_headers(cell)
+        CoalesceStreamsPreprocessor().preprocess_cell(cell, {}, 0)
         mark_rasters(cell)
         if ANSWER in cell.metadata.get("tags", []):
             name_toggle(cell, "Answer")

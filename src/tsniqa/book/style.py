@@ -11,6 +11,7 @@ Colour = tuple[float, float, float]
 
 # Red, green, blue in [0, 1]; the first ten for colour-blind readers.
 PALETTE: list[Colour] = [tuple(colour) for colour in sns.color_palette("colorblind", 10)]
+PALETTE[8] = (0.58, 0.545, 0.0)  # its yellow is lost on white, and on a dark page
 _DARK: list[Colour] = [tuple(colour) for colour in sns.color_palette("dark", 10)]
 _BRIGHT: list[Colour] = [tuple(colour) for colour in sns.color_palette("bright", 10)]
 GREY: Colour = (0.45, 0.45, 0.45)  # of what is context rather than result: bounds, reference lines
@@ -122,6 +123,7 @@ def panels(
         rows, columns, figsize=(columns * size[0], rows * size[1]), squeeze=False,
         layout="constrained", **shared,
     )  # fmt: skip
+    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.06, hspace=0.04)  # titles off axes above
     for axes in grid.flat[count:]:
         axes.remove()
     used = list(grid.flat[:count])

@@ -175,11 +175,13 @@ def decode_each(
             return error
         return None
 
+    if not images:
+        return {}
     with ThreadPoolExecutor(workers or available_cores()) as pool:
         # After Ctrl-C, map finishes what is begun and starts no more.
         errors = list(tqdm(
             pool.map(problem, images), total=len(images), desc="decoding", unit="image",
-            mininterval=progress_interval(), dynamic_ncols=True, disable=not images,
+            mininterval=progress_interval(), dynamic_ncols=True,
         ))  # fmt: skip
     return {image: error for image, error in zip(images, errors, strict=True) if error is not None}
 
