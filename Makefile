@@ -14,7 +14,7 @@ OMP_NUM_THREADS ?= 1
 export OMP_NUM_THREADS
 
 .DEFAULT_GOAL := help
-.PHONY: book pdf test bench lint clean help
+.PHONY: book pdf test test-slow bench lint clean help
 
 book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say where it is
 	@# --nolock: a lock left by a killed run would stop the next one; records are written atomically.
@@ -29,8 +29,11 @@ book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say 
 pdf: $(INSTALLED) ## Print the lessons of the built book into one PDF; needs Chromium
 	$(BIN)/python -m tsniqa.book.pdf
 
-test: $(INSTALLED) ## Install and run the tests
-	$(BIN)/python -m pytest -n 2
+test: $(INSTALLED) ## Install and run the tests, but for the slow ones
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: $(INSTALLED) ## Run the slow tests: lessons as students work on them, every page in Chromium
+	$(BIN)/python -m pytest -n 2 -m slow
 
 bench: $(INSTALLED) ## Measure scoring against the plain published way, and training against the loop before
 	$(BIN)/python benchmarks/speed.py
@@ -48,8 +51,8 @@ clean: ## Remove the built book; keep .venv and the local run records in .runs
 
 help: ## List the targets
 	@echo "Targets (variables: PRESET=$(PRESET) CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV)):"
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) \
-		| awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) \
+		| awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
 # The stamp is written last, so an interrupted installation is taken up again.
 $(INSTALLED): pyproject.toml constraints.txt
