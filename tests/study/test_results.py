@@ -236,6 +236,20 @@ def test_the_find_experiment_of_an_experiment_are_those_like_tsn(finished, publi
     assert find_experiment(tmp_path, "open", [1]) == {}
 
 
+def test_a_run_on_another_backbone_is_not_what_others_are_like(finished, publish, tmp_path):
+    record = finished("tsn")
+    facts = plain(record)
+    own = {**facts, "config": facts["config"].model_copy(update={"backbone": None})}
+    other = {**facts, "config": facts["config"].model_copy(update={"backbone": "another"})}
+    prints = {**record.description.fingerprints, "backbone": "0" * 64}
+    publish(record, tmp_path, **own)
+    named = record.description.model_copy(update={"run_id": "z"})
+    newer = replace(record, description=named)
+    publish(newer, tmp_path, **other, fingerprints=prints, results_version=99)
+    (found,) = find_experiment(tmp_path, "open", [0])["tsn"]
+    assert found.config.backbone is None
+
+
 def test_without_tsn_the_command_that_makes_it_is_told(finished, publish, tmp_path):
     publish(finished("joint"), tmp_path, **plain(finished("joint")))
     runs = find_experiment(tmp_path, "open", [0])

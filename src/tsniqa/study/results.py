@@ -148,7 +148,8 @@ def find_experiment(
         seeds: Wanted seeds.
         splits: Wanted splits.
         like: A record whose order, preset values, backbone, code version and data the others share
-            (a strategy's own weight is the preset's); None: the newest plain one of ``tsn``.
+            (a strategy's own weight is the preset's); None: the newest plain one of ``tsn``, on the
+            preset's own backbone if there is one.
         task_order: Order of that record; None is the preset's own.
         changed: Values of the preset, by dotted path (``schedule.released.ties``, ``weights.lwf``),
             that the wanted records have in place of its.
@@ -165,7 +166,7 @@ def find_experiment(
     ]
     if like is None:
         plain = [one for one in records if one.strategy == "tsn" and _plain(one, task_order)]
-        like = max(plain, key=lambda one: one.description.results_version, default=None)
+        like = max(plain, key=_rank, default=None)
     if like is None:
         return {}
     now = load_preset(preset)
@@ -183,6 +184,11 @@ def find_experiment(
         if tuned == _tuned(name, own.weights, own.rates) and _experiment(record, like) == wanted:
             runs.setdefault(name, []).append(record)
     return {name: own for name, own in runs.items() if own}
+
+
+def _rank(record: RunRecord) -> tuple[bool, int]:
+    """Rank what an experiment is like: on the preset's own backbone before others, then newer."""
+    return record.config.backbone is None, record.description.results_version
 
 
 def _tuned(
