@@ -32,9 +32,11 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const summary of document.querySelectorAll("nav .has-children > details > summary"))
     summary.setAttribute("aria-label", "Show or hide the pages below");
 
-  // The theme makes what is too wide reachable by keyboard, but not tables that scripts build.
+  // The theme makes what is too wide reachable by keyboard, but not tables that scripts build, nor
+  // what scrolls within a tab or a fold.
+  const scrollers = ".dt-scroll-body, .cell_output :is(.sd-tab-content, .sd-summary-content)";
   const reachable = () => {
-    for (const scroller of document.querySelectorAll(".dt-scroll-body")) scroller.tabIndex = 0;
+    for (const scroller of document.querySelectorAll(scrollers)) scroller.tabIndex = 0;
   };
   reachable();
   new MutationObserver(reachable).observe(document.body, { childList: true, subtree: true });
