@@ -7,7 +7,7 @@ import pytest
 from nbclient import NotebookClient
 from papermill import inspect_notebook
 
-from tsniqa.book.lessons import ANSWER, repository, starter
+from tsniqa.book.lessons import ANSWER, public_address, starter
 
 LESSONS = sorted((Path(__file__).parents[2] / "notebooks" / "lessons").glob("*.ipynb"))
 
@@ -35,7 +35,7 @@ def test_there_is_a_lesson():
 
 def test_the_notebook_to_work_on_is_the_lesson_without_its_answers(lesson):
     given = read(lesson.parent / "starters" / lesson.name)
-    assert given == starter(read(lesson), repository()), "run: python -m tsniqa.book.lessons"
+    assert given == starter(read(lesson), public_address()), "run: python -m tsniqa.book.lessons"
     assert not answers(given)
     places = [cell.source for cell in code(given) if cell.source.endswith("\n...")]
     assert len(places) == len(answers(read(lesson))) >= 3

@@ -30,7 +30,7 @@ if "google.colab" in sys.modules:
     sys.path.insert(0, "src")"""
 
 
-def repository() -> str:
+def public_address() -> str:
     """Return where ``_config.yml`` says that the repository is public, or an empty text."""
     config = yaml.safe_load((project_root() / "_config.yml").read_text())
     return config.get("repository", {}).get("url", "")
@@ -58,7 +58,7 @@ def starter(lesson: NotebookNode, repository: str = "") -> NotebookNode:
 def write_starters() -> None:
     """Write the notebook to work on of every lesson."""
     for path in sorted((project_root() / LESSONS).glob("*.ipynb")):
-        own = starter(nbformat.read(path, as_version=4), repository())
+        own = starter(nbformat.read(path, as_version=4), public_address())
         nbformat.write(own, path.parent / "starters" / path.name)
 
 
