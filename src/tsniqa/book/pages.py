@@ -1,6 +1,8 @@
 """Pages of the book: entries of runs.yml, the runs they need, and their execution by papermill."""
 
 import itertools
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,6 +170,8 @@ def execute(page: Page) -> Path:
     partial = project_root() / ".runs" / "pages" / page.path.name
     for folder in (page.path.parent, partial.parent):
         folder.mkdir(parents=True, exist_ok=True)
+    # Commands in cells are those of this environment, whether or not it is activated.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     try:
         papermill.execute_notebook(
             page.template,
