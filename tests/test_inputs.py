@@ -110,6 +110,9 @@ def test_batches_read_one_image_ahead_and_no_more():
         ((2, 3, 60, 40), 20, (2, 3, 30, 20)),
         ((3, 9, 9), 9, (3, 9, 9)),
         ((3, 9, 9), None, (3, 9, 9)),
+        ((3, 40, 160), 20, (3, 20, 80)),
+        ((3, 40, 400), 20, (3, 8, 80)),
+        ((3, 800, 2), 20, (3, 80, 1)),
     ],
 )
 def test_shrinking_goes_by_the_shorter_side_and_never_enlarges(shape, limit, expected):

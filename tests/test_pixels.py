@@ -90,7 +90,7 @@ class TestDecode:
         with pytest.raises(DataError) as error:
             decode(tmp_path / "gone.png")
         assert one_line(error) == (
-            f"image {tmp_path / 'gone.png'} is missing; restore the file or remove its row"
+            f"image {tmp_path / 'gone.png'} is missing; restore the file, or leave it out"
         )
 
     @pytest.mark.parametrize("extension", ["jpg", "png", "bmp", "tif"])

@@ -39,7 +39,7 @@ class RecordError(TsniqaError):
 
 def missing_image(path: Path) -> DataError:
     """Build the error, to be raised by the caller, for an image file that is not there."""
-    return DataError(f"image {path} is missing; restore the file or remove its row")
+    return DataError(f"image {path} is missing; restore the file, or leave it out")
 
 
 def one_line(error: object) -> str:

@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,25 @@ from tsniqa.errors import DataError, missing_image, one_line
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
+NEEDS_EXTRA = {".heic", ".heics", ".heif", ".heifs", ".hif"}
+"""Endings of files that are read once the extra ``heif`` is installed."""
+if find_spec("pillow_heif"):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+# Pillow only warns of what is too large and not yet twice that; `decode` refuses both, in threads,
+# where a filter for a block of code would not hold.
+warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)
+
 # What a forward pass holds at once: memory is bounded whatever the images' sizes, and on a CPU
 # larger batches are no faster. Part of a result's last bits, so these are no options.
 BATCH_IMAGES = 16
 BATCH_PIXELS = 512 * 512  # of all its images together, unless it is a single larger one
+
+#: What larger images are shrunk to when they are scored, if the model was not told (the paper's).
+SHORTER_SIDE = 768
+LONGEST = 4  # as many times the shorter side an image may be long
 
 Image = str | Path | PILImage.Image | np.ndarray | torch.Tensor  # what a user may hand over
 
@@ -47,18 +63,20 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
     if not path.is_file():
         raise missing_image(path)
     try:
-        with warnings.catch_warnings():
-            # Pillow only warns between one and two times its limit; both are refused here.
-            warnings.simplefilter("error", PILImage.DecompressionBombWarning)
-            with PILImage.open(path) as opened:
-                image = ImageOps.exif_transpose(opened)
-                return np.array(_to_rgb(image, path))
-    except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning):
+        with PILImage.open(path) as opened:
+            if opened.width * opened.height > PILImage.MAX_IMAGE_PIXELS:
+                raise PILImage.DecompressionBombError
+            if opened.format == "EPS":  # decoding runs the file, which is a program
+                raise DataError(f"{path} is PostScript; convert it to PNG first")
+            return np.array(_to_rgb(ImageOps.exif_transpose(opened), path))
+    except PILImage.DecompressionBombError:
         limit = PILImage.MAX_IMAGE_PIXELS
         raise DataError(
             f"image {path} has more than {limit} pixels (a decompression bomb?); resize it first"
         ) from None
     except UnidentifiedImageError:
+        if path.suffix.lower() in NEEDS_EXTRA and not find_spec("pillow_heif"):
+            raise DataError(f"{path} is HEIF; to read it: pip install 'tsniqa[heif]'") from None
         raise DataError(f"{path} is not an image that Pillow can read; replace the file") from None
     except _BROKEN as error:
         raise DataError(f"image {path} is damaged ({one_line(error)}); replace the file") from None
@@ -89,13 +107,22 @@ def _to_rgb(image: PILImage.Image, path: Path | str) -> PILImage.Image:
 def shrink(image: torch.Tensor, limit: int | None) -> torch.Tensor:
     """Shrink an image or batch [..., 3, H, W], antialiased, to a shorter side of at most ``limit``.
 
-    The aspect ratio is kept; None, or a smaller image, changes nothing.
+    The aspect ratio is kept. What would still be longer than :data:`LONGEST` times the limit is
+    shrunk to that, so that memory is bounded. None, or a smaller image, changes nothing.
     """
-    if limit is None or min(image.shape[-2:]) <= limit:
+    if limit is None:
+        return image
+    shorter, longer = sorted(image.shape[-2:])
+    ratio = min(1, limit / shorter, LONGEST * limit / longer)
+    if ratio == 1:
         return image
     from torchvision.transforms.v2 import functional as transforms  # it takes seconds
 
-    return transforms.resize(image, [limit], antialias=True)
+    if ratio == limit / shorter:
+        size = [limit]
+    else:
+        size = [max(1, round(side * ratio)) for side in image.shape[-2:]]
+    return transforms.resize(image, size, antialias=True)
 
 
 def checked(image: torch.Tensor, dimensions: int = 3) -> torch.Tensor:

@@ -1,6 +1,8 @@
 """The command line: one line and exit code 2 for what a user can get wrong."""
 
 import csv
+import json
+import shutil
 import sys
 
 import pytest
@@ -133,30 +135,67 @@ def test_a_model_gets_one_task_more_and_keeps_the_others_bitwise(tsniqa, world, 
     assert not (tmp_path / "new").exists()
 
 
-def test_images_are_scored_into_a_table(tsniqa, world, saved):
-    code, out, error = tsniqa("score", "none.jpg", "--model", saved)
-    assert (code, out) == (2, "")
-    assert "none.jpg" in error
+def test_images_and_folders_are_scored_in_order_and_what_cannot_be_is_named(
+    tsniqa, world, saved, tmp_path
+):
     images = world.task("gamma").paths("test")[:2]
-    code, out, _ = tsniqa("score", *images, "--model", saved, "--readout", "uniform")
+    shutil.copy(images[1], tmp_path / "copy.png")
+    code, out, error = tsniqa("score", images[0], "none.jpg", tmp_path, "--model", saved)
     rows = list(csv.DictReader(out.splitlines()))
+    assert (code, out.count("\r")) == (1, 0)
+    assert error == (
+        "tsniqa: 1 of 3 images cannot be scored:\n"
+        "  image none.jpg is missing; restore the file, or leave it out\n"
+    )
+    assert [row["image"] for row in rows] == [str(images[0]), str(tmp_path / "copy.png")]
+    assert rows[0].keys() == {"image", "score"}
+    expected = TSNIQA.load(saved).predict(images)
+    assert [float(row["score"]) for row in rows] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_score_is_explained(tsniqa, world, saved):
+    images = world.task("gamma").paths("test")[:2]
+    options = ["--model", saved, "--explain", "--format", "jsonl", "--readout", "uniform"]
+    code, out, _ = tsniqa("score", *images, *options)
+    rows = [json.loads(line) for line in out.splitlines()]
+    expected = TSNIQA.load(saved).explain(images, "uniform").to_dict("records")
     assert code == 0
-    assert [row["image"] for row in rows] == [str(path) for path in images]
-    assert rows[0].keys() == {"image", "score", "weight alpha", "weight beta"}
-    expected = TSNIQA.load(saved).predict(images, "uniform")
-    assert [float(row["score"]) for row in rows] == pytest.approx(expected, abs=1e-4)
+    for path, row, known in zip(images, rows, expected, strict=True):
+        assert row["nearest"] == min(("alpha", "beta"), key=lambda task: row[f"distance {task}"])
+        assert row == known | {"image": str(path), "nearest": row["nearest"]}
 
 
-def test_the_model_says_how_images_are_scored_and_a_set_shares_its_weights(tsniqa, world, saved):
-    model, images = TSNIQA.load(saved), world.task("gamma").paths("test")[:3]
-    assert model.readout == "calibrated"
-    for options, readout in (((), "calibrated"), (("--readout", "set"), "set")):
-        code, out, _ = tsniqa("score", *images, "--model", saved, *options)
-        rows = list(csv.DictReader(out.splitlines()))
-        assert code == 0
-        found = [float(row["score"]) for row in rows]
-        assert found == pytest.approx(model.predict(images, readout), abs=1e-4)
-        assert (len({row["weight alpha"] for row in rows}) == 1) == (readout == "set")
+def test_an_output_file_is_gone_on_with(tsniqa, world, saved, tmp_path):
+    images, out = world.task("gamma").paths("test")[:3], tmp_path / "scores.csv"
+    options = ["--model", saved, "--out", out]
+    assert tsniqa("score", *images, *options)[0] == 0
+    whole = out.read_bytes()
+    code, _, error = tsniqa("score", *images, *options)
+    assert (code, out.read_bytes()) == (2, whole)
+    assert "exists; go on with it by --resume" in error
+    out.write_bytes(whole[:-4])
+    assert tsniqa("score", *images, *options, "--resume")[0] == 0
+    assert out.read_bytes() == whole
+    code, _, error = tsniqa("score", *images, "--model", saved, "--resume")
+    assert code == 2
+    assert "give --out, and --format csv or jsonl" in error
+
+
+def test_the_images_of_a_folder_share_their_weights_and_no_others(tsniqa, world, saved, tmp_path):
+    images = world.task("gamma").paths("test")[:5]
+    for path in images[2:]:
+        shutil.copy(path, tmp_path)
+    call = ["score", images[0], tmp_path, images[1], "--model", saved, "--format", "jsonl"]
+    model, found = TSNIQA.load(saved), {}
+    for options in (["--together"], ["--readout", "set"]):
+        code, out, _ = tsniqa(*call, *options)
+        found = {row["image"]: row["score"] for row in map(json.loads, out.splitlines())}
+        assert (code, len(found)) == (0, 5)
+        for group, names in (
+            (images[:2], [str(path) for path in images[:2]]),
+            (images[2:], [str(tmp_path / path.name) for path in images[2:]]),
+        ):
+            assert [found[name] for name in names] == model.predict(group, "set").tolist()
 
 
 def test_a_run_is_told_where_its_record_is_and_not_repeated(tsniqa, world, tmp_path, caplog):

@@ -47,7 +47,7 @@ class TestGenericLayout:
         assert found.lines()[0].endswith("32 rated images, 30 in order; 3 wrong")
         assert [line.split(" (")[0] for line in found.lines()[1:]] == [
             "  wrong: labels.csv row 13",
-            "  wrong: image images/003.png is missing; restore the file or remove its row",
+            "  wrong: image images/003.png is missing; restore the file, or leave it out",
             "  wrong: image images/007.png is damaged",
         ]
 

@@ -153,7 +153,7 @@ class TestCheck:
         (tmp_path / "images/013.png").unlink()
         assert message(task) == (
             f"task 'rated': image {tmp_path / 'images/013.png'} is missing;"
-            " restore the file or remove its row"
+            " restore the file, or leave it out"
         )
 
 

@@ -1,46 +1,99 @@
 """The commands of a saved model: `tsniqa score` and `tsniqa add`."""
 
-import csv
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from tsniqa.cli.options import DATA_ROOT, DataRoot, Device, ModelFolder, SeedOption, path_option
-from tsniqa.errors import ConfigError
+from tsniqa.errors import ConfigError, DataError
 
+Form = Literal["table", "csv", "jsonl"]
+Form = Literal["table", "csv", "jsonl"]
 AllowDownload = Annotated[
     bool, typer.Option(help="Let timm fetch the backbone's weights, if the model names its hub.")
 ]
 
 
 def score(
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    paths: Annotated[list[Path], typer.Argument(help="Image files, and folders to search.")],
     model: ModelFolder,
     readout: Annotated[
         str | None,
         typer.Option(
-            "--readout",
-            "--use",
             help="gated, calibrated, set (all images of the call belong together), hard, uniform or"
-            " centred; by default the model's own.",
+            " centred; by default the model's own."
         ),
     ] = None,
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together",
+            help="The images of a folder belong together, and all that are named one by one: weigh"
+            " the heads once for all of them. Better when ten or more are of one kind, and their"
+            " scores can be compared; they appear when the last image has been read.",
+        ),
+    ] = False,
+    form: Annotated[
+        Form | None,
+        typer.Option("--format", help="table, csv or jsonl; a table on a terminal, else csv."),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Also the nearest task, and each head's score, weight and distance."
+        ),
+    ] = False,
+    out: Annotated[Path | None, path_option("File to write to, in place of the terminal.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the file of --out where it ends.")
+    ] = False,
     device: Device = "auto",
     allow_download: AllowDownload = False,
 ) -> None:
-    """Score images with a learned model: one CSV row each, with the weight of every task's head."""
-    from tsniqa.model.tsniqa import TSNIQA
-    from tsniqa.runtime import find_device
+    """Score images with a learned model, a line each as soon as it is known.
 
+    Files that cannot be read are named at the end; the exit code is 1 if there are any.
+    """
+    from tqdm import tqdm
+
+    from tsniqa.model.tsniqa import TSNIQA
+    from tsniqa.runtime import available_cores, find_device, keep_freed_memory
+    from tsniqa.scoring.inputs import find_images
+    from tsniqa.scoring.output import Output, name_of
+    from tsniqa.scoring.stream import explained_columns, score_files
+
+    shown = out is None and sys.stdout.isatty()
+    form = form or ("table" if shown else "csv")
+    if resume and (out is None or form == "table"):
+        raise ConfigError("--resume goes on with a file: give --out, and --format csv or jsonl")
+    images = find_images(paths)
     loaded = TSNIQA.load(model, find_device(device), allow_download)
-    table = loaded.explain(images, readout)  # whole before any row is printed
-    weights = [name for name in table if name.startswith("weight ")]
-    rows = csv.writer(sys.stdout)
-    rows.writerow(["image", "score", *weights])
-    for image, (_, row) in zip(images, table.iterrows(), strict=True):
-        rows.writerow([image, f"{row['score']:.4f}", *(f"{row[name]:.3f}" for name in weights)])
+    together = together or (readout or loaded.readout) == "set"
+    loaded.check_readout("set" if together else readout)
+    columns = ["image", "score", *(explained_columns(loaded) if explain else [])]
+    sets: dict[Path | None, list[Path]] = {}
+    for path, folder in images:
+        sets.setdefault(folder if together else None, []).append(path)
+    failures: list[DataError] = []
+    keep_freed_memory()
+    bar = tqdm(total=len(images), unit="image", disable=True if shown else None, smoothing=0.05)
+    with Output(form, columns, out, resume) as output, bar:
+        for files in sets.values():
+            todo = [path for path in files if name_of(path) not in output.done]
+            bar.update(len(files) - len(todo))
+            # The weights of a set depend on all its images, of those written before, too.
+            read = files if together and todo else todo
+            options = (readout, together, failures.append, available_cores())
+            for path, row in score_files(loaded, read, *options):
+                if (name := name_of(path)) not in output.done:
+                    output.write({"image": name, **row})
+                    bar.update()
+    if failures:
+        lines = [f"tsniqa: {len(failures)} of {len(images)} images cannot be scored:"]
+        print("\n  ".join([*lines, *map(str, failures)]), file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def add(

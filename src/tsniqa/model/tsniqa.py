@@ -13,14 +13,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from tsniqa.errors import ConfigError, DataError, unknown_name
+from tsniqa.errors import ConfigError, DataError
 from tsniqa.model.backbone import Backbone, Features, fingerprint
 from tsniqa.model.gating import AnalyticGate, KMeansGate, softmin_weights
 from tsniqa.model.heads import Head, make_head
 from tsniqa.model.normalization import NormalizationBank, everything
-from tsniqa.model.readouts import MIXTURES, Level, mix, readout_levels, readout_weights
+from tsniqa.model.readouts import Level, mix, readout_levels, readout_weights
 from tsniqa.model.saving import load_model, save_model
-from tsniqa.pixels import Image, as_images, batches, checked, shrink
+from tsniqa.pixels import SHORTER_SIDE, Image, as_images, batches, checked, shrink
 from tsniqa.storage import grouped, symmetric, upper_triangle
 
 SHARED = "shared"
@@ -40,6 +40,12 @@ class Reading(NamedTuple):
     distances: np.ndarray | None = None
     gate_features: np.ndarray | None = None
 
+    @classmethod
+    def joined(cls, parts: Sequence["Reading"]) -> "Reading":
+        """Put the readings of several batches one after another."""
+        columns = zip(*parts, strict=True)
+        return cls(*(None if one[0] is None else np.concatenate(one) for one in columns))
+
 
 class TSNIQA(nn.Module):
     """Score images with one head a task, mixed by a gate.
@@ -51,7 +57,7 @@ class TSNIQA(nn.Module):
         analytic: The second gate, which readouts ``calibrated`` and ``set`` need, or None.
         bank: What each task owns of the network. The head of a task that owns no state is read
             under the state ``"shared"`` if there is one, else under the untouched network.
-        shorter_side: Larger images are shrunk to this shorter side before scoring, or None.
+        shorter_side: Larger images are shrunk to this shorter side before scoring; 768 if not told.
         readout: One of :data:`.MIXTURES`: how it scores if it is not told; with ``set``, all images
             of a call are taken to belong together.
         heads: One head a task, or the one head ``"shared"``.
@@ -69,7 +75,7 @@ class TSNIQA(nn.Module):
         self.backbone = backbone
         self.gate, self.analytic, self.readout = gate, analytic, readout
         self.bank = NormalizationBank(backbone.network) if bank is None else bank
-        self.shorter_side = shorter_side
+        self.shorter_side = shorter_side or SHORTER_SIDE
         self.heads: dict[str, Head] = {}
         self.levels: dict[str, Level] = {}
 
@@ -222,10 +228,19 @@ class TSNIQA(nn.Module):
             ConfigError: No task has been learned, or the readout is unknown.
             DataError: There is no image, one cannot be read, or its values are out of range.
         """
-        readout = self.readout if readout is None else readout
-        if readout not in MIXTURES:
-            raise unknown_name("readout", readout, MIXTURES)
+        self.check_readout(readout)
         reading = self.read(shrink(image, self.shorter_side) for image in as_images(images))
+        return self.table(reading, readout)
+
+    def check_readout(self, readout: str | None) -> None:
+        """Raise a ConfigError if a readout is unknown, or not possible with this model."""
+        one = np.ones((1, 1))
+        able = self.gate is None or self.analytic  # a shared head needs no gate
+        readout_weights(readout or self.readout, one, one if able else None)
+
+    def table(self, reading: Reading, readout: str | None = None) -> pd.DataFrame:
+        """Mix what was read of N images; the columns are those of :meth:`explain`."""
+        readout = self.readout if readout is None else readout
         heads = reading.heads
         if self.gate is None:
             return pd.DataFrame({"score": heads[:, 0].astype(np.float64)})

@@ -1,0 +1,96 @@
+"""Scores of many image files, one after another in their order, with memory that does not grow."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from tsniqa.errors import DataError
+from tsniqa.model.tsniqa import TSNIQA, Reading
+from tsniqa.pixels import as_images, batches, shrink
+from tsniqa.scoring.inputs import decode_ahead
+
+OnFailure = Callable[[DataError], object]
+"""Is told why a file cannot be read."""
+
+
+def score_files(
+    model: TSNIQA,
+    paths: Sequence[Path],
+    readout: str | None = None,
+    together: bool = False,
+    on_failure: OnFailure | None = None,
+    workers: int = 1,
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Score files and yield each with its row of :meth:`.TSNIQA.explain`, in their order.
+
+    With a gate a row also names the ``nearest`` task, that of the smallest distance.
+
+    Files are decoded once and ahead, in threads of their own; neighbours of one size share a pass.
+
+    Args:
+        model: What scores.
+        paths: The files.
+        readout: As of :meth:`.TSNIQA.explain`; not used with ``together``.
+        together: Whether all files belong to one set and share one weight of every head (the
+            readout ``set``). Rows then come when the last file has been read; until then a few
+            hundred bytes are kept of each.
+        on_failure: Is told of files that cannot be read, which have no row; by default the first
+            one's DataError is raised.
+        workers: Number of decoding threads.
+
+    Raises:
+        DataError: A file cannot be read, and there is no ``on_failure``.
+    """
+    whole: list[tuple[list[Path], Reading]] = []
+    for read, reading in _readings(model, paths, on_failure, workers):
+        if together:
+            whole.append((read, reading))
+        else:
+            yield from _rows(model, read, reading, readout)
+    if whole:
+        files = [path for read, _ in whole for path in read]
+        yield from _rows(model, files, Reading.joined([part for _, part in whole]), "set")
+
+
+def _readings(
+    model: TSNIQA, paths: Sequence[Path], on_failure: OnFailure | None, workers: int
+) -> Iterator[tuple[list[Path], Reading]]:
+    """Yield batches of files with what heads and gates say of them."""
+    waiting: deque[Path] = deque()  # decoded, but not yet in a batch
+
+    def decode(path: Path) -> Tensor:
+        return shrink(next(as_images(path)), model.shorter_side)
+
+    def images() -> Iterator[Tensor]:
+        for path, found in decode_ahead(paths, decode, workers):
+            if isinstance(found, DataError):
+                if on_failure is None:
+                    raise found
+                on_failure(found)
+            else:
+                waiting.append(path)
+                yield found
+
+    for batch in batches(images()):
+        yield [waiting.popleft() for _ in batch], model.read(batch)
+
+
+def _rows(
+    model: TSNIQA, paths: Sequence[Path], reading: Reading, readout: str | None
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    table = model.table(reading, readout)
+    if reading.distances is not None:
+        nearest = reading.distances.mean(axis=2).argmin(axis=1)
+        table["nearest"] = [model.tasks[task] for task in nearest]
+    yield from zip(paths, table.to_dict("records"), strict=True)
+
+
+def explained_columns(model: TSNIQA) -> list[str]:
+    """Name what a row of :func:`score_files` has beside the score, in the order for people."""
+    if model.gate is None:
+        return []
+    parts = ("head", "weight", "distance")
+    return ["nearest", *(f"{part} {task}" for part in parts for task in model.tasks)]
