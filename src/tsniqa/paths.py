@@ -51,6 +51,14 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a path is a file; one that cannot be a path, for being too long, is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def file_digest(path: Path) -> str:
     """Return a file's sha256 (hex), read once a process; OSError if it is unreadable."""
     status = path.stat()

@@ -74,7 +74,7 @@ class TestGenericLayout:
         (images / "001.png").write_bytes((images / "002.png").read_bytes())
         found = report(mine)
         assert found.wrong == [
-            "images/000.png, images/031.png are the same image, in more than one part of the split"
+            "images/000.png, images/031.png are the same image, in more than one part"
         ]
         assert found.notes == ["images/001.png, images/002.png are the same image"]
 

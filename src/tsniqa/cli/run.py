@@ -34,6 +34,9 @@ def run(
     change: Annotated[
         list[str] | None, typer.Option("--set", help="PATH=VALUE in the preset; repeatable.")
     ] = None,
+    allow_overlap: Annotated[
+        bool, typer.Option("--allow-overlap", help="Let parts of a split share images or contents.")
+    ] = False,
     page: Annotated[bool, typer.Option(help="Also make a page of the book on this run.")] = False,
 ) -> None:
     """Learn a task order with a strategy.
@@ -55,6 +58,7 @@ def run(
         overrides=parse_overrides(change or []),
         splits_from=None if splits_from is None else str(splits_from),
         training_images=training_images,
+        allow_overlap=allow_overlap,
     )
     record = runner.run(config, data_root, results_dir, device)
     typer.echo(f"record: {record.folder}")

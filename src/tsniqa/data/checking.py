@@ -13,9 +13,9 @@ from tsniqa.data.catalogue import Source, locate, recognise, sources
 from tsniqa.data.loading import not_found
 from tsniqa.data.readers import labels_csv
 from tsniqa.data.splits import resplit
-from tsniqa.data.task import Task, problems
+from tsniqa.data.task import Task, overlaps, problems, same_images
 from tsniqa.errors import DataError
-from tsniqa.paths import file_digest
+from tsniqa.paths import is_file
 from tsniqa.pixels import decode
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -73,12 +73,11 @@ def check(source: Source) -> Report:
         report.wrong.append(str(error))
         return report
     images = [Path(task.root) / image for image in task.table["image"]]
-    present = [path for path in images if path.is_file()]
+    present = [path for path in images if is_file(path)]
     broken = decode_each(present, lambda path: decode(path, task.root))
     report.images = (len(images), len(present) - len(broken))
     _check_table(task, report)
     report.wrong += [str(error) for error in broken.values()]
-    _check_duplicates(task, report)
     card = load_cards().get(source.name)
     if card and len(images) != card.images:
         text = f"{len(images)} rated images, {card.images} were published"
@@ -101,22 +100,10 @@ def _check_table(task: Task, report: Report) -> None:
         except DataError as error:
             report.wrong.append(str(error))
             return
-    report.wrong += problems(task)
-    crossing = task.table.groupby("reference")["split"].nunique()
-    for name in crossing.index[crossing > 1]:
-        report.wrong.append(f"the images of reference '{name}' are in more than one part")
-
-
-def _check_duplicates(task: Task, report: Report) -> None:
-    """Look for images with the same bytes; across parts they leak, within one they are harmless."""
-    there = task.table[[(task.root / image).is_file() for image in task.table["image"]]]
-    digests = [file_digest(task.root / image) for image in there["image"]]
-    for _, group in there.groupby(digests, sort=False):
-        text = f"{', '.join(group['image'])} are the same image"
-        if group["split"].nunique() > 1:
-            report.wrong.append(f"{text}, in more than one part of the split")
-        elif len(group) > 1:
-            report.notes.append(text)
+    report.wrong += [*problems(task), *overlaps(task)]
+    for rows in same_images(task):
+        if rows["split"].nunique() == 1:  # harmless
+            report.notes.append(f"{', '.join(rows['image'])} are the same image")
 
 
 def _note_extra(task: Task, report: Report) -> None:

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from tsniqa.data.task import PARTS, Task, too_small
 from tsniqa.errors import ConfigError, DataError, unknown_name
-from tsniqa.paths import remembered_digest
+from tsniqa.paths import is_file, remembered_digest
 from tsniqa.seeds import generator
 
 SPLITS = ("given", *(str(number) for number in range(10)))
@@ -79,7 +79,7 @@ def _content(task: Task) -> pd.Series:
     references = task.table["reference"].astype(str)
     paths = [Path(task.root) / image for image in task.table["image"]]
     # A missing image, which is for check_task to report, is the same as no other.
-    images = [remembered_digest(path) if path.is_file() else str(path) for path in paths]
+    images = [remembered_digest(path) if is_file(path) else str(path) for path in paths]
     codes = pd.factorize(references)[0]
     pairs = (codes, len(paths) + pd.factorize(pd.Series(images))[0])
     graph = coo_array((np.ones(len(paths)), pairs), shape=(2 * len(paths), 2 * len(paths)))

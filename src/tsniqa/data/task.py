@@ -1,20 +1,22 @@
 """A task: one rated dataset with its split, as a frozen value. Nothing here decodes an image."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from tsniqa.errors import DataError, missing_image, unknown_name
-from tsniqa.paths import remembered_digest
+from tsniqa.paths import is_file, remembered_digest
 
 #: Columns of a task's table: text, float, float (NaN where unpublished), text, text.
 COLUMNS = ("image", "mos", "std", "split", "reference")
 PARTS = ("train", "val", "test")
+LARGEST_MOS = 1e6  # no rating scale reaches it, and float32 tells neighbours apart
 SMALLEST_PART = 3  # two images give a rank correlation of 1 or -1 whatever the model
 
 
@@ -89,10 +91,56 @@ class Task:
         return digest.hexdigest()
 
 
-def check_task(task: Task) -> None:
-    """Raise a DataError with the first of a task's :func:`problems`, if it has any."""
+def check_task(task: Task, allow_overlap: bool = False) -> None:
+    """Raise a DataError with the first of a task's :func:`problems` or :func:`overlaps`, if any."""
     for problem in problems(task):
         raise DataError(f"task '{task.name}': {problem}")
+    for overlap in () if allow_overlap else overlaps(task):
+        raise DataError(
+            f"task '{task.name}': {overlap}; draw another split (--split 0 to 9), or allow it"
+            " (--allow-overlap)"
+        )
+
+
+def overlaps(task: Task) -> Iterator[str]:
+    """Yield what is in more than one part of the split, a line each: contents, then images."""
+    crossing = task.table.groupby("reference")["split"].nunique()
+    for name in crossing.index[crossing > 1]:
+        yield f"the images of reference '{name}' are in more than one part"
+    for rows in same_images(task):
+        if rows["split"].nunique() > 1:
+            yield f"{', '.join(rows['image'])} are the same image, in more than one part"
+
+
+def same_images(task: Task) -> Iterator[pd.DataFrame]:
+    """Yield the rows of every image file that is there more than once, byte by byte."""
+    for _, rows in task.table.groupby(_image_bytes(task), sort=False):
+        if len(rows) > 1:
+            yield rows
+
+
+def shared_images(tasks: Sequence[Task]) -> Iterator[str]:
+    """Yield what two tasks have in common, a line for each pair that shares image files."""
+    held = {
+        task.name: dict(zip(_image_bytes(task), task.table["image"], strict=True)) for task in tasks
+    }
+    for (one, mine), (other, its) in combinations(held.items(), 2):
+        if both := mine.keys() & its.keys():
+            first = min(mine[bits] for bits in both)
+            yield (
+                f"{len(both)} images of {one}, such as {first}, are images of {other}, too: what is"
+                " tested for one may have been learned from for the other"
+            )
+
+
+def _image_bytes(task: Task) -> list[str]:
+    """Name every image by its bytes; those of a drawn task, or missing, by task and path."""
+    paths = [Path(task.root) / image for image in task.table["image"]]
+    known = not task.made_here
+    return [
+        remembered_digest(path) if known and is_file(path) else f"{task.name} {path}"
+        for path in paths
+    ]
 
 
 def problems(task: Task) -> Iterator[str]:
@@ -103,11 +151,23 @@ def problems(task: Task) -> Iterator[str]:
     for image, part in zip(images[~known], task.table["split"][~known], strict=True):
         use = f"use {', '.join(PARTS)}, or leave the split column out"
         yield f"image '{image}' has split '{part}'; {use}"
-    for image in images[~np.isfinite(task.table["mos"].to_numpy(dtype=np.float64))]:
-        yield f"the mos of image '{image}' is not a finite number; correct it or remove the row"
+    for image, mos in zip(images, task.table["mos"].astype(float), strict=True):
+        if not np.isfinite(mos):
+            yield f"the mos of image '{image}' is not a finite number; correct it or remove the row"
+        elif abs(mos) > LARGEST_MOS:
+            yield f"the mos of image '{image}' is {mos:g}; scale all to at most {LARGEST_MOS:g}"
     if small := too_small(task):
         yield small
-    for part in PARTS if known.all() and not small else ():
+    if known.all() and not small:
+        yield from _unusable_parts(task)
+    for path in (Path(task.root) / image for image in images):
+        if not is_file(path):
+            yield str(missing_image(path))
+
+
+def _unusable_parts(task: Task) -> Iterator[str]:
+    """Yield which parts are too small, or rank no image above another."""
+    for part in PARTS:
         mos = task.mos(part)
         if len(mos) < SMALLEST_PART:
             yield (
@@ -119,9 +179,6 @@ def problems(task: Task) -> Iterator[str]:
                 f"every mos in part '{part}' is {mos[0]:g}, so no image ranks above another; check"
                 " the mos column or use another split (given, 0 to 9)"
             )
-    for path in (Path(task.root) / image for image in images):
-        if not path.is_file():
-            yield str(missing_image(path))
 
 
 def too_small(task: Task) -> str:

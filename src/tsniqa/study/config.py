@@ -76,6 +76,7 @@ class RunConfig(BaseModel):
     overrides: dict[str, Any] = {}  #: new preset values by dotted path
     splits_from: Given = None  #: folder of published split files in place of the split
     training_images: PositiveInt | None = None  #: of every task, drawn by the seed; None: all
+    allow_overlap: bool = False  #: whether parts of a task's split may share images or contents
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +127,7 @@ def resolve_run(config: RunConfig, data_root: Path, device: str = "auto") -> Res
         wanted = config.training_images
         tasks = tuple(with_training_images(task, wanted, config.seed) for task in tasks)
     for task in tasks:
-        check_task(task)
+        check_task(task, config.allow_overlap)
         for step in (preset.schedule.head, preset.schedule.normalization, preset.schedule.full):
             step.pairs_of(task.name)
     data = {task.name: task.fingerprint() for task in tasks}
@@ -171,6 +172,12 @@ def check_order(order: Sequence[str]) -> None:
         raise ConfigError("the task order has an empty name; put one comma between two names")
     if repeated := sorted({name for name in order if order.count(name) > 1}):
         raise ConfigError(f"the task order names {', '.join(repeated)} twice; name each task once")
+    folded = [name.casefold() for name in order]
+    if alike := [name for name in order if folded.count(name.casefold()) > 1]:
+        raise ConfigError(
+            f"the tasks {' and '.join(alike)} differ in case alone, and are one on other disks;"
+            " rename one"
+        )
 
 
 def preset_names() -> list[str]:

@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from tsniqa.data.cache import DecodedCache, decode_tasks
-from tsniqa.data.task import Task
+from tsniqa.data.task import Task, shared_images
 from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.model.normalization import everything
 from tsniqa.model.tsniqa import Reading
@@ -73,6 +73,8 @@ def run(
         decode_tasks(resolved.tasks, context.decoded)
         with reproducible(resolved.preset.threads):
             log.info("%s: learning %d tasks", resolved.run_id, len(resolved.tasks))
+            for line in shared_images(resolved.tasks):
+                log.warning("%s: %s", resolved.run_id, line)
             return _Run(resolved, context, folder).finish(before_task)
 
 

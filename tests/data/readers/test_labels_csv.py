@@ -97,7 +97,7 @@ class TestDefects:
         assert "lists no image" in refusal(tmp_path, text)
 
     def test_an_empty_file(self, tmp_path):
-        assert "cannot be read (No columns to parse from file)" in refusal(tmp_path, "")
+        assert "lacks the column image and mos (it has none)" in refusal(tmp_path, "")
 
     def test_another_encoding(self, tmp_path):
         made = folder(tmp_path, "")

@@ -136,7 +136,7 @@ def rows(
         image: Image paths relative to it, with ``/``, in any case.
         mos: Ratings, higher is better; what is no finite number becomes NaN.
         std: Standard deviations of the ratings, if published.
-        reference: Name of the content of each image; None gives every image its own.
+        reference: Name of the content of each image; an image without one has its own.
         split: ``train``, ``val`` or ``test``, if published.
 
     Returns:
@@ -146,7 +146,8 @@ def rows(
     spelled = list(_spelled(Path(root), image))
     table = pd.DataFrame({"image": spelled, "mos": numbers(mos)})
     table["std"] = np.nan if std is None else numbers(std)
-    table["reference"] = spelled if reference is None else list(reference)
+    named = [""] * len(spelled) if reference is None else list(reference)
+    table["reference"] = [own or image for own, image in zip(named, spelled, strict=True)]
     table["split"] = "" if split is None else list(split)
     return table
 

@@ -1,11 +1,13 @@
 """The generic layout: a folder with ``labels.csv`` and the images that it names.
 
-``labels.csv`` has the columns ``image`` (path relative to the folder) and ``mos`` (a number, higher
-is better), and optionally ``std``, ``split`` (train, val, test) and ``reference`` (images of the
-same content share it). ``dataset.yml`` may give ``description``, ``citation``, ``licence`` and
+``labels.csv`` has, in any case and order, the columns ``image`` (path relative to the folder) and
+``mos`` (a number, higher is better), and optionally ``std``, ``split`` (train, val, test) and
+``reference`` (images of the same content share it). ``dataset.yml`` may give ``description``,
+``citation``, ``licence`` and
 ``mos_range``; without it the text of ``README.md`` stands in.
 """
 
+import csv
 import posixpath
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import yaml
 from tsniqa.data.readers import files
 from tsniqa.data.task import COLUMNS, Task
 from tsniqa.errors import DataError, one_line
+from tsniqa.paths import is_file
 
 LABELS = "labels.csv"  # a folder that holds one is a dataset
 
@@ -57,12 +60,43 @@ def inspect(name: str, root: Path) -> tuple[Task, list[str]]:
 
 
 def _read_rows(path: Path) -> pd.DataFrame:
-    """Read the table as text, indexed by the row number that an editor or a spreadsheet shows."""
+    """Read the table as text, indexed by the row number that an editor or a spreadsheet shows.
+
+    Fields are separated by commas, or by what the first line has more of: semicolons, as
+    spreadsheets write them where a comma is the decimal point (which is then read), or tabs.
+    """
     if not path.is_file():
         raise DataError(f"{path} is missing; a dataset folder needs it, with columns image and mos")
     remedy = "save it as UTF-8 CSV whose first line names image and mos"
-    raw = files.csv_table(path, ("image", "mos"), remedy, index_col=False, skip_blank_lines=False)
-    raw.index = raw.index + 2  # row 1 is the header
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            separator = max(",;\t", key=file.readline().count)
+            file.seek(0)
+            header, *rows = list(csv.reader(file, delimiter=separator)) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read ({one_line(error)}); {remedy}") from None
+    header = [name.strip().lower() for name in header]
+    if lacking := " and ".join(name for name in ("image", "mos") if name not in header):
+        if lacking == "mos" and "dmos" in header:
+            remedy = (
+                "a column 'dmos' does not say which end is better: name it mos if more is better,"
+                " else subtract it from the best value first"
+            )
+        raise DataError(
+            f"{path} lacks the column {lacking} (it has {', '.join(header) or 'none'}); {remedy}"
+        )
+    for number, row in enumerate(rows, start=2):
+        if any(field.strip() for field in row[len(header) :]):
+            raise DataError(
+                f"{path} row {number} has {len(row)} fields, the first line {len(header)}; write"
+                " decimals with a point, and put a text with a comma in quotes"
+            )
+    whole = [[*row, *[""] * len(header)][: len(header)] for row in rows]
+    raw = pd.DataFrame(whole, range(2, len(rows) + 2), header, dtype="str")  # row 1 is the header
+    raw = raw.loc[:, ~raw.columns.duplicated()].apply(lambda column: column.str.strip())
+    if separator != ",":
+        for column in raw.columns.intersection(["mos", "std"]):
+            raw[column] = raw[column].str.replace(r"^([+-]?\d+),(\d+)$", r"\1.\2", regex=True)
     raw = raw[(raw != "").any(axis=1)]
     if raw.empty:
         raise DataError(f"{path} lists no image; add one row an image")
@@ -73,9 +107,13 @@ def _images(raw: pd.DataFrame, path: Path, defects: list[str]) -> pd.Series:
     """Return the usable image names by row number; note the others."""
     first: dict[str, int] = {}
     for row, text in raw["image"].items():
-        name = posixpath.normpath(text)
+        # A name with backslashes comes from Windows, unless there is a file that is called so.
+        own = is_file(path.parent / text)
+        name = posixpath.normpath(text if own else text.replace("\\", "/"))
         if not text:
             wrong = "the image is empty; name a file or remove the row"
+        elif max(len(part.encode()) for part in name.split("/")) > 255 or "\0" in name:
+            wrong = f"no file can be called {name[:20]!r}...; correct the name"
         elif files.leaves(name):
             wrong = f"'{text}' leaves {path.parent}; give a path inside and relative to it"
         elif name in first:
