@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tsniqa import paths as locations
-from tsniqa.paths import project_root, remembered_digest, resolve, shipped
+from tsniqa.paths import _meaning, project_root, remembered_digest, resolve, shipped
 
 
 def test_paths_count_from_the_checkout_wherever_one_stands(tmp_path, monkeypatch):
@@ -83,3 +83,10 @@ def test_a_file_that_was_just_written_is_not_remembered(old_file, monkeypatch):
 def test_without_a_place_to_remember_files_are_read(old_file, tmp_path):
     (tmp_path / "cache").write_text("in the way")
     assert remembered_digest(old_file) == hashlib.sha256(b"pixels").hexdigest()
+
+
+def test_the_meaning_of_code_leaves_out_what_is_for_people():
+    plain = "def f(x):\n    return x + 1\n"
+    told = '"""A module."""\n\ndef f(\n    x,\n):  # adds\n    """Add one."""\n    return x + 1\n'
+    assert _meaning(plain) == _meaning(told)
+    assert _meaning(plain) != _meaning(plain.replace("1", "2"))

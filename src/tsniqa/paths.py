@@ -1,5 +1,6 @@
 """Where files are, in a checkout or an installed package, and what their bytes are."""
 
+import ast
 import hashlib
 import os
 import sqlite3
@@ -49,6 +50,30 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Return a sha256 (hex) of this package's code that results depend on.
+
+    That is all but pages and command line, without comments, docstrings and layout.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        place = path.relative_to(_PACKAGE)
+        if place.parts[0] not in ("book", "cli"):
+            digest.update(f"{place.as_posix()}\n{_meaning(path.read_text('utf-8'))}\n".encode())
+    return digest.hexdigest()
+
+
+def _meaning(code: str) -> str:
+    """Return Python code as its syntax tree without docstrings."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return ast.dump(tree)
 
 
 def is_file(path: Path) -> bool:

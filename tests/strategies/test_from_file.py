@@ -78,3 +78,13 @@ def test_a_missing_file_and_one_that_is_no_python_are_refused(written, tmp_path)
         load_strategy(tmp_path / "absent.py")
     with pytest.raises(ConfigError, match=r"must end in \.py"):
         load_strategy(written(GOOD, "mine.txt"))
+
+
+def test_a_changed_file_makes_another_run(written, world, monkeypatch):
+    names = []
+    for text in (GOOD, GOOD.replace("The one", "The one"), GOOD.replace("The one", "Another")):
+        strategy = load_strategy(written(text))
+        monkeypatch.setitem(STRATEGIES, strategy.name, strategy)
+        names.append(world.resolve("mine").run_id)
+        monkeypatch.delitem(STRATEGIES, strategy.name)
+    assert names[0] == names[1] != names[2]

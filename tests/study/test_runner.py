@@ -135,6 +135,47 @@ def test_a_finished_run_is_not_computed_again(world, finished, monkeypatch):
     assert before == {path: path.stat().st_mtime_ns for path in record.folder.rglob("*")}
 
 
+def test_a_finished_run_of_other_code_is_named_and_computed_again_if_asked(
+    world, tmp_path, monkeypatch, caplog
+):
+    results = tmp_path / "records"
+    first = world.run(results, "head-only")
+    (first.folder / "mark").touch()
+    monkeypatch.setattr(study, "code_digest", lambda: "other")
+    assert (world.run(results, "head-only").folder / "mark").exists()
+    assert caplog.messages[-1] == (
+        f"{first.folder.name}: made by other code than this; --fresh computes it again"
+    )
+    again = study.run(world.config("head-only"), world.data_root, results, "cpu", fresh=True)
+    assert (again.folder, again.description.code) == (first.folder, "other")
+    assert not (again.folder / "mark").exists()
+    assert {path.name for path in results.iterdir()} - BESIDE == {again.folder.name}
+
+
+def test_steps_of_other_code_are_never_mixed_with_new_ones(
+    world, finished, tmp_path, monkeypatch, caplog
+):
+    results = tmp_path / "records"
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "code_digest", lambda: "other")
+        killed(world, results, "tsn", monkeypatch, TSN, "learn", 3)
+    with monkeypatch.context() as patch:
+        calls = fail_at(patch, TSN, "learn", 99)
+        record = world.run(results, "tsn", ORDER)
+    assert len(calls) == 3
+    assert "its steps were made by other code; beginning anew" in caplog.text
+    assert contents(record) == contents(finished("tsn", ORDER))
+
+
+def test_a_replaced_record_is_whole_at_every_moment(world, tmp_path, monkeypatch):
+    results = tmp_path / "records"
+    first = world.run(results, "head-only")
+    fail_at(monkeypatch, STRATEGIES["head-only"], "save", 1)
+    with pytest.raises(PulledPlugError):
+        study.run(world.config("head-only"), world.data_root, results, "cpu", fresh=True)
+    assert contents(RunRecord.load(first.folder)) == contents(first)
+
+
 def test_a_record_says_what_was_run_on_what(world, finished):
     record = finished("tsn", ORDER)
     description = record.description

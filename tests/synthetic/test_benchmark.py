@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tsniqa.errors import ConfigError, DataError
 from tsniqa.synthetic import benchmark
@@ -194,3 +194,13 @@ def test_full_tasks_spread_their_labels_and_follow_the_level(name, tmp_path):
     assert share.quantile(0.9) - share.quantile(0.1) > 0.4
     for kind, rows in table.assign(kind=recipe.distortion, level=recipe.level).groupby("kind"):
         assert rows.mos.corr(rows.level, method="spearman") < -0.2, kind
+
+
+def test_images_that_were_changed_after_they_were_drawn_are_refused(tmp_path):
+    folder = make_task("mini-bid", 0, tmp_path)
+    path = sorted((folder / "images").iterdir())[3]
+    with Image.open(path) as image:
+        turned = ImageOps.invert(image)
+    turned.save(path)
+    with pytest.raises(DataError, match=r"are not those that were drawn; delete that folder"):
+        make_task("mini-bid", 0, tmp_path)

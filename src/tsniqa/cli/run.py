@@ -37,6 +37,7 @@ def run(
     allow_overlap: Annotated[
         bool, typer.Option("--allow-overlap", help="Let parts of a split share images or contents.")
     ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute a finished run again.")] = False,
     page: Annotated[bool, typer.Option(help="Also make a page of the book on this run.")] = False,
 ) -> None:
     """Learn a task order with a strategy.
@@ -60,7 +61,7 @@ def run(
         training_images=training_images,
         allow_overlap=allow_overlap,
     )
-    record = runner.run(config, data_root, results_dir, device)
+    record = runner.run(config, data_root, results_dir, device, fresh=fresh)
     typer.echo(f"record: {record.folder}")
     if page:
         parameters = config.model_dump(mode="json") | {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
+from inspect import getfile
 from operator import getitem
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,7 +29,7 @@ from tsniqa.data import load_task
 from tsniqa.data.splits import with_training_images
 from tsniqa.data.task import Task, check_task
 from tsniqa.errors import ConfigError, invalid_content, unknown_name
-from tsniqa.paths import remembered_digest, resolve, shipped
+from tsniqa.paths import file_digest, remembered_digest, resolve, shipped
 from tsniqa.runtime import find_device
 from tsniqa.strategies import find_strategy
 from tsniqa.training.context import GateOptions, Schedule
@@ -150,7 +151,8 @@ def identity(config: RunConfig, preset: Preset, card: BackboneCard, data: dict[s
         with suppress(OSError):  # a missing file: loading the backbone says so
             weights = remembered_digest(Path(weights))
     left_out = {"description", "tasks", "backbone", "weights", "rates"}
-    default = find_strategy(config.strategy).default_weight
+    strategy = find_strategy(config.strategy)
+    default = strategy.default_weight
     facts = {
         "config": config.model_dump(mode="json", include={"strategy", "seed", "split"}),
         "preset": preset.model_dump(mode="json", exclude=left_out),
@@ -161,6 +163,8 @@ def identity(config: RunConfig, preset: Preset, card: BackboneCard, data: dict[s
         "data": list(data.items()),
         "version": RESULTS_VERSION,
     }
+    if not strategy.__module__.startswith("tsniqa."):  # the package's own code has a digest
+        facts["code"] = file_digest(Path(getfile(strategy)))
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -86,6 +86,7 @@ class RecordDescription(BaseModel):
     device: str
     versions: dict[str, str]
     commit: str | None
+    code: str = ""  #: digest of the code that made it; records of before it was kept have none
     fingerprints: dict[str, str]
     shared: dict[str, str] = {}
 

@@ -23,7 +23,7 @@ from tsniqa.data.task import Task, shared_images
 from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.model.normalization import everything
 from tsniqa.model.tsniqa import Reading
-from tsniqa.paths import cache_folder, project_root, written_whole
+from tsniqa.paths import cache_folder, code_digest, project_root, written_whole
 from tsniqa.runtime import instruction_sets, reproducible
 from tsniqa.storage import grouped, upper_triangle
 from tsniqa.strategies import find_strategy
@@ -44,8 +44,12 @@ def run(
     results_dir: Path,
     device: str = "auto",
     before_task: Callable[[int], None] | None = None,
+    fresh: bool = False,
 ) -> RunRecord:
     """Run a configuration, or return its record if it is already there.
+
+    A record of other code than this is named in a line; steps of an interrupted run that other code
+    has made are made again.
 
     Every image is decoded before the first task is learned, so that a broken one costs no epoch.
     An interrupted run continues after its last finished task. A second process waits for the first.
@@ -58,24 +62,35 @@ def run(
         before_task: Called with the number of training images of every task that is about to be
             learned (of all together, where they are learned at once). What it raises interrupts
             the run.
+        fresh: Compute a finished run again; the old record stays until the new one is whole.
 
     Raises:
         TsniqaError: See :func:`tsniqa.study.config.resolve_run`; or the weights are unusable.
     """
     resolved = resolve_run(config, data_root, device)
     folder = results_dir / resolved.run_id
-    if (folder / "record.json").is_file():
-        return RunRecord.load(folder)
+    if found := _finished(folder, fresh):
+        return found
     context = training_context(resolved, results_dir / "features")
     with _turn(folder):
-        if (folder / "record.json").is_file():  # the other process has finished it
-            return RunRecord.load(folder)
+        if found := _finished(folder, fresh):  # the other process has made it
+            return found
         decode_tasks(resolved.tasks, context.decoded)
         with reproducible(resolved.preset.threads):
             log.info("%s: learning %d tasks", resolved.run_id, len(resolved.tasks))
             for line in shared_images(resolved.tasks):
                 log.warning("%s: %s", resolved.run_id, line)
             return _Run(resolved, context, folder).finish(before_task)
+
+
+def _finished(folder: Path, fresh: bool) -> RunRecord | None:
+    """Return a run's record, if there is one and it is wanted; say if other code has made it."""
+    if fresh or not (folder / "record.json").is_file():
+        return None
+    record = RunRecord.load(folder)
+    if record.description.code not in ("", code_digest()):
+        log.warning("%s: made by other code than this; --fresh computes it again", folder.name)
+    return record
 
 
 def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -> TrainingContext:
@@ -135,7 +150,8 @@ class _Run:
         progress = self.partial / "progress.safetensors"
         if progress.is_file():
             done = self._continue(progress)
-            log.info("%s: continuing after %d finished steps", self.folder.name, len(done))
+            if done:
+                log.info("%s: continuing after %d finished steps", self.folder.name, len(done))
         for step in steps[len(done) :]:
             if before_task is not None:
                 learned = self.tasks if self.strategy.all_at_once else [self.tasks[step]]
@@ -144,13 +160,19 @@ class _Run:
             tensors = {f"state/{name}": value for name, value in self.strategy.state().items()}
             tensors |= {f"scores/{i}": part["scores"] for i, part in enumerate(done)}
             facts = [{k: v for k, v in part.items() if k != "scores"} for part in done]
+            metadata = {"done": json.dumps(facts), "code": code_digest()}
             with written_whole(progress) as unfinished:
-                save_file(tensors, unfinished, metadata={"done": json.dumps(facts)})
+                save_file(tensors, unfinished, metadata=metadata)
         return self._write_record(done)
 
     def _continue(self, progress: Path) -> list[dict[str, Any]]:
         """Bring the strategy to where an interrupted run had come, and return what it had done."""
         with safe_open(progress, "pt") as file:
+            if file.metadata().get("code") != code_digest():
+                log.warning(
+                    "%s: its steps were made by other code; beginning anew", self.folder.name
+                )
+                return []
             done = json.loads(file.metadata()["done"])
             stored = grouped({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         self.strategy.load_state(stored["state"])
@@ -228,6 +250,8 @@ class _Run:
         new.mkdir()
         record.save(new, self.folder.parent / "shared")
         self.strategy.save(new / "model")
+        if self.folder.exists():
+            self.folder.rename(self.partial / "replaced")
         new.rename(self.folder)
         shutil.rmtree(self.partial)
         record.folder = self.folder
@@ -250,6 +274,7 @@ class _Run:
             device=_device_name(self.context.backbone.device),
             versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},
             commit=_commit(),
+            code=code_digest(),
             fingerprints=self.fingerprints | {"filters after": strategy.filters_fingerprint()},
         )
 

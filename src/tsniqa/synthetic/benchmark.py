@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tsniqa.errors import DataError, unknown_name
+from tsniqa.paths import remembered_digest
 from tsniqa.seeds import generator as seeded_generator
 from tsniqa.synthetic.compression import to_pillow
 from tsniqa.synthetic.distortions import TASK_DISTORTIONS, distort
@@ -175,8 +176,17 @@ def _write(folder: Path, name: str, seed: int) -> None:
         "recipe_version": RECIPE_VERSION,
         "seed": seed,
         "pixels": hashlib.sha256(images).hexdigest(),
+        "files": _file_bytes(folder),
     }
     (folder / "dataset.yml").write_text(yaml.safe_dump(about, sort_keys=False, width=100))
+
+
+def _file_bytes(folder: Path) -> str:
+    """Return a sha256 (hex) of all image files and the table, as this machine wrote them."""
+    digest = hashlib.sha256()
+    for path in [folder / "labels.csv", *sorted((folder / "images").iterdir())]:
+        digest.update(f"{path.name} {remembered_digest(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def make_task(name: str, seed: int, cache_dir: Path) -> Path:
@@ -216,4 +226,10 @@ def make_task(name: str, seed: int, cache_dir: Path) -> Path:
             ) from error
     if not all((target / part).exists() for part in ("dataset.yml", "labels.csv", "images")):
         raise DataError(f"{name}: {target} is incomplete; delete that folder and try again")
+    written = yaml.safe_load((target / "dataset.yml").read_text(encoding="utf-8")).get("files")
+    if written not in (None, _file_bytes(target)):
+        raise DataError(
+            f"{name}: the files in {target} are not those that were drawn; delete that folder, and"
+            " they are drawn again"
+        )
     return target
