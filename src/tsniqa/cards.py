@@ -122,10 +122,11 @@ def load_card(name: str) -> BackboneCard:
             raise ConfigError(f"no backbone card at {path}; give the path of a YAML card")
         raise unknown_name("backbone", name, [card.stem for card in path.parent.glob("*.yml")])
     try:
-        card = BackboneCard.model_validate({"name": path.stem, **yaml.safe_load(path.read_text())})
-    except (yaml.YAMLError, TypeError) as error:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        card = BackboneCard.model_validate({"name": path.stem, **content})
+    except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path} is not a YAML mapping; see data/backbones/resnet18.yml"
+            f"{path} is not a YAML mapping in UTF-8; see data/backbones/resnet18.yml"
         ) from error
     except ValidationError as error:
         raise invalid_content(str(path), error) from error

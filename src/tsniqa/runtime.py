@@ -23,8 +23,8 @@ def find_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=name).item()  # which the device "meta" cannot say
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(f"no device '{name}' here; use auto, cpu or cuda") from error
     return name
 

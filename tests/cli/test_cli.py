@@ -1,9 +1,11 @@
 """The command line: one line and exit code 2 for what a user can get wrong."""
 
 import csv
+import errno
 import json
 import shutil
 import sys
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -49,6 +51,17 @@ def tsniqa(monkeypatch, capsys):
         (["data", "fetch", "live"], "dataset 'live' has no open download; see https://live.ece"),
         (["data", "check", "csiq", "--root", "/nowhere"], "dataset 'csiq' is not under /nowhere"),
         (["data", "check", "--root", "/nowhere"], "there is no dataset under /nowhere"),
+        (["run", "--set", "name=../../x"], "unknown override 'name'; valid overrides: backbone,"),
+        (["run", "--set", "threads=100000"], "threads: Input should be less than or equal to 256"),
+        (["run", "--set", "threads=null"], "threads: Input should be a valid integer"),
+        (["run", "--set", "gate.temperature=.inf"], "Input should be a finite number"),
+        (["run", "--set", "schedule.head.learning_rate=.nan"], "learning_rate: Input should be"),
+        (["run", "--set", "schedule.full.crop=100000"], "less than or equal to 2048"),
+        (["run", "--device", "meta"], "no device 'meta' here"),
+        (
+            ["run", "--order", "mini-bid", "--results-dir", "/dev/null/x"],
+            "records cannot be written",
+        ),
         (["run", "--set", "gate.n_clusters"], "'gate.n_clusters' is no change of a preset"),
         (["run", "--preset", "paper", "--data-root", "/nowhere"], "dataset 'live' is not under"),
     ],
@@ -60,6 +73,53 @@ def test_a_mistake_is_one_line_that_says_what_to_do_and_exit_code_2(tsniqa, argu
     assert message in error
     assert error.startswith("tsniqa: ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("café: x\n".encode("latin-1"), "is not a YAML mapping in UTF-8"),
+        (b"- a\n- list\n", "is not a YAML mapping"),
+        (
+            b"{model: vit_tiny_patch16_224, weights: none, mean: [0, 0, 0], std: [1, 1, 1]}",
+            "yields no features at stages (-2, -1)",
+        ),
+        (
+            b"{model: resnet10t, weights: none, mean: [0, 0, 0], std: [1, 1, 1],"
+            b" arguments: {checkpoint_path: x}}",
+            "checkpoint_path may not be set; allowed: act_layer",
+        ),
+    ],
+)
+def test_a_card_counts_from_the_current_folder_and_its_mistake_is_one_line(
+    tsniqa, world, tmp_path, monkeypatch, content, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yml").write_bytes(content)
+    options = ["--preset", "smoke", "--order", "alpha", "--data-root", world.data_root]
+    code, _, error = tsniqa("run", *options, "--results-dir", "here", "--backbone", "own.yml")
+    assert code == 2
+    assert str(tmp_path / "own.yml") in error or "backbone 'own'" in error
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_the_command_says_its_version_and_helps_in_two_spellings(tsniqa):
+    assert tsniqa("--version") == (0, f"{version('tsniqa')}\n", "")
+    for arguments in ([], ["score"]):
+        assert tsniqa(*arguments, "-h") == tsniqa(*arguments, "--help")
+
+
+def test_what_the_machine_refuses_is_one_line(tsniqa, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/x")
+
+    monkeypatch.setattr(cli, "app", full)
+    code, _, error = tsniqa("list")
+    assert code == 2
+    assert error == (
+        "tsniqa: No space left on device (/data/x); make room, or name another place\n"
+    )
 
 
 def test_the_list_names_everything_there_is(tsniqa):

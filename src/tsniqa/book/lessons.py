@@ -32,7 +32,7 @@ if "google.colab" in sys.modules:
 
 def public_address() -> str:
     """Return where ``_config.yml`` says that the repository is public, or an empty text."""
-    config = yaml.safe_load((project_root() / "_config.yml").read_text())
+    config = yaml.safe_load((project_root() / "_config.yml").read_text(encoding="utf-8"))
     return config.get("repository", {}).get("url", "")
 
 

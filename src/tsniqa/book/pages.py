@@ -132,7 +132,7 @@ def load_pages(path: Path, preset: str = "mini", check: bool = True) -> dict[str
         ConfigError: The file or an entry is not valid; the message names the first mistake.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         entries = TypeAdapter(dict[str, Page]).validate_python(content)
     except OSError as error:
         raise ConfigError(f"no list of pages at {path}; it belongs to the checkout") from error

@@ -61,7 +61,9 @@ def declared_parameters(notebook: str) -> type[BaseModel]:
     if not path.is_file():
         raise unknown_name("notebook", notebook, [p.stem for p in path.parent.glob("*.ipynb")])
     fields = {}
-    for cell in json.loads(path.read_text())["cells"]:  # nbformat takes seconds to import
+    for cell in json.loads(path.read_text(encoding="utf-8"))[
+        "cells"
+    ]:  # nbformat takes seconds to import
         if "parameters" in cell["metadata"].get("tags", []):
             for node in ast.parse("".join(cell["source"])).body:
                 kind = eval(ast.unparse(node.annotation))  # a built-in type, such as list

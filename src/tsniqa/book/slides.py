@@ -106,7 +106,7 @@ def write_decks() -> list[Path]:
     for page in load_pages(root / "book" / "runs.yml").values():
         if page.is_lesson and page.path.is_file():
             path = folder / f"{page.name}.html"
-            path.write_text(deck(nbformat.read(page.path, as_version=4)))
+            path.write_text(deck(nbformat.read(page.path, as_version=4)), encoding="utf-8")
             written.append(path)
     return written
 

@@ -1,7 +1,10 @@
 """The command line, one file a group. Heavy imports wait until a command needs them."""
 
+import errno
 import logging
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -14,7 +17,30 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+#: What a machine refuses: no more room, no right, no such place.
+REFUSALS = (
+    errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS
+)  # fmt: skip
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave, if it is wanted."""
+    if wanted:
+        typer.echo(version("tsniqa"))
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Continual learning of blind image quality models by task-specific normalization."""
+
+
 for command in (run.run, run.campaign, run.page, score.score, score.add, run.sweep):
     app.command()(command)
 app.command("compare-records")(listing.compare_records)
@@ -32,4 +58,13 @@ def main() -> None:
         app(prog_name="tsniqa")
     except TsniqaError as error:
         print(f"tsniqa: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader has seen enough, as `head` has
+            sys.stderr.close()
+            sys.exit(1)
+        if error.errno not in REFUSALS:
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"tsniqa: {error.strerror}{place}; make room, or name another place", file=sys.stderr)
         sys.exit(2)

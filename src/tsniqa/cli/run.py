@@ -48,6 +48,8 @@ def run(
     from tsniqa.study import runner
     from tsniqa.study.config import parse_overrides, run_config
 
+    if backbone and backbone.endswith((".yml", ".yaml")):
+        backbone = str(Path.cwd() / backbone)
     names = None if order is None else [name.strip() for name in order.split(",")]
     config = run_config(
         preset=preset,

@@ -41,7 +41,7 @@ def same_scene(images: Sequence[Path]) -> list[int]:
     known = hashlib.sha256(" ".join([f"{SIDE} {FARTHEST}", *map(_digest, images)]).encode())
     answer = cache_folder("scenes") / f"{known.hexdigest()}.json"
     if answer.is_file():
-        return json.loads(answer.read_text())
+        return json.loads(answer.read_text(encoding="utf-8"))
     thumbnails = [_thumbnail(path) for path in images]
     readable = [place for place, thumbnail in enumerate(thumbnails) if thumbnail is not None]
     scenes = list(range(len(images)))
@@ -53,7 +53,7 @@ def same_scene(images: Sequence[Path]) -> list[int]:
         for place, position in zip(readable, first[group], strict=True):
             scenes[place] = readable[position]
     with written_whole(answer) as partial:
-        partial.write_text(json.dumps(scenes))
+        partial.write_text(json.dumps(scenes), encoding="utf-8")
     return scenes
 
 

@@ -118,7 +118,7 @@ def load_backbone(card: BackboneCard | str, device: str = "cpu") -> Backbone:
         drop_unused(network)
         backbone = Backbone(card, network).to(device)
         _ = backbone.head_width  # one forward pass: the card's stages exist
-    except (AttributeError, IndexError, RuntimeError) as error:
+    except (AttributeError, IndexError, RuntimeError, AssertionError) as error:
         raise ConfigError(
             f"backbone '{card.name}': '{card.model}' yields no features at stages {card.stages} "
             f"({one_line(error)}); correct 'stages', or choose a convolutional network"

@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -42,13 +43,14 @@ Given = Annotated[str | None, BeforeValidator(lambda value: value or None)]  # "
 class Preset(BaseModel):
     """A complete, named set of choices: all a run needs but strategy, order and seed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str  #: that of its file
     description: str  #: one sentence for users
     tasks: tuple[str, ...]  #: the default task order
     backbone: str  #: name or path of the backbone card
-    threads: PositiveInt  #: of the CPU; fixed, because the last bits of results depend on it
+    #: Of the CPU; fixed, because the last bits of results depend on it.
+    threads: int = Field(ge=1, le=256)
     shorter_side: PositiveInt | None  #: of larger images in pixels; None: all stay as they are
     gate: GateOptions
     #: How heads are mixed where a strategy's source leaves it to the gate, and by saved models.
@@ -201,7 +203,8 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
     """
     if name not in preset_names():
         raise unknown_name("preset", name, preset_names())
-    content = {"name": name, **yaml.safe_load((shipped("presets") / f"{name}.yml").read_text())}
+    text = (shipped("presets") / f"{name}.yml").read_text(encoding="utf-8")
+    content = yaml.safe_load(text)
     for path, value in (overrides or {}).items():
         *parents, last = path.split(".")
         try:
@@ -211,7 +214,7 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
         except (KeyError, TypeError):
             raise unknown_name("override", path, pd.json_normalize(content)) from None
     try:
-        return Preset.model_validate(content)
+        return Preset.model_validate({**content, "name": name})
     except ValidationError as error:
         raise invalid_content(f"preset '{name}'", error) from error
 

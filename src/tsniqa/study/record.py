@@ -163,7 +163,7 @@ class RunRecord:
         text = json.dumps(self.description.model_dump(mode="json"), indent=1)
         # A line for each setting: what lies deeper stays on its line.
         text = re.sub(r"(?<=[\[{])\n {3,}|\n {2,}(?=[\]}])", "", text)
-        (folder / "record.json").write_text(re.sub(r"\n {3,}", " ", text) + "\n")
+        (folder / "record.json").write_text(re.sub(r"\n {3,}", " ", text) + "\n", encoding="utf-8")
 
     def _arrays(self) -> dict[str, np.ndarray]:
         """Return what the record alone has; heads that did not change are stored once."""
@@ -193,7 +193,7 @@ class RunRecord:
     def load(cls, folder: Path) -> "RunRecord":
         """Read a record; a RecordError says that the folder holds no finished, readable one."""
         try:
-            content = (folder / "record.json").read_text()
+            content = (folder / "record.json").read_text(encoding="utf-8")
             description = RecordDescription.model_validate_json(content)
             stored = load_file(folder / "arrays.safetensors")
             for name, digest in description.shared.items():

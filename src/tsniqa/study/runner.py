@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from tsniqa.data.cache import DecodedCache, decode_tasks
 from tsniqa.data.task import Task, shared_images
+from tsniqa.errors import ConfigError
 from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.model.normalization import everything
 from tsniqa.model.tsniqa import Reading
@@ -121,6 +122,9 @@ def _turn(folder: Path) -> AcquireReturnProxy:
     except Timeout:
         log.info("%s: another process is computing this run; waiting for it", folder.name)
         return lock.acquire()
+    except OSError as error:
+        reason = f"{error.strerror}: {folder.parent}"
+        raise ConfigError(f"records cannot be written ({reason}); name another folder") from error
 
 
 class _Run:

@@ -109,7 +109,8 @@ class SweepRecord(BaseModel):
         sweep = self.sweep.model_dump_json()
         trials = ",\n".join(trial.model_dump_json() for trial in self.trials)
         with written_whole(path) as partial:
-            partial.write_text(f'{{"sweep": {sweep},\n"trials": [\n{trials}]}}\n')
+            text = f'{{"sweep": {sweep},\n"trials": [\n{trials}]}}\n'
+            partial.write_text(text, encoding="utf-8")
 
 
 def load_sweep(path: Path) -> Sweep:
@@ -119,7 +120,7 @@ def load_sweep(path: Path) -> Sweep:
         ConfigError: It is missing or not valid, a name is unknown, or a strategy has no weight.
     """
     try:
-        sweep = Sweep.model_validate(yaml.safe_load(path.read_text()))
+        sweep = Sweep.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError(f"no sweep file at {path}; see data/searches/mini-rates.yml") from error
     except ValidationError as error:
@@ -138,7 +139,7 @@ def load_sweep(path: Path) -> Sweep:
 def load_sweep_record(path: Path) -> SweepRecord:
     """Read a sweep record; a RecordError says that it is missing or unreadable."""
     try:
-        return SweepRecord.model_validate_json(path.read_text())
+        return SweepRecord.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
         raise RecordError(f"no readable sweep record at {path}; run the sweep first") from error
 

@@ -178,7 +178,8 @@ def _write(folder: Path, name: str, seed: int) -> None:
         "pixels": hashlib.sha256(images).hexdigest(),
         "files": _file_bytes(folder),
     }
-    (folder / "dataset.yml").write_text(yaml.safe_dump(about, sort_keys=False, width=100))
+    text = yaml.safe_dump(about, sort_keys=False, width=100)
+    (folder / "dataset.yml").write_text(text, encoding="utf-8")
 
 
 def _file_bytes(folder: Path) -> str:

@@ -27,7 +27,7 @@ from tsniqa.seeds import derive_seed
 from tsniqa.training.schedules import Schedule
 
 
-class GateOptions(BaseModel, extra="forbid", frozen=True):
+class GateOptions(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Options of both gates, :class:`.KMeansGate` and :class:`.AnalyticGate`, as they name them."""
 
     n_clusters: PositiveInt = 128

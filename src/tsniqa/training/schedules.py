@@ -33,7 +33,7 @@ class HeadSchedule(BaseModel):
         pairs: Pairs to draw an epoch (or by task); None compares all images within a batch.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: NonNegativeInt
     batch: int = Field(ge=2)
@@ -72,7 +72,7 @@ class FinetuneSchedule(HeadSchedule):
 
     weight_decay: NonNegativeFloat = 5e-4
     head_learning_rate: PositiveFloat
-    crop: PositiveInt
+    crop: int = Field(ge=1, le=2048)
     bn_statistics: BatchNormStatistics
 
     def uses_batch_statistics(self, epoch: int) -> bool:
@@ -94,7 +94,7 @@ class Released(BaseModel):
         one_warm_up: Sequential fine-tuning has step one at its first task only.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     shared_initial_head: bool = False
     fixed_pairs: bool = False
@@ -110,7 +110,7 @@ class Schedule(BaseModel):
     A :class:`FinetuneSchedule` as step one learns on crops instead of features computed once.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     head: Annotated[
         Annotated[FinetuneSchedule, Tag("on crops")] | Annotated[HeadSchedule, Tag("on features")],
