@@ -1,6 +1,8 @@
 """The folder of a saved model: every bit comes back, and no changed file is taken."""
 
+import hashlib
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tsniqa import storage
 from tsniqa.errors import WeightsError
 from tsniqa.storage import (
     load_tensors,
@@ -40,10 +43,49 @@ def test_tensors_and_description_come_back(folder, kind):
     for name, value in TENSORS.items():
         assert tensors[name].dtype == value.dtype
         assert torch.equal(tensors[name], value)
-    assert {path.name for path in folder.iterdir()} == {
-        "model.json", "bank-a.safetensors", "bank-b.safetensors", "heads.safetensors",
-        "gate.safetensors",
-    }  # fmt: skip
+    names = {path.name.split(".")[0]: path.name.split(".")[1:] for path in folder.iterdir()}
+    assert names.keys() == {"model", "bank-a", "bank-b", "heads", "gate"}
+    digest = hashlib.sha256(file(folder, "gate").read_bytes()).hexdigest()
+    assert names["gate"] == [digest[:12], "safetensors"]
+
+
+def file(folder, name):
+    (path,) = folder.glob(f"{name}.*.safetensors")
+    return path
+
+
+def test_a_save_that_is_cut_off_anywhere_leaves_the_old_folder_or_the_new_one(folder, monkeypatch):
+    new = {
+        **TENSORS,
+        "bank-b/conv.weight": torch.zeros(2, 3, 2, 2),
+        "heads/b/weight": torch.ones(1),
+    }
+    whole = storage.written_whole
+    kept = file(folder, "bank-a").stat().st_mtime_ns
+    for allowed in range(4):
+        left = [allowed]
+
+        @contextmanager
+        def cut(path, left=left):
+            with whole(path) as partial:
+                yield partial
+                left[0] -= 1
+                if left[0] < 0:
+                    raise KeyboardInterrupt
+
+        monkeypatch.setattr(storage, "written_whole", cut)
+        try:
+            save_tensors(folder, {"select": "nothing"}, new)
+            wanted, select = new, "nothing"
+        except KeyboardInterrupt:
+            wanted, select = TENSORS, "everything"
+        about, tensors = load_tensors(folder)
+        assert about["select"] == select
+        assert tensors.keys() == wanted.keys()
+        assert all(torch.equal(tensors[name], wanted[name]) for name in wanted)
+    assert select == "nothing"
+    assert file(folder, "bank-a").stat().st_mtime_ns == kept, "what is the same is not written"
+    assert len(list(folder.iterdir())) == 5, "what is not listed is removed"
 
 
 def edit(folder, change):
@@ -54,30 +96,30 @@ def edit(folder, change):
 
 
 def swap(folder):
-    first, second = folder / "bank-a.safetensors", folder / "bank-b.safetensors"
+    first, second = file(folder, "bank-a"), file(folder, "bank-b")
     content = first.read_bytes(), second.read_bytes()
     first.write_bytes(content[1])
     second.write_bytes(content[0])
 
 
 def flip(folder):
-    content = bytearray((folder / "bank-a.safetensors").read_bytes())
+    content = bytearray(file(folder, "bank-a").read_bytes())
     content[-1] ^= 1
-    (folder / "bank-a.safetensors").write_bytes(content)
+    file(folder, "bank-a").write_bytes(content)
 
 
 def escape(folder):
-    (folder / "heads.safetensors").rename(folder.parent / "heads.safetensors")
+    file(folder, "heads").rename(folder.parent / "heads.safetensors")
     edit(folder, lambda about: about["files"].update({"../heads.safetensors": "0"}))
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (swap, "bank-a.safetensors is not the file that was saved"),
-        (flip, "bank-a.safetensors is not the file that was saved"),
+        (swap, r"bank-a\.\w+\.safetensors is not the file that was saved"),
+        (flip, r"bank-a\.\w+\.safetensors is not the file that was saved"),
         (escape, "not the file that was saved|No such file"),
-        (lambda folder: (folder / "gate.safetensors").unlink(), "No such file"),
+        (lambda folder: file(folder, "gate").unlink(), "No such file"),
         (lambda folder: (folder / "model.json").unlink(), "No such file"),
         (lambda folder: (folder / "model.json").write_text('{"files": {'), "no saved model"),
         (lambda folder: (folder / "model.json").write_text("[]"), "no saved model"),

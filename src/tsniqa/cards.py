@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 import yaml
-from pydantic import BaseModel, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, PositiveFloat, ValidationError, field_validator, model_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -28,7 +28,7 @@ COMPUTED_FIELDS = {"model", "arguments", "mean", "std", "stages", "head_feature"
 HeadFeature = Literal["final", "stage", "multi"]
 
 
-class BackboneCard(BaseModel, extra="forbid", frozen=True):
+class BackboneCard(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """What a backbone card (YAML) says.
 
     Attributes:
@@ -56,7 +56,7 @@ class BackboneCard(BaseModel, extra="forbid", frozen=True):
     sha256: str | None = None
     by_position: bool = False
     mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
     stages: tuple[int, int] = (-2, -1)
     head_feature: HeadFeature = "final"
     source: str = ""

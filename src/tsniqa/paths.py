@@ -42,14 +42,29 @@ def shipped(folder: str) -> Path:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Give the place at which to write a file, so that it appears at its path at once and whole."""
+    """Give the place at which to write a file, so that it appears at its path at once and whole.
+
+    It is on the disk before it appears, so that no loss of power leaves half of it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
         yield partial
+        _to_disk(partial)
         partial.replace(path)
+        _to_disk(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if os.name == "posix" or path.is_file():  # elsewhere folders cannot be opened
+        handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,31 +11,42 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tsniqa.errors import WeightsError, one_line
-from tsniqa.paths import file_digest
+from tsniqa.paths import file_digest, written_whole
 
 DESCRIPTION, SUFFIX = "model.json", ".safetensors"
 FORMAT = 3  # version of the folder's layout
+_NAMED = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(SUFFIX)}$")  # how a file's name ends
 
 
 def save_tensors(
     folder: str | Path, about: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Write tensors, named ``<file>/<name>``, to a folder, and last what the JSON says about them.
+    """Write tensors, named ``<file>/<name>``, and what a JSON says about them, to a folder.
 
-    The folder is made if it is not there; format and digests are added to the JSON.
+    The folder is made if it is not there. It is always the old one or the new one, whatever
+    happens meanwhile: files have a part of their digest in their name, so that none is changed, and
+    the JSON, which lists them with format and digests, is replaced at once; then what it does not
+    list is removed.
     """
     folder, digests = Path(folder), {}
-    folder.mkdir(parents=True, exist_ok=True)
     for file, own in sorted(grouped(tensors).items()):
-        path = folder / (file + SUFFIX)
-        save_file({key: value.detach().cpu().contiguous() for key, value in own.items()}, path)
-        digests[path.name] = file_digest(path)
+        content = save({key: value.detach().cpu().contiguous() for key, value in own.items()})
+        digest = hashlib.sha256(content).hexdigest()
+        path = folder / f"{file}.{digest[:12]}{SUFFIX}"
+        digests[path.name] = digest
+        if not (path.is_file() and file_digest(path) == digest):
+            with written_whole(path) as partial:
+                partial.write_bytes(content)
     text = json.dumps({"format": FORMAT, **about, "files": digests}, indent=2)
-    (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    with written_whole(folder / DESCRIPTION) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+    for path in folder.glob(f"*{SUFFIX}"):
+        if path.name not in digests and _NAMED.search(path.name):
+            path.unlink()
 
 
 def load_tensors(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -53,7 +65,7 @@ def load_tensors(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
             if Path(file).name != file or file_digest(folder / file) != digest:
                 raise ValueError(f"{file} is not the file that was saved")
             for key, value in load_file(folder / file).items():
-                tensors[f"{file.removesuffix(SUFFIX)}/{key}"] = value
+                tensors[f"{_NAMED.sub('', file).removesuffix(SUFFIX)}/{key}"] = value
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise WeightsError(
             f"no saved model in {folder} ({one_line(error)}); restore the folder"

@@ -21,6 +21,7 @@ from tsniqa.model.tsniqa import SHARED
 from tsniqa.paths import project_root
 from tsniqa.pixels import BATCH_IMAGES
 from tsniqa.scoring.features import image_features
+from tsniqa.storage import load_tensors, save_tensors
 
 KINDS = {
     "tsn": {},
@@ -287,6 +288,7 @@ def test_a_model_finds_its_weights_on_another_machine(model, saved, world, monke
         ({"network": "0" * 64}, "the weights of backbone 'tiny' are not those the model was"),
         ({"gate": {"clusters": 3}}, "model.json is not valid"),
         ({"backbone": {"name": "tiny"}}, "backbone: model: Field required"),
+        ({"backbone": {"std": [0, 0, 0]}}, "backbone: "),
         ({"tasks": {"alpha": "alpha"}}, "lists other tasks than its files hold"),
         ({"tasks": {"alpha": "alpha", "beta": None}}, "lists other tasks than its files hold"),
     ],
@@ -298,10 +300,31 @@ def test_a_changed_description_is_refused_in_one_line(saved, fields, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("heads/beta/weight", lambda x: x * torch.nan, "its heads or gates say no numbers"),
+        ("heads/beta/weight", lambda x: x[:-1], "its parts do not fit together"),
+        ("gate/beta/0", lambda x: x[:, :-1], "its parts do not fit together"),
+        ("analytic/beta", lambda x: x[:3], "its parts do not fit together"),
+        ("bank-beta/", lambda x: x[:1], "beta|does not fit|shape"),
+    ],
+)
+def test_parts_of_wrong_shapes_or_values_are_refused_in_one_line(saved, part, change, message):
+    about, tensors = load_tensors(saved)
+    about = {name: value for name, value in about.items() if name not in ("format", "files")}
+    name = next(name for name in tensors if name.startswith(part))
+    save_tensors(saved, about, tensors | {name: change(tensors[name])})
+    with pytest.raises(WeightsError, match=message) as caught:
+        TSNIQA.load(saved)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("file", ["bank-beta", "heads", "gate", "analytic"])
 def test_a_file_that_is_missing_from_the_description_is_noticed(saved, file):
     about = json.loads((saved / "model.json").read_text())
-    del about["files"][f"{file}.safetensors"]
+    (name,) = (name for name in about["files"] if name.startswith(f"{file}."))
+    del about["files"][name]
     change(saved, files=about["files"])
     with pytest.raises(WeightsError, match="lists other tasks than its files hold"):
         TSNIQA.load(saved)

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
 from tsniqa.cards import saved_card
-from tsniqa.errors import WeightsError
+from tsniqa.errors import WeightsError, one_line
 from tsniqa.model.backbone import load_backbone
 from tsniqa.model.gating import AnalyticGate, KMeansGate
 from tsniqa.model.normalization import NormalizationBank
@@ -55,4 +58,19 @@ def load_model(
             raise ValueError("it lists other tasks than its files hold")
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{folder}: model.json is not valid ({error}); learn anew") from error
+    _try(model, folder)
     return model
+
+
+def _try(model: "TSNIQA", folder: str | Path) -> None:
+    """Raise a WeightsError if a head or a gate of a model does not say numbers of a grey image."""
+    try:
+        said = model.explain(torch.full((3, 64, 64), 0.5)) if model.heads else None
+    except (RuntimeError, ValueError, IndexError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{folder}: its parts do not fit together ({one_line(error)}); restore the folder"
+        ) from error
+    if said is not None and not np.isfinite(said).all(axis=None):
+        raise WeightsError(
+            f"{folder}: its heads or gates say no numbers; restore the folder, or learn anew"
+        )
