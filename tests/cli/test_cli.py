@@ -4,26 +4,14 @@ import csv
 import errno
 import json
 import shutil
-import sys
 from importlib.metadata import version
 
+import numpy as np
 import pytest
-import torch
+from PIL import Image
 
 from tsniqa import cli
 from tsniqa.model.tsniqa import TSNIQA
-
-
-@pytest.fixture
-def tsniqa(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tsniqa", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, error = capsys.readouterr()
-        return caught.value.code, out, error
-
-    return call
 
 
 @pytest.mark.parametrize(
@@ -135,7 +123,8 @@ def test_every_command_has_help(tsniqa):
         "campaign",
         "page",
         "score",
-        "add",
+        "learn",
+        "model",
         "sweep",
         "compare-records",
         "summary",
@@ -174,27 +163,6 @@ def saved(world, tmp_path_factory):
     return record.folder / "model"
 
 
-def test_a_model_gets_one_task_more_and_keeps_the_others_bitwise(tsniqa, world, saved, tmp_path):
-    out = tmp_path / "out"
-    options = ["--preset", "smoke", "--data-root", world.data_root, "--device", "cpu"]
-    code, said, _ = tsniqa("add", "gamma", "--model", saved, "--out", out, *options)
-    assert code == 0
-    assert said.startswith(f"model: {out} (validation SRCC on gamma: ")
-    before, after = TSNIQA.load(saved), TSNIQA.load(out)
-    assert (after.tasks, after.readout) == (["alpha", "beta", "gamma"], "calibrated")
-    kept = after.state()
-    for name, value in before.state().items():
-        assert torch.equal(value, kept[name]), name
-    for task, folder, message in (
-        ("beta", tmp_path / "new", "knows a task 'beta' already; rename yours"),
-        ("gamma", tmp_path, "exists already; give --out a new folder"),
-    ):
-        code, _, error = tsniqa("add", task, "--model", saved, "--out", folder, *options)
-        assert (code, error.count("\n")) == (2, 1)
-        assert message in error
-    assert not (tmp_path / "new").exists()
-
-
 def test_images_and_folders_are_scored_in_order_and_what_cannot_be_is_named(
     tsniqa, world, saved, tmp_path
 ):
@@ -222,7 +190,35 @@ def test_a_score_is_explained(tsniqa, world, saved):
     assert code == 0
     for path, row, known in zip(images, rows, expected, strict=True):
         assert row["nearest"] == min(("alpha", "beta"), key=lambda task: row[f"distance {task}"])
-        assert row == known | {"image": str(path), "nearest": row["nearest"]}
+        own = {name for name in row if "unusual" in name} | {"nearest", "image"}
+        assert own == {"image", "nearest", "unusual", "unusual alpha", "unusual beta"}
+        assert row["unusual"] == min(row["unusual alpha"], row["unusual beta"])
+        assert known == {name: value for name, value in row.items() if name not in own}
+
+
+def test_scores_are_mapped_to_the_scale_of_a_task_and_strange_images_named(
+    tsniqa, world, saved, tmp_path
+):
+    model, images = TSNIQA.load(saved), world.task("alpha").paths("test")
+    Image.new("RGB", (32, 32)).save(tmp_path / "black.png")
+    call = ["score", *images, tmp_path / "black.png", "--model", saved, "--format", "jsonl"]
+    code, out, error = tsniqa(*call, "--scale", "alpha", "--explain")
+    rows = [json.loads(line) for line in out.splitlines()]
+    found = model.profiles["alpha"].on_scale(np.array([row["score"] for row in rows]))
+    assert code == 0
+    assert [row["scaled"] for row in rows] == pytest.approx(found)
+    assert all(1 <= row["scaled"] <= 5 for row in rows)
+    strange = sum(row["unusual"] == 100 for row in rows)
+    assert rows[-1]["unusual"] == 100
+    assert error.startswith("scaled: as alpha, from 1 to 5\n")
+    assert f"tsniqa: {strange} images are farther from every task than all of its own" in error
+    for options, message in (
+        (["--scale", "alpah"], "unknown scale 'alpah'; did you mean 'alpha'?"),
+        (["--scale", "alpha", "--readout", "gated"], "are on no scale that could be mapped"),
+    ):
+        code, _, error = tsniqa(*call, *options)
+        assert (code, error.count("\n")) == (2, 1)
+        assert message in error
 
 
 def test_an_output_file_is_gone_on_with(tsniqa, world, saved, tmp_path):

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli import gates, listing, run, score
+from tsniqa.cli import gates, learn, listing, run, score
 from tsniqa.cli.data import data_app
+from tsniqa.cli.learn import model_app
 from tsniqa.errors import TsniqaError
 
 app = typer.Typer(
@@ -41,13 +42,14 @@ def common(
     """Continual learning of blind image quality models by task-specific normalization."""
 
 
-for command in (run.run, run.campaign, run.page, score.score, score.add, run.sweep):
+for command in (run.run, run.campaign, run.page, score.score, learn.learn, run.sweep):
     app.command()(command)
 app.command("compare-records")(listing.compare_records)
 app.command()(listing.summary)
 app.command()(gates.gates)
 app.command("list")(listing.list_names)
 app.add_typer(data_app, name="data")
+app.add_typer(model_app, name="model")
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
-"""The commands of a saved model: `tsniqa score` and `tsniqa add`."""
+"""The command `tsniqa score`."""
 
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from tsniqa.cli.options import DATA_ROOT, DataRoot, Device, ModelFolder, SeedOption, path_option
+from tsniqa.cli.options import Device, ModelFolder, path_option
 from tsniqa.errors import ConfigError, DataError
 
 Form = Literal["table", "csv", "jsonl"]
@@ -42,9 +43,15 @@ def score(
     explain: Annotated[
         bool,
         typer.Option(
-            "--explain", help="Also the nearest task, and each head's score, weight and distance."
+            "--explain",
+            help="Also the nearest task, how unusual the image is (percentage of each task's own"
+            " held-out images that are nearer to it), and each head's score, weight and distance.",
         ),
     ] = False,
+    scale: Annotated[
+        str | None,
+        typer.Option(help="Also map scores to the opinion scale of this task of the model."),
+    ] = None,
     out: Annotated[Path | None, path_option("File to write to, in place of the terminal.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the file of --out where it ends.")
@@ -62,7 +69,7 @@ def score(
     from tsniqa.runtime import available_cores, find_device, keep_freed_memory
     from tsniqa.scoring.inputs import find_images
     from tsniqa.scoring.output import Output, name_of
-    from tsniqa.scoring.stream import explained_columns, score_files
+    from tsniqa.scoring.stream import check_scale, explained_columns, score_files
 
     shown = out is None and sys.stdout.isatty()
     form = form or ("table" if shown else "csv")
@@ -71,76 +78,55 @@ def score(
     images = find_images(paths)
     loaded = TSNIQA.load(model, find_device(device), allow_download)
     together = together or (readout or loaded.readout) == "set"
-    loaded.check_readout("set" if together else readout)
-    columns = ["image", "score", *(explained_columns(loaded) if explain else [])]
-    sets: dict[Path | None, list[Path]] = {}
-    for path, folder in images:
-        sets.setdefault(folder if together else None, []).append(path)
+    readout = "set" if together else readout or loaded.readout
+    loaded.check_readout(readout)
+    profile = check_scale(loaded, scale, readout) if scale else None
+    if profile:
+        low, high = profile.mos_range
+        print(f"scaled: as {scale}, from {low:g} to {high:g}", file=sys.stderr)
+    columns = ["image", "score", *(["scaled"] if scale else [])]
+    columns += explained_columns(loaded) if explain else []
     failures: list[DataError] = []
+    strange = 0  # images outside all that the model has learned
     keep_freed_memory()
-    bar = tqdm(total=len(images), unit="image", disable=True if shown else None, smoothing=0.05)
-    with Output(form, columns, out, resume) as output, bar:
-        for files in sets.values():
-            todo = [path for path in files if name_of(path) not in output.done]
-            bar.update(len(files) - len(todo))
-            # The weights of a set depend on all its images, of those written before, too.
-            read = files if together and todo else todo
+    with Output(form, columns, out, resume) as output:
+        sets = unfinished(images, together, output.done)
+        bar = tqdm(total=sum(map(len, sets)), unit="image", disable=True if shown else None)
+        for files in sets:
             options = (readout, together, failures.append, available_cores())
-            for path, row in score_files(loaded, read, *options):
+            for path, row in score_files(loaded, files, *options):
+                bar.update()
                 if (name := name_of(path)) not in output.done:
+                    if profile:
+                        row["scaled"] = float(profile.on_scale(row["score"]))
+                    strange += row.get("unusual", 0) == 100
                     output.write({"image": name, **row})
-                    bar.update()
+        bar.close()
+    if strange:
+        print(
+            f"tsniqa: {strange} images are farther from every task than all of its own images;"
+            " nothing is known of how good their scores are",
+            file=sys.stderr,
+        )
     if failures:
         lines = [f"tsniqa: {len(failures)} of {len(images)} images cannot be scored:"]
         print("\n  ".join([*lines, *map(str, failures)]), file=sys.stderr)
         raise typer.Exit(1)
 
 
-def add(
-    task: Annotated[str, typer.Argument(help="Name of the task, its folder under --data-root.")],
-    model: ModelFolder,
-    out: Annotated[Path, path_option("Folder for the extended model; must not exist.")],
-    preset: Annotated[str, typer.Option(help="Preset that gives the schedule.")] = "open",
-    seed: SeedOption = 0,
-    data_root: DataRoot = DATA_ROOT,
-    device: Device = "auto",
-    allow_download: AllowDownload = False,
-) -> None:
-    """Add a rated dataset to a saved model as its next task; what it knows stays as it is."""
-    from tsniqa.data import load_task
-    from tsniqa.data.cache import DecodedCache, decode_tasks
-    from tsniqa.data.task import check_task
-    from tsniqa.model.tsniqa import TSNIQA
-    from tsniqa.paths import cache_folder
-    from tsniqa.runtime import find_device, reproducible
-    from tsniqa.strategies.tsn import TSN
-    from tsniqa.study.config import load_preset
-    from tsniqa.training.context import GateOptions, TrainingContext
+def unfinished(
+    images: Sequence[tuple[Path, Path | None]], together: bool, done: Collection[str]
+) -> list[list[Path]]:
+    """Part images, each with its folder, into the sets that are to be scored.
 
-    if out.exists():
-        raise ConfigError(f"{out} exists already; give --out a new folder")
-    chosen = load_preset(preset)
-    loaded = TSNIQA.load(model, find_device(device), allow_download)
-    if loaded.bank.select != TSN.select:
-        raise ConfigError(
-            f"the model in {model} was not learned by '{TSN.name}', so a task cannot be added; "
-            "name one that was"
-        )
-    if task in loaded.tasks:
-        raise ConfigError(f"the model in {model} knows a task '{task}' already; rename yours")
-    rated = load_task(task, data_root, seed)
-    check_task(rated)
-    gate = GateOptions(**loaded.gate.get_params(), **loaded.analytic.get_params())
-    decoded = DecodedCache(cache_folder("decoded"), loaded.shorter_side)
-    decode_tasks([rated], decoded)
-    context = TrainingContext(
-        loaded.backbone, chosen.schedule, gate, seed, loaded.shorter_side, decoded=decoded
-    )
-    strategy = TSN(context)
-    strategy.load_state(loaded.state())
-    strategy.model.readout = loaded.readout
-    with reproducible(chosen.threads):
-        history = strategy.learn(rated, []).history
-    strategy.save(out)
-    best = max(epoch.validation_srcc for epoch in history)
-    typer.echo(f"model: {out} (validation SRCC on {task}: {best:.3f})")
+    A set whose images are weighed together is scored whole while one of them is not done.
+    """
+    from tsniqa.scoring.output import name_of
+
+    sets: dict[Path | None, list[Path]] = {}
+    for path, folder in images:
+        sets.setdefault(folder if together else None, []).append(path)
+    left = {
+        key: [path for path in files if name_of(path) not in done] for key, files in sets.items()
+    }
+    return [files if together else left[key] for key, files in sets.items() if left[key]]

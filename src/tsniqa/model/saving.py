@@ -11,6 +11,7 @@ from tsniqa.errors import WeightsError, one_line
 from tsniqa.model.backbone import load_backbone
 from tsniqa.model.gating import AnalyticGate, KMeansGate
 from tsniqa.model.normalization import NormalizationBank
+from tsniqa.model.profiles import TaskProfile
 from tsniqa.storage import load_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def save_model(model: "TSNIQA", folder: str | Path) -> None:
         "analytic": model.analytic.get_params() if model.analytic else None,
         "shorter_side": model.shorter_side,
         "readout": model.readout,
+        "profiles": {task: own.model_dump() for task, own in sorted(model.profiles.items())},
     }
     save_tensors(folder, about, model.state())
 
@@ -46,6 +48,8 @@ def load_model(
             for name, gate_kind in (("gate", KMeansGate), ("analytic", AnalyticGate))
         )
         model = kind(backbone, gate, bank, about["shorter_side"], analytic, about["readout"])
+        for task, own in about.get("profiles", {}).items():
+            model.profiles[task] = TaskProfile.model_validate(own)
         if model.fingerprint() != about["network"]:
             raise WeightsError(
                 f"{folder}: the weights of backbone '{card.name}' are not those the model "

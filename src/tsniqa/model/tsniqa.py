@@ -18,6 +18,7 @@ from tsniqa.model.backbone import Backbone, Features, fingerprint
 from tsniqa.model.gating import AnalyticGate, KMeansGate, softmin_weights
 from tsniqa.model.heads import Head, make_head
 from tsniqa.model.normalization import NormalizationBank, everything
+from tsniqa.model.profiles import TaskProfile
 from tsniqa.model.readouts import Level, mix, readout_levels, readout_weights
 from tsniqa.model.saving import load_model, save_model
 from tsniqa.pixels import SHORTER_SIDE, Image, as_images, batches, checked, shrink
@@ -62,6 +63,7 @@ class TSNIQA(nn.Module):
             of a call are taken to belong together.
         heads: One head a task, or the one head ``"shared"``.
         levels: For each head, that of its scores over its own training images.
+        profiles: For tasks that were measured on held-out images, what is usual there.
     """
 
     lower_better = False
@@ -78,6 +80,7 @@ class TSNIQA(nn.Module):
         self.shorter_side = shorter_side or SHORTER_SIDE
         self.heads: dict[str, Head] = {}
         self.levels: dict[str, Level] = {}
+        self.profiles: dict[str, TaskProfile] = {}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TSNIQA":
         super()._apply(fn, recurse)

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from tsniqa.errors import DataError
+from tsniqa.errors import ConfigError, DataError, unknown_name
+from tsniqa.model.profiles import TaskProfile
 from tsniqa.model.tsniqa import TSNIQA, Reading
 from tsniqa.pixels import as_images, batches, shrink
 from tsniqa.scoring.inputs import decode_ahead
@@ -26,7 +27,10 @@ def score_files(
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Score files and yield each with its row of :meth:`.TSNIQA.explain`, in their order.
 
-    With a gate a row also names the ``nearest`` task, that of the smallest distance.
+    With a gate a row also names the ``nearest`` task, that of the smallest distance, and tells how
+    ``unusual <task>`` the image is for every task with a profile: which percentage of its own
+    held-out images is nearer to its centroids. ``unusual`` is the least of these: at 100 the image
+    is farther from every task than all of that task's own.
 
     Files are decoded once and ahead, in threads of their own; neighbours of one size share a pass.
 
@@ -83,8 +87,14 @@ def _rows(
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     table = model.table(reading, readout)
     if reading.distances is not None:
-        nearest = reading.distances.mean(axis=2).argmin(axis=1)
-        table["nearest"] = [model.tasks[task] for task in nearest]
+        far = reading.distances.mean(axis=2)
+        table["nearest"] = [model.tasks[task] for task in far.argmin(axis=1)]
+        names = [task for task in model.tasks if task in model.profiles]
+        for task in names:
+            own = far[:, model.tasks.index(task)]
+            table[f"unusual {task}"] = model.profiles[task].unusual(own)
+        if names:
+            table["unusual"] = table[[f"unusual {task}" for task in names]].min(axis=1)
     yield from zip(paths, table.to_dict("records"), strict=True)
 
 
@@ -92,5 +102,25 @@ def explained_columns(model: TSNIQA) -> list[str]:
     """Name what a row of :func:`score_files` has beside the score, in the order for people."""
     if model.gate is None:
         return []
-    parts = ("head", "weight", "distance")
-    return ["nearest", *(f"{part} {task}" for part in parts for task in model.tasks)]
+    parts = [f"{part} {task}" for part in ("head", "weight") for task in model.tasks]
+    parts += [f"distance {task}" for task in model.tasks]
+    profiled = [task for task in model.tasks if task in model.profiles]
+    parts += [f"unusual {task}" for task in profiled]
+    return ["nearest", *(["unusual"] if profiled else []), *parts]
+
+
+def check_scale(model: TSNIQA, task: str, readout: str) -> TaskProfile:
+    """Return the profile that maps scores of a readout to a task's opinion scale.
+
+    Raises:
+        ConfigError: The model knows no such scale, or the readout's scores are not standardised.
+    """
+    known = [name for name, own in model.profiles.items() if own.scale is not None]
+    if task not in known:
+        raise unknown_name("scale", task, known or ["none in this model"])
+    if readout not in ("calibrated", "set"):
+        raise ConfigError(
+            f"scores of the readout '{readout}' are on no scale that could be mapped; leave it out,"
+            " or take calibrated or set"
+        )
+    return model.profiles[task]

@@ -26,6 +26,7 @@ from tsniqa.model.normalization import everything
 from tsniqa.model.tsniqa import Reading
 from tsniqa.paths import cache_folder, code_digest, project_root, written_whole
 from tsniqa.runtime import instruction_sets, reproducible
+from tsniqa.scoring.profiling import profile_task
 from tsniqa.storage import grouped, upper_triangle
 from tsniqa.strategies import find_strategy
 from tsniqa.study.bootstrap import draw_table
@@ -204,12 +205,14 @@ class _Run:
             "timings": {f"learning {task.name}": learning, f"scoring {task.name}": scoring},
         }
 
-    def _read(self, task: Task, names: Sequence[str], gate: bool = False) -> Reading:
-        """Score a task's test images with some heads; what the reference says of them is kept."""
+    def _read(
+        self, task: Task, names: Sequence[str], gate: bool = False, part: str = "test"
+    ) -> Reading:
+        """Score a task's images with some heads; what the reference says of them is kept."""
         model, known = self.strategy.model, None
         if self.on_reference and (gate or None in map(model.owner, names)):
-            known = self.context.reference_features(task, "test")
-        return model.read(self.context.images(task, "test").images, names, gate, known)
+            known = self.context.reference_features(task, part)
+        return model.read(self.context.images(task, part).images, names, gate, known)
 
     def _time_all_heads(self) -> float:
         """Return the seconds to score the last task's test images with all heads."""
@@ -242,6 +245,9 @@ class _Run:
             record.gate_features = np.concatenate(features).astype(np.float16)
             sums = [upper_triangle(model.analytic.sums_[name]) for name in record.names]
             record.gate_sums = np.stack(sums).astype(np.float32)
+            for task in self.tasks:
+                own = self._read(task, [task.name], gate=True, part="val")
+                model.profiles[task.name] = profile_task(model, task, own)
         mos = np.concatenate([task.mos("test") for task in self.in_name_order])
         if record.simulated:
             record.mos = mos

@@ -10,8 +10,10 @@ from tsniqa.training.trainer import Epoch, Source
 FOLDS = 5
 
 
-def content_folds(references: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Part images [n] into those to learn from and those held out, five times.
+def content_folds(
+    references: np.ndarray, folds: int = FOLDS
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Part images [n] into those to learn from and those held out, several times.
 
     Held-out images show other contents: leaving out single images of a scene would favour heads
     that know the scenes. (Of a single content, images are held out all the same.) There
@@ -21,8 +23,8 @@ def content_folds(references: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]
     if count < 2:
         return []
     if contents == 1:
-        return list(KFold(min(FOLDS, count)).split(references))
-    return list(GroupKFold(min(FOLDS, contents)).split(references, groups=references))
+        return list(KFold(min(folds, count)).split(references))
+    return list(GroupKFold(min(folds, contents)).split(references, groups=references))
 
 
 def choose_penalty(

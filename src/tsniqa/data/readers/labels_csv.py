@@ -24,15 +24,15 @@ from tsniqa.paths import is_file
 LABELS = "labels.csv"  # a folder that holds one is a dataset
 
 
-def read(name: str, root: Path) -> Task:
+def read(name: str, root: Path, labels: str = LABELS) -> Task:
     """Read a dataset in the generic layout, or raise a DataError that tells its first defect."""
-    task, defects = inspect(name, root)
+    task, defects = inspect(name, root, labels)
     if defects:
         raise DataError(defects[0])
     return task
 
 
-def inspect(name: str, root: Path) -> tuple[Task, list[str]]:
+def inspect(name: str, root: Path, labels: str = LABELS) -> tuple[Task, list[str]]:
     """Read a dataset in the generic layout and list every row that cannot be used.
 
     Returns:
@@ -45,12 +45,12 @@ def inspect(name: str, root: Path) -> tuple[Task, list[str]]:
     """
     root = Path(root)
     defects: list[str] = []
-    raw = _read_rows(root / LABELS)
-    images = _images(raw, root / LABELS, defects)
+    raw = _read_rows(root / labels)
+    images = _images(raw, root / labels, defects)
     raw = raw.loc[images.index]
     table = pd.DataFrame({"image": images})
-    table["mos"] = _numbers(raw, "mos", root / LABELS, defects)
-    table["std"] = _numbers(raw, "std", root / LABELS, defects) if "std" in raw else np.nan
+    table["mos"] = _numbers(raw, "mos", root / labels, defects)
+    table["std"] = _numbers(raw, "std", root / labels, defects) if "std" in raw else np.nan
     table["split"] = raw.get("split", "")
     reference = raw.get("reference", pd.Series("", index=raw.index))
     table["reference"] = reference.where(reference != "", table["image"])

@@ -1,0 +1,258 @@
+"""The commands that make and change models: `tsniqa learn` and `tsniqa model ...`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tsniqa.cli.options import Device, SeedOption, from_here, path_option
+from tsniqa.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tsniqa.data.task import Task
+    from tsniqa.model.tsniqa import TSNIQA
+    from tsniqa.study.learning import Judged
+
+model_app = typer.Typer(
+    help="What a model knows, and models as sets of tasks.", no_args_is_help=True
+)
+Folder = Annotated[Path, typer.Argument(help="Folder of a model.", callback=from_here)]
+
+
+def learn(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder with images and a labels.csv, or such a table in a folder.",
+            callback=from_here,
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="What to call the task; default: its folder.")] = "",
+    model: Annotated[
+        Path | None, path_option("Folder of the model to learn on top of; default: a new one.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        path_option("Folder for the result; default: that of --model, or models/<name>."),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Gives the schedule, and a new model its kind.")] = (
+        "open"
+    ),
+    folds: Annotated[
+        int, typer.Option(min=0, help="Of the cross-validation, each as long as the learning.")
+    ] = 3,
+    seed: SeedOption = 0,
+    device: Device = "auto",
+) -> None:
+    """Learn a rated dataset as a model's next task; what the model knew stays as it is, bit by bit.
+
+    Without a split in the table, all images but a tenth are learned from, and cross-validation says
+    how good that is; the tenth tells the task's scale. With a split, train is learned from, and the
+    other parts say how good that is.
+    """
+    import time
+
+    from tsniqa.data.task import check_task
+    from tsniqa.model.editing import check_name
+    from tsniqa.model.tsniqa import TSNIQA
+    from tsniqa.runtime import find_device, reproducible
+    from tsniqa.study.config import load_preset
+    from tsniqa.study.learning import Learner, all_but_validation, decode, put_task
+
+    chosen, device = load_preset(preset), find_device(device)
+    task, divided = read_task(data, name)
+    check_name(task.name)
+    check_task(task)
+    out = result_folder(task.name, model, out)
+    known = TSNIQA.load(model, device) if model else None
+    if known and task.name in known.tasks:
+        raise ConfigError(f"the model in {model} knows a task '{task.name}' already; use --name")
+    learner = Learner.of(chosen, seed, device, known)
+    contents = task.table["reference"].nunique()
+    typer.echo(f"{task.name}: {len(task.table)} images, {contents} contents")
+    decode(task, learner)
+    with reproducible(chosen.threads):
+        if folds and not divided:
+            _tell("cross-validated", learner.cross_validate(task, folds, _tell_fold))
+        start = time.perf_counter()
+        learned, history = learner.learn(task if divided else all_but_validation(task))
+        seconds = time.perf_counter() - start
+        if divided:
+            _tell("test", learner.judge(learned, task, "test"))
+    curve = " ".join(f"{epoch.validation_srcc:.2f}" for epoch in history if epoch.step == "images")
+    number = learned.profiles[task.name].images
+    typer.echo(
+        f"learned from {number} images in {seconds:.0f} s; validation SRCC by epoch: {curve}"
+    )
+    before = folder_size(model)
+    whole = put_task(out, with_others(known, learned), task.name)
+    _tell_tasks(whole, known)
+    added = (folder_size(out) - before) / 1000
+    typer.echo(f"model: {out} ({len(whole.tasks)} tasks, {added:.0f} kB more than before)")
+
+
+def read_task(data: Path, name: str) -> "tuple[Task, bool]":
+    """Read the dataset in a folder, or a table; tell whether somebody has split it."""
+    from dataclasses import replace
+
+    from tsniqa.data.catalogue import read, recognise
+    from tsniqa.data.readers import labels_csv
+    from tsniqa.data.splits import resplit
+
+    if data.is_file():
+        task = labels_csv.read(name or data.parent.name, data.parent, data.name)
+    else:
+        found = recognise(data)
+        if len(found) != 1:
+            raise ConfigError(
+                f"{data} holds {len(found)} datasets; name a folder with images and a labels.csv"
+            )
+        task = read(found[0])
+    task = replace(task, name=name or task.name)
+    divided = bool((task.table["split"] != "").all())
+    return (task if divided else resplit(task, "0")), divided
+
+
+def result_folder(task: str, model: Path | None, out: Path | None) -> Path:
+    """Say where the result goes; refuse what would change a record, or another model."""
+    if out is None:
+        out = model or Path.cwd() / "models" / task
+    if (out.parent / "record.json").exists():
+        raise ConfigError(f"{out} is part of a run's record; give --out another folder")
+    if out != model and out.exists():
+        raise ConfigError(f"{out} exists already; name it as --model, or give --out a new folder")
+    return out
+
+
+def with_others(known: "TSNIQA | None", learned: "TSNIQA") -> "TSNIQA":
+    """Put the tasks that a model knows beside the learned one; without any, that alone."""
+    from tsniqa.model.editing import take_task
+
+    for task in known.tasks if known else ():
+        take_task(learned, known, task)
+    return learned
+
+
+def folder_size(folder: Path | None) -> int:
+    """Return the bytes of a model's files."""
+    return sum(path.stat().st_size for path in folder.glob("*")) if folder else 0
+
+
+def _tell_fold(number: int, found: "Judged", seconds: float) -> None:
+    value, _, _ = found.srcc()
+    typer.echo(f"fold {number}: SRCC {value:.3f} on {len(found.mos)} images, {seconds:.0f} s")
+
+
+def _tell(kind: str, found: "Judged") -> None:
+    value, low, high = found.srcc()
+    count = len(found.mos)
+    typer.echo(f"{kind} SRCC {value:.3f} (95% from {low:.3f} to {high:.3f}, {count} images)")
+
+
+def _tell_tasks(model: "TSNIQA", known: "TSNIQA | None" = None) -> None:
+    """Print every task's fingerprint, and whether it is as it was in another model."""
+    from tsniqa.model.editing import task_fingerprint
+
+    for task in model.tasks:
+        own, told = task_fingerprint(model, task), ""
+        if known and task in known.tasks:
+            told = " as before" if task_fingerprint(known, task) == own else " CHANGED, a defect"
+        typer.echo(f"  {task}: {own[:12]}{told}")
+
+
+@model_app.command()
+def show(model: Folder) -> None:
+    """Show what a model is made of and knows: tasks, their data and how well they were learned."""
+    from tsniqa.model.tsniqa import TSNIQA
+
+    loaded = TSNIQA.load(model)
+    card = loaded.backbone.card
+    typer.echo(
+        f"{model}: {card.model}, {len(loaded.tasks)} tasks, {folder_size(model) / 1000:.0f} kB"
+    )
+    typer.echo(
+        f"reads {loaded.readout}, images of at most {loaded.shorter_side} pixels, shorter side"
+    )
+    for task in loaded.tasks:
+        typer.echo(f"\n{task}")
+        if (own := loaded.profiles.get(task)) is None:
+            typer.echo("  nothing is known of its data")
+            continue
+        opinions = "simulated" if own.simulated else "people's"
+        srcc = "not known" if own.srcc is None else f"{own.srcc:.3f}"
+        typer.echo(f"  {own.description or 'no description'}")
+        typer.echo(f"  learned from {own.images} images with {opinions} opinions")
+        typer.echo(f"  SRCC {srcc} on {own.held_out} others")
+        typer.echo(f"  scale {own.mos_range[0]:g} to {own.mos_range[1]:g}")
+        typer.echo(
+            f"  cite: {own.citation or 'not stated'}; licence: {own.licence or 'not stated'}"
+        )
+
+
+@model_app.command()
+def verify(model: Folder) -> None:
+    """Check every file of a model, and print the fingerprint of every task."""
+    from tsniqa.model.tsniqa import TSNIQA
+
+    loaded = TSNIQA.load(model)
+    typer.echo(f"{model}: all files are those that were saved")
+    _tell_tasks(loaded)
+
+
+@model_app.command()
+def rename(model: Folder, old: str, new: str) -> None:
+    """Give a task of a model another name."""
+    from tsniqa.model.editing import rename_task
+
+    _change(model, lambda loaded: rename_task(loaded, old, new))
+    typer.echo(f"{model}: '{old}' is called '{new}' now")
+
+
+@model_app.command()
+def forget(model: Folder, task: str) -> None:
+    """Remove a task from a model; the others stay as they are."""
+    from tsniqa.model.editing import forget_task
+
+    def remove(loaded: "TSNIQA") -> None:
+        forget_task(loaded, task)
+        if not loaded.tasks:
+            raise ConfigError(f"'{task}' is the model's only task; remove the folder {model}")
+
+    _change(model, remove)
+    typer.echo(f"{model}: '{task}' is forgotten")
+
+
+@model_app.command()
+def merge(
+    first: Folder,
+    second: Folder,
+    out: Annotated[Path, path_option("Folder for the result; must not exist.")],
+) -> None:
+    """Put the tasks of two models of one kind together, exactly."""
+    from tsniqa.model.editing import take_task
+    from tsniqa.model.tsniqa import TSNIQA
+
+    if out.exists():
+        raise ConfigError(f"{out} exists already; give --out a new folder")
+    one, two = TSNIQA.load(first), TSNIQA.load(second)
+    if both := sorted(set(one.tasks) & set(two.tasks)):
+        raise ConfigError(f"both models know {', '.join(both)}; rename one (tsniqa model rename)")
+    for task in two.tasks:
+        take_task(one, two, task)
+    one.save(out)
+    typer.echo(f"model: {out} ({len(one.tasks)} tasks: {', '.join(one.tasks)})")
+
+
+def _change(folder: Path, change: "Callable[[TSNIQA], None]") -> None:
+    """Change the model in a folder; it is the old one or the new one at every moment."""
+    from filelock import FileLock
+
+    from tsniqa.model.tsniqa import TSNIQA
+
+    if (folder.parent / "record.json").exists():
+        raise ConfigError(f"{folder} is part of a run's record; copy the folder, and change that")
+    with FileLock(folder.parent / f".{folder.name}.lock"):
+        loaded = TSNIQA.load(folder)
+        change(loaded)
+        loaded.save(folder)
