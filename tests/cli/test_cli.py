@@ -188,7 +188,7 @@ def test_a_score_is_explained(tsniqa, world, saved):
     rows = [json.loads(line) for line in out.splitlines()]
     expected = TSNIQA.load(saved).explain(images, "uniform").to_dict("records")
     assert code == 0
-    for path, row, known in zip(images, rows, expected, strict=True):
+    for row, known in zip(rows, expected, strict=True):
         assert row["nearest"] == min(("alpha", "beta"), key=lambda task: row[f"distance {task}"])
         own = {name for name in row if "unusual" in name} | {"nearest", "image"}
         assert own == {"image", "nearest", "unusual", "unusual alpha", "unusual beta"}
