@@ -353,3 +353,22 @@ def test_importing_the_package_does_not_import_torch():
     assert all(getattr(tsniqa, name) for name in tsniqa.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = tsniqa.nothing
+
+
+def test_a_folder_leaves_out_what_is_the_networks_and_halves_what_loses_nothing(world, tmp_path):
+    model = make_model(world.backbone())
+    sizes = []
+    for change in (lambda x: x, lambda x: x.half().float(), None):
+        for task, state in model.bank.states.items():
+            for name, value in state.items():
+                own = model.bank.initial[name] if change is None else change(value)
+                model.bank.states[task][name] = own.clone()
+        model.save(tmp_path / "model")
+        loaded = TSNIQA.load(tmp_path / "model")
+        state, again = model.state(), loaded.state()
+        assert state.keys() == again.keys()
+        assert all(torch.equal(state[name], again[name]) for name in state)
+        assert all(state[name].dtype == again[name].dtype for name in state)
+        sizes.append(sum(path.stat().st_size for path in (tmp_path / "model").glob("bank-*")))
+    assert sizes[0] > sizes[1] + 1000
+    assert sizes[2] == 0

@@ -1,5 +1,7 @@
 """A model in a folder: model.json, which says what it is, and one safetensors file a state."""
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from tsniqa.cards import saved_card
 from tsniqa.errors import WeightsError, one_line
 from tsniqa.model.backbone import load_backbone
 from tsniqa.model.gating import AnalyticGate, KMeansGate
-from tsniqa.model.normalization import NormalizationBank
+from tsniqa.model.normalization import NormalizationBank, State
 from tsniqa.model.profiles import TaskProfile
 from tsniqa.storage import load_tensors, save_tensors
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def save_model(model: "TSNIQA", folder: str | Path) -> None:
-    """Write a model into a folder."""
+    """Write a model into a folder: what a task has in common with the network is left out."""
     about = {
         "tasks": {task: model.owner(task) for task in model.tasks},
         "backbone": model.backbone.card.model_dump(mode="json"),
@@ -31,7 +33,10 @@ def save_model(model: "TSNIQA", folder: str | Path) -> None:
         "readout": model.readout,
         "profiles": {task: own.model_dump() for task, own in sorted(model.profiles.items())},
     }
-    save_tensors(folder, about, model.state())
+    state = compact(model.state(), model.bank.initial)
+    banks = [f"bank-{owner}" for owner in sorted(model.bank.states)]
+    about["own"] = {bank: sum(name.startswith(f"{bank}/") for name in state) for bank in banks}
+    save_tensors(folder, about, state)
 
 
 def load_model(
@@ -55,7 +60,11 @@ def load_model(
                 f"{folder}: the weights of backbone '{card.name}' are not those the model "
                 "was learned on; restore the original weight file"
             )
-        model.load_state(state)
+        own = Counter(name.partition("/")[0] for name in state if name.startswith("bank-"))
+        banks = about.get("own", own)  # earlier folders hold all that a state has
+        if own != Counter(banks):
+            raise ValueError("it lists other tasks than its files hold")
+        model.load_state(expanded(state, model.bank.initial, banks))
         owners = {task: model.owner(task) for task in model.tasks}
         known = [one.tasks_ for one in (gate, analytic) if one]
         if owners != about["tasks"] or any(tasks != model.tasks for tasks in known):
@@ -64,6 +73,32 @@ def load_model(
         raise WeightsError(f"{folder}: model.json is not valid ({error}); learn anew") from error
     _try(model, folder)
     return model
+
+
+def compact(state: State, initial: State) -> State:
+    """Leave out what a state of the bank has of the network, and halve what loses nothing by it."""
+    kept = {}
+    for name, value in state.items():
+        file, _, key = name.partition("/")
+        own = initial.get(key) if file.startswith("bank-") else None
+        if own is not None and own.dtype == value.dtype and torch.equal(own, value):
+            continue
+        if value.dtype == torch.float32 and torch.equal(value.half().float(), value):
+            value = value.half()
+        kept[name] = value
+    return kept
+
+
+def expanded(state: State, initial: State, banks: Iterable[str]) -> State:
+    """Return the state that :func:`compact` was given, with the states ``bank-<task>`` named."""
+    whole = {
+        name: value.float() if value.dtype == torch.float16 else value
+        for name, value in state.items()
+    }
+    if any(value.dtype == torch.uint8 for name, value in whole.items() if name.startswith("bank-")):
+        return whole  # bits of masks, of which none is left out
+    own = {f"{bank}/{key}": value for bank in banks for key, value in initial.items()}
+    return own | whole
 
 
 def _try(model: "TSNIQA", folder: str | Path) -> None:
