@@ -35,7 +35,7 @@ def cache_folder(kind: str) -> Path:
 
 
 def shipped(folder: str) -> Path:
-    """Return the folder of shipped ``"presets"``, ``"backbones"`` or ``"datasets"``."""
+    """Return the folder of shipped presets, backbones, datasets or models, by these names."""
     installed = _PACKAGE / "_data" / folder
     return installed if installed.is_dir() else _CHECKOUT / "data" / folder
 

@@ -171,7 +171,12 @@ def test_images_and_folders_are_scored_in_order_and_what_cannot_be_is_named(
     code, out, error = tsniqa("score", images[0], "none.jpg", tmp_path, "--model", saved)
     rows = list(csv.DictReader(out.splitlines()))
     assert (code, out.count("\r")) == (1, 0)
-    assert error == (
+    told, *error = error.splitlines(keepends=True)
+    assert told == (
+        "tsniqa: learned from opinions of a program on alpha, beta alone: a demonstration, its scores"
+        " of photographs mean nothing\n"
+    )
+    assert "".join(error) == (
         "tsniqa: 1 of 3 images cannot be scored:\n"
         "  image none.jpg is missing; restore the file, or leave it out\n"
     )
@@ -210,7 +215,7 @@ def test_scores_are_mapped_to_the_scale_of_a_task_and_strange_images_named(
     assert all(1 <= row["scaled"] <= 5 for row in rows)
     strange = sum(row["unusual"] == 100 for row in rows)
     assert rows[-1]["unusual"] == 100
-    assert error.startswith("scaled: as alpha, from 1 to 5\n")
+    assert "scaled: as alpha, from 1 to 5\n" in error
     assert f"tsniqa: {strange} images are farther from every task than all of its own" in error
     for options, message in (
         (["--scale", "alpah"], "unknown scale 'alpah'; did you mean 'alpha'?"),

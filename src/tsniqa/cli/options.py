@@ -36,4 +36,3 @@ DataRoot = Annotated[Path, path_option("Folder of datasets (see: tsniqa data lis
 PresetOption = Annotated[str, typer.Option(help="Name of a preset (see: tsniqa list).")]
 ResultsDir = Annotated[Path, path_option("Folder that receives run records.")]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")]
-ModelFolder = Annotated[Path, path_option("Folder of a saved model: <record>/model.")]

@@ -3,12 +3,16 @@
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tsniqa.cli.options import Device, ModelFolder, path_option
+from tsniqa.cli.options import Device, path_option
 from tsniqa.errors import ConfigError, DataError
+from tsniqa.paths import shipped
+
+if TYPE_CHECKING:
+    from tsniqa.model.tsniqa import TSNIQA
 
 Form = Literal["table", "csv", "jsonl"]
 Form = Literal["table", "csv", "jsonl"]
@@ -19,7 +23,10 @@ AllowDownload = Annotated[
 
 def score(
     paths: Annotated[list[Path], typer.Argument(help="Image files, and folders to search.")],
-    model: ModelFolder,
+    model: Annotated[
+        Path | None,
+        path_option("Folder of a saved model, such as <record>/model; default: the shipped one."),
+    ] = None,
     readout: Annotated[
         str | None,
         typer.Option(
@@ -76,7 +83,8 @@ def score(
     if resume and (out is None or form == "table"):
         raise ConfigError("--resume goes on with a file: give --out, and --format csv or jsonl")
     images = find_images(paths)
-    loaded = TSNIQA.load(model, find_device(device), allow_download)
+    folder = model or shipped("models") / "photographs"
+    loaded = TSNIQA.load(folder, find_device(device), allow_download)
     together = together or (readout or loaded.readout) == "set"
     readout = "set" if together else readout or loaded.readout
     loaded.check_readout(readout)
@@ -86,6 +94,7 @@ def score(
         print(f"scaled: as {scale}, from {low:g} to {high:g}", file=sys.stderr)
     columns = ["image", "score", *(["scaled"] if scale else [])]
     columns += explained_columns(loaded) if explain else []
+    print(f"tsniqa: {origin(loaded)}", file=sys.stderr)
     failures: list[DataError] = []
     strange = 0  # images outside all that the model has learned
     keep_freed_memory()
@@ -112,6 +121,18 @@ def score(
         lines = [f"tsniqa: {len(failures)} of {len(images)} images cannot be scored:"]
         print("\n  ".join([*lines, *map(str, failures)]), file=sys.stderr)
         raise typer.Exit(1)
+
+
+def origin(model: "TSNIQA") -> str:
+    """Say what a model was learned from, and so what it is good for."""
+    kinds: dict[str, list[str]] = {"people": [], "a program": [], "unknown origin": []}
+    for task in model.tasks:
+        known = model.profiles.get(task)
+        kind = "unknown origin" if known is None else "a program" if known.simulated else "people"
+        kinds[kind].append(task)
+    told = "; ".join(f"of {kind} on {', '.join(tasks)}" for kind, tasks in kinds.items() if tasks)
+    only = " alone: a demonstration, its scores of photographs mean nothing"
+    return f"learned from opinions {told}{only if kinds['a program'] == model.tasks else ''}"
 
 
 def unfinished(
