@@ -173,8 +173,8 @@ def test_images_and_folders_are_scored_in_order_and_what_cannot_be_is_named(
     assert (code, out.count("\r")) == (1, 0)
     told, *error = error.splitlines(keepends=True)
     assert told == (
-        "tsniqa: learned from opinions of a program on alpha, beta alone: a demonstration, its scores"
-        " of photographs mean nothing\n"
+        "tsniqa: learned from opinions of a program on alpha, beta alone: a demonstration, its"
+        " scores of photographs mean nothing\n"
     )
     assert "".join(error) == (
         "tsniqa: 1 of 3 images cannot be scored:\n"
