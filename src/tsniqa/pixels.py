@@ -17,7 +17,11 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from tsniqa.errors import DataError, missing_image, one_line
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+#: What Pillow's decoders raise for damaged files (NotImplementedError is a RuntimeError).
+_BROKEN = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, ArithmeticError, TypeError,
+    RuntimeError, AttributeError, MemoryError, struct.error, zlib.error,
+)  # fmt: skip
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 NEEDS_EXTRA = {".heic", ".heics", ".heif", ".heifs", ".hif"}

@@ -1,0 +1,81 @@
+"""Damaged image files: whatever is in them, decoding gives an image or refuses in one line."""
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tsniqa.errors import DataError
+from tsniqa.pixels import decode
+
+FORMATS = (
+    "PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "ICO", "TGA", "PPM", "PCX",
+    "SGI", "DDS", "QOI", "ICNS", "MPO", "IM", "SPIDER", "BLP", "XBM",
+)  # fmt: skip
+
+
+def samples():
+    """Return small files of every format and pixel mode that Pillow writes here."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8))
+    found = []
+    for form in FORMATS:
+        for mode in ("RGB", "L", "P", "RGBA", "1", "CMYK"):
+            buffer = io.BytesIO()
+            try:
+                image.convert(mode).save(buffer, form)
+            except (OSError, ValueError, KeyError):  # it has no such mode, or a codec is missing
+                continue
+            found.append(buffer.getvalue())
+    return found
+
+
+def damaged(content, random):
+    """Change, remove or insert some bytes, or cut the file."""
+    content = bytearray(content)
+    for _ in range(random.choice([1, 2, 5, 20])):
+        place, kind = random.integers(len(content)), random.random()
+        if kind < 0.6:
+            content[place] = random.integers(256)
+        elif kind < 0.8:
+            content[place:place] = random.bytes(random.integers(1, 9))
+        elif len(content) > 1:
+            del content[max(1, place) :]
+    return bytes(content)
+
+
+def try_damaged(path, seeds):
+    files = samples()
+    assert len(files) > 40
+    outcomes = set()
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        path.write_bytes(damaged(files[random.integers(len(files))], random))
+        start = time.monotonic()
+        try:
+            pixels = decode(path)
+            assert (pixels.dtype, pixels.shape[2]) == (np.uint8, 3)
+            outcomes.add("decoded")
+        except DataError as error:
+            assert "\n" not in str(error)
+            outcomes.add("refused")
+        assert time.monotonic() - start < 10
+    assert outcomes == {"decoded", "refused"}
+
+
+def test_a_damaged_file_is_decoded_or_refused_in_one_line(tmp_path):
+    try_damaged(tmp_path / "image", range(400))
+
+
+@pytest.mark.slow
+def test_many_damaged_files_are_decoded_or_refused_in_one_line(tmp_path):
+    try_damaged(tmp_path / "image", range(400, 20_400))
+
+
+def test_what_names_a_program_or_a_pipe_is_refused(tmp_path):
+    (tmp_path / "page.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n")
+    (tmp_path / "folder.png").mkdir()
+    for name, message in (("page.png", "is PostScript"), ("folder.png", "is missing")):
+        with pytest.raises(DataError, match=message):
+            decode(tmp_path / name)
