@@ -91,8 +91,14 @@ def test_a_save_that_is_cut_off_anywhere_leaves_the_old_folder_or_the_new_one(fo
 def edit(folder, change):
     path = folder / "model.json"
     about = json.loads(path.read_text())
+    del about["digest"]
     change(about)
     path.write_text(json.dumps(about))
+
+
+def reword(folder):
+    path = folder / "model.json"
+    path.write_text(path.read_text().replace("everything", "affine"))
 
 
 def swap(folder):
@@ -125,6 +131,7 @@ def escape(folder):
         (lambda folder: (folder / "model.json").write_text("[]"), "no saved model"),
         (lambda folder: edit(folder, lambda about: about.pop("files")), "'files'"),
         (lambda folder: edit(folder, lambda about: about.update(format=1)), "its format is 1"),
+        (reword, "model.json is not the file that was saved"),
     ],
 )
 def test_a_changed_folder_is_refused_in_one_line(folder, damage, message):

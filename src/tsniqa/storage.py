@@ -41,7 +41,8 @@ def save_tensors(
         if not (path.is_file() and file_digest(path) == digest):
             with written_whole(path) as partial:
                 partial.write_bytes(content)
-    text = json.dumps({"format": FORMAT, **about, "files": digests}, indent=2)
+    whole = {"format": FORMAT, **about, "files": digests}
+    text = json.dumps({**whole, "digest": _digest(whole)}, indent=2)
     with written_whole(folder / DESCRIPTION) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
     for path in folder.glob(f"*{SUFFIX}"):
@@ -60,6 +61,8 @@ def load_tensors(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
         about = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']}, not {FORMAT}")
+        if about.get("digest", own := _digest(about)) != own:  # earlier folders have none
+            raise ValueError(f"{DESCRIPTION} is not the file that was saved")
         tensors = {}
         for file, digest in about["files"].items():
             if Path(file).name != file or file_digest(folder / file) != digest:
@@ -71,6 +74,12 @@ def load_tensors(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
             f"no saved model in {folder} ({one_line(error)}); restore the folder"
         ) from error
     return about, tensors
+
+
+def _digest(about: Mapping[str, Any]) -> str:
+    """Return the sha256 (hex) of a description but for its own digest."""
+    plain = {name: value for name, value in about.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -69,8 +69,10 @@ def load_model(
         known = [one.tasks_ for one in (gate, analytic) if one]
         if owners != about["tasks"] or any(tasks != model.tasks for tasks in known):
             raise ValueError("it lists other tasks than its files hold")
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{folder}: model.json is not valid ({error}); learn anew") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise WeightsError(
+            f"{folder}: model.json is not valid ({one_line(error)}); restore the folder"
+        ) from error
     _try(model, folder)
     return model
 
