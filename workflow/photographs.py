@@ -10,6 +10,7 @@ precision, which halves the files and moves scores in the fourth digit.
 import sys
 from pathlib import Path
 
+from tsniqa.data.cards import load_cards
 from tsniqa.model.editing import take_task
 from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.paths import resolve
@@ -18,21 +19,38 @@ from tsniqa.study.runner import run
 
 #: Compact: statistics stay those of the network, and the published gate has few centroids.
 COMPACT = {"schedule.normalization.bn_statistics": "kept", "gate.n_clusters": 16}
+PHOTOGRAPHS = "live-challenge"
 PARTS = (
-    {"preset": "open", "task_order": ("live-challenge",), "split": "0"},
+    {"preset": "open", "task_order": (PHOTOGRAPHS,), "split": "0"},
     {"preset": "mini"},
 )
 
 
 def halved(model: TSNIQA) -> TSNIQA:
-    """Round what a model has learned to half precision, and say so of its levels."""
+    """Round what a model has learned to half precision, and sums to single."""
     for state in model.bank.states.values():
         for name, value in state.items():
-            state[name] = value.half().float()
+            if not value.equal(model.bank.initial[name]):
+                state[name] = value.half().float()
     for head in model.heads.values():
         head.weight.data = head.weight.data.half().float()
     for stages in model.gate.centroids_.values():
         stages[:] = [stage.astype("float16").astype("float32") for stage in stages]
+    for task, sums in model.analytic.sums_.items():
+        model.analytic.sums_[task] = sums.astype("float32").astype("float64")
+    return model
+
+
+def described(model: TSNIQA) -> TSNIQA:
+    """Say of the photographs what the catalogue says of their dataset."""
+    card = load_cards()[PHOTOGRAPHS]
+    about = {
+        "description": f"{card.title}: {card.distortions}",
+        "citation": card.citation,
+        "licence": card.licence,
+        "mos_range": card.mos_range,
+    }
+    model.profiles[PHOTOGRAPHS] = model.profiles[PHOTOGRAPHS].model_copy(update=about)
     return model
 
 
@@ -46,7 +64,7 @@ def learned(data_root: Path) -> TSNIQA:
     for other in others:
         for task in other.tasks:
             take_task(whole, other, task)
-    return halved(whole)
+    return described(halved(whole))
 
 
 if __name__ == "__main__":

@@ -80,11 +80,10 @@ def learn(
         seconds = time.perf_counter() - start
         if divided:
             _tell("test", learner.judge(learned, task, "test"))
-    curve = " ".join(f"{epoch.validation_srcc:.2f}" for epoch in history if epoch.step == "images")
+    losses = [epoch.loss for epoch in history if epoch.step == "images" and epoch.loss is not None]
+    curve = " ".join(f"{loss:.3f}" for loss in losses)
     number = learned.profiles[task.name].images
-    typer.echo(
-        f"learned from {number} images in {seconds:.0f} s; validation SRCC by epoch: {curve}"
-    )
+    typer.echo(f"learned from {number} images in {seconds:.0f} s; loss by epoch: {curve}")
     before = folder_size(model)
     whole = put_task(out, with_others(known, learned), task.name)
     _tell_tasks(whole, known)

@@ -87,16 +87,19 @@ def compact(state: State, initial: State) -> State:
             continue
         if value.dtype == torch.float32 and torch.equal(value.half().float(), value):
             value = value.half()
+        if file == "analytic" and torch.equal(value.float().double(), value):
+            value = value.float()
         kept[name] = value
     return kept
 
 
 def expanded(state: State, initial: State, banks: Iterable[str]) -> State:
     """Return the state that :func:`compact` was given, with the states ``bank-<task>`` named."""
-    whole = {
-        name: value.float() if value.dtype == torch.float16 else value
-        for name, value in state.items()
-    }
+    whole = {}
+    for name, value in state.items():
+        whole[name] = value.float() if value.dtype == torch.float16 else value
+        if name.startswith("analytic/"):
+            whole[name] = value.double()
     if any(value.dtype == torch.uint8 for name, value in whole.items() if name.startswith("bank-")):
         return whole  # bits of masks, of which none is left out
     own = {f"{bank}/{key}": value for bank in banks for key, value in initial.items()}
