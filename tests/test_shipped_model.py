@@ -19,7 +19,7 @@ DATA = os.environ.get("TSNIQA_DATA")  # a folder of datasets with live-challenge
 
 @pytest.fixture(scope="module")
 def model():
-    return TSNIQA.load(FOLDER)
+    return TSNIQA.load("photographs")
 
 
 def test_it_is_small_and_knows_photographs_and_the_drawn_tasks(model):

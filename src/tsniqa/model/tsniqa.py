@@ -307,7 +307,7 @@ class TSNIQA(nn.Module):
         """Read a model that :meth:`save` wrote; nothing in the folder is run as code.
 
         Args:
-            folder: The model's folder.
+            folder: The model's folder, or the name of a shipped one, ``"photographs"``.
             device: A torch device name.
             allow_download: Let timm fetch the backbone's weights, if they came from its hub.
 
