@@ -30,6 +30,7 @@ def write_pages(app: "Sphinx", config: "Config") -> None:
     names = sorted(
         ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
         for path in source.rglob("*.py")
+        if path.name != "__main__.py"  # it has nothing to call
     )
     pages = {folder / f"{name}.rst": _page(name, names) for name in names}
     for path in folder.glob("*.rst"):
