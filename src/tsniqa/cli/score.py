@@ -1,5 +1,6 @@
 """The command `tsniqa score`."""
 
+import os
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -98,7 +99,8 @@ def score(
     keep_freed_memory()
     with Output(form, columns, out, resume) as output:
         sets = unfinished(images, together, output.done)
-        bar = tqdm(total=sum(map(len, sets)), unit="image", disable=True if shown else None)
+        quiet = shown or not sys.stderr.isatty() or "TQDM_DISABLE" in os.environ
+        bar = tqdm(total=sum(map(len, sets)), unit="image", disable=quiet)
         for files in sets:
             options = (readout, together, failures.append, available_cores())
             for path, row in score_files(loaded, files, *options):
