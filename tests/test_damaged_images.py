@@ -10,6 +10,8 @@ from PIL import Image
 from tsniqa.errors import DataError
 from tsniqa.pixels import decode
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, of damaged tags
+
 FORMATS = (
     "PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "JPEG2000", "ICO", "TGA", "PPM", "PCX",
     "SGI", "DDS", "QOI", "ICNS", "MPO", "IM", "SPIDER", "BLP", "XBM",
