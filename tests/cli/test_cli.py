@@ -186,6 +186,16 @@ def test_images_and_folders_are_scored_in_order_and_what_cannot_be_is_named(
     assert [float(row["score"]) for row in rows] == pytest.approx(expected, rel=1e-5)
 
 
+def test_without_a_model_the_shipped_one_scores_whatever_folders_are_here(
+    tsniqa, world, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photographs").mkdir()
+    code, out, error = tsniqa("score", world.task("gamma").paths("test")[0], "--format", "csv")
+    assert (code, out.count("\n")) == (0, 2)
+    assert error.startswith("tsniqa: learned from opinions of people on live-challenge; of a prog")
+
+
 def test_a_score_is_explained(tsniqa, world, saved):
     images = world.task("gamma").paths("test")[:2]
     options = ["--model", saved, "--explain", "--format", "jsonl", "--readout", "uniform"]

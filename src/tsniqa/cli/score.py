@@ -10,6 +10,7 @@ import typer
 
 from tsniqa.cli.options import Device, path_option
 from tsniqa.errors import ConfigError, DataError
+from tsniqa.paths import shipped
 
 if TYPE_CHECKING:
     from tsniqa.model.tsniqa import TSNIQA
@@ -83,7 +84,9 @@ def score(
     if resume and (out is None or form == "table"):
         raise ConfigError("--resume goes on with a file: give --out, and --format csv or jsonl")
     images = find_images(paths)
-    loaded = TSNIQA.load(model or "photographs", find_device(device), allow_download)
+    # By its place: a folder here may have the same name.
+    folder = model or shipped("models") / "photographs"
+    loaded = TSNIQA.load(folder, find_device(device), allow_download)
     together = together or (readout or loaded.readout) == "set"
     readout = "set" if together else readout or loaded.readout
     loaded.check_readout(readout)
