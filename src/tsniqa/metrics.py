@@ -63,17 +63,18 @@ def plcc_logistic(prediction: np.ndarray, mos: np.ndarray) -> float:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", OptimizeWarning)
-                fitted, _ = curve_fit(_logistic, x, y, p0=(*ends, 0.0, width), maxfev=5_000)
+                fitted, _ = curve_fit(logistic, x, y, p0=(*ends, 0.0, width), maxfev=5_000)
         except RuntimeError:
             continue
-        mapped = _logistic(x, *fitted)
+        mapped = logistic(x, *fitted)
         error = ((mapped - y) ** 2).sum()
         if error < smallest:
             best, smallest = mapped, error
     return float("nan") if best is None else plcc(best, mos)
 
 
-def _logistic(x: np.ndarray, b1: float, b2: float, b3: float, b4: float) -> np.ndarray:
+def logistic(x: np.ndarray, b1: float, b2: float, b3: float, b4: float) -> np.ndarray:
+    """Return the logistic from b2 to b1, half-way at b3 and as wide as b4 (VQEG, 2000)."""
     return (b1 - b2) * expit((x - b3) / max(abs(b4), 1e-12)) + b2
 
 

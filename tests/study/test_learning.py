@@ -10,7 +10,6 @@ import torch
 from tsniqa import metrics
 from tsniqa.errors import ConfigError
 from tsniqa.model.tsniqa import TSNIQA
-from tsniqa.study import learning
 from tsniqa.study.learning import Judged, Learner, all_but_validation, folded, put_task
 
 
@@ -87,4 +86,3 @@ def test_a_model_of_another_strategy_takes_no_task(finished, world):
     model = TSNIQA.load(finished("separate").folder / "model")
     with pytest.raises(ConfigError, match="was not learned by 'tsn'; name one that was"):
         Learner.of(world.plan().preset, 0, "cpu", model)
-    assert learning.DRAWS >= 1000

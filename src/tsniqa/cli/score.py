@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +13,9 @@ from tsniqa.errors import ConfigError, DataError
 from tsniqa.paths import shipped
 
 if TYPE_CHECKING:
+    from tsniqa.model.profiles import TaskProfile
     from tsniqa.model.tsniqa import TSNIQA
+    from tsniqa.scoring.output import Output
 
 Form = Literal["table", "csv", "jsonl"]
 Form = Literal["table", "csv", "jsonl"]
@@ -76,7 +78,7 @@ def score(
     from tsniqa.model.tsniqa import TSNIQA
     from tsniqa.runtime import available_cores, find_device, keep_freed_memory
     from tsniqa.scoring.inputs import find_images
-    from tsniqa.scoring.output import Output, name_of
+    from tsniqa.scoring.output import Output
     from tsniqa.scoring.stream import check_scale, explained_columns, score_files
 
     shown = out is None and sys.stdout.isatty()
@@ -97,23 +99,16 @@ def score(
     columns = ["image", "score", *(["scaled"] if scale else [])]
     columns += explained_columns(loaded) if explain else []
     print(f"tsniqa: {origin(loaded)}", file=sys.stderr)
-    failures: list[DataError] = []
-    strange = 0  # images outside all that the model has learned
     keep_freed_memory()
+    failures: list[DataError] = []
     with Output(form, columns, out, resume) as output:
         sets = unfinished(images, together, output.done)
         quiet = shown or not sys.stderr.isatty() or "TQDM_DISABLE" in os.environ
         bar = tqdm(total=sum(map(len, sets)), unit="image", disable=quiet)
-        for files in sets:
-            options = (readout, together, failures.append, available_cores())
-            for path, row in score_files(loaded, files, *options):
-                bar.update()
-                if (name := name_of(path)) not in output.done:
-                    if profile:
-                        row["scaled"] = float(profile.on_scale(row["score"]))
-                    strange += row.get("unusual", 0) == 100
-                    output.write({"image": name, **row})
-        bar.close()
+        options = (readout, together, failures.append, available_cores())
+        rows = (row for files in sets for row in score_files(loaded, files, *options))
+        with bar:
+            strange = write_rows(output, rows, profile, bar.update)
     if strange:
         print(
             f"tsniqa: {strange} images are farther from every task than all of its own images;"
@@ -124,6 +119,30 @@ def score(
         lines = [f"tsniqa: {len(failures)} of {len(images)} images cannot be scored:"]
         print("\n  ".join([*lines, *map(str, failures)]), file=sys.stderr)
         raise typer.Exit(1)
+
+
+def write_rows(
+    output: "Output",
+    rows: Iterable[tuple[Path, dict]],
+    profile: "TaskProfile | None",
+    told: Callable[[], object],
+) -> int:
+    """Write the rows that an output lacks, on a task's scale if one is given.
+
+    Returns:
+        The number of images that are outside all that the model has learned.
+    """
+    from tsniqa.scoring.output import name_of
+
+    strange = 0
+    for path, row in rows:
+        told()
+        if (name := name_of(path)) not in output.done:
+            if profile:
+                row["scaled"] = float(profile.on_scale(row["score"]))
+            strange += row.get("unusual", 0) == 100
+            output.write({"image": name, **row})
+    return strange
 
 
 def origin(model: "TSNIQA") -> str:

@@ -4,7 +4,8 @@ import warnings
 
 import numpy as np
 from pydantic import BaseModel
-from scipy.special import expit
+
+from tsniqa.metrics import logistic
 
 Quantiles = tuple[float, ...]
 
@@ -74,8 +75,3 @@ def fit_scale(
         return None
     upper, lower = found[:2]
     return tuple(map(float, found)) if upper >= lower else None
-
-
-def logistic(x: np.ndarray, b1: float, b2: float, b3: float, b4: float) -> np.ndarray:
-    """Return the logistic that rises from b2 to b1, is half-way at b3, and is as wide as b4."""
-    return b2 + (b1 - b2) * expit((x - b3) / b4)

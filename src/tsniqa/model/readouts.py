@@ -14,6 +14,26 @@ READOUTS = ("gated", "calibrated", "set", "latest", "oracle", "hard", "uniform",
 """All readouts of several heads; ``oracle`` and ``latest`` pick one of them."""
 
 
+class Reading(NamedTuple):
+    """What heads and gates say of N images; the last two are None where they were not asked.
+
+    Attributes:
+        heads: Float32 scores [N, H] in [-1, 1].
+        distances: Those of the K-means gate, float32 [N, T, 2].
+        gate_features: What the analytic gate reads, float32 [N, C3].
+    """
+
+    heads: np.ndarray
+    distances: np.ndarray | None = None
+    gate_features: np.ndarray | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence["Reading"]) -> "Reading":
+        """Put the readings of several batches one after another."""
+        columns = zip(*parts, strict=True)
+        return cls(*(None if one[0] is None else np.concatenate(one) for one in columns))
+
+
 class Level(NamedTuple):
     """Mean and spread (standard deviation) of a head's scores over its own training images."""
 

@@ -6,7 +6,6 @@ heads on one network that tasks have changed.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,33 +18,13 @@ from tsniqa.model.gating import AnalyticGate, KMeansGate, softmin_weights
 from tsniqa.model.heads import Head, make_head
 from tsniqa.model.normalization import NormalizationBank, everything
 from tsniqa.model.profiles import TaskProfile
-from tsniqa.model.readouts import Level, mix, readout_levels, readout_weights
+from tsniqa.model.readouts import Level, Reading, mix, readout_levels, readout_weights
 from tsniqa.model.saving import load_model, save_model
 from tsniqa.pixels import SHORTER_SIDE, Image, as_images, batches, checked, shrink
 from tsniqa.storage import grouped, symmetric, upper_triangle
 
 SHARED = "shared"
 """Name of a head, or of a state of the bank, that all tasks have in common."""
-
-
-class Reading(NamedTuple):
-    """What heads and gates say of N images; the last two are None where they were not asked.
-
-    Attributes:
-        heads: Float32 scores [N, H] in [-1, 1].
-        distances: Those of the K-means gate, float32 [N, T, 2].
-        gate_features: What the analytic gate reads, float32 [N, C3].
-    """
-
-    heads: np.ndarray
-    distances: np.ndarray | None = None
-    gate_features: np.ndarray | None = None
-
-    @classmethod
-    def joined(cls, parts: Sequence["Reading"]) -> "Reading":
-        """Put the readings of several batches one after another."""
-        columns = zip(*parts, strict=True)
-        return cls(*(None if one[0] is None else np.concatenate(one) for one in columns))
 
 
 class TSNIQA(nn.Module):

@@ -57,14 +57,22 @@ def reference_count(record: RunRecord, task: str) -> int:
 
 
 def resamples(record: RunRecord, task: str) -> np.ndarray:
-    """Return how often each of 1,000 resamples has each test image of a task, [1000, n].
+    """Return :func:`reference_resamples` of a task's test images; all records of a split agree."""
+    return reference_resamples(record.references[record.rows(task)], task, record.config.split)
 
-    As many references as there are, drawn with replacement, with all images of each; the same in
-    all records of a split.
+
+def reference_resamples(references: np.ndarray, *names: str) -> np.ndarray:
+    """Return how often each of 1,000 resamples has each of n images, [1000, n].
+
+    As many references as there are, drawn with replacement, with all images of each.
+
+    Args:
+        references: The content of every image [n].
+        *names: What the draws are seeded by.
     """
-    _, reference = np.unique(record.references[record.rows(task)], return_inverse=True)
+    _, reference = np.unique(references, return_inverse=True)
     count = reference.max() + 1
-    drawn = generator(0, task, record.config.split).integers(0, count, size=(DRAWS, count))
+    drawn = generator(0, *names).integers(0, count, size=(DRAWS, count))
     place = (drawn + count * np.arange(DRAWS)[:, None]).ravel()
     return np.bincount(place, minlength=DRAWS * count).reshape(DRAWS, count)[:, reference]
 

@@ -18,14 +18,12 @@ from tsniqa.model.editing import check_name, take_task
 from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.paths import cache_folder
 from tsniqa.scoring.profiling import profile_task
-from tsniqa.seeds import generator
 from tsniqa.strategies.tsn import TSN
+from tsniqa.study.bootstrap import reference_resamples
 from tsniqa.study.config import Preset
 from tsniqa.training.context import GateOptions, TrainingContext
 from tsniqa.training.penalty import content_folds
 from tsniqa.training.trainer import Epoch
-
-DRAWS = 1000  # of the bootstrap behind an interval
 
 
 @dataclass
@@ -43,10 +41,7 @@ class Judged:
 
     def srcc(self) -> tuple[float, float, float]:
         """Return the SRCC and its 95% interval, by a bootstrap that draws contents."""
-        _, content = np.unique(self.references, return_inverse=True)
-        count = content.max() + 1
-        drawn = generator(0, "held out").integers(0, count, size=(DRAWS, count))
-        times = np.stack([np.bincount(draw, minlength=count) for draw in drawn])[:, content]
+        times = reference_resamples(self.references, "held out")
         found = metrics.bootstrap_srcc(self.scores, self.mos, times)
         return metrics.srcc(self.scores, self.mos), *metrics.interval(found)
 
