@@ -4,21 +4,19 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tsniqa.cli.options import Device, path_option
 from tsniqa.errors import ConfigError, DataError
 from tsniqa.paths import shipped
+from tsniqa.scoring.output import Format, Output, name_of
 
 if TYPE_CHECKING:
     from tsniqa.model.profiles import TaskProfile
     from tsniqa.model.tsniqa import TSNIQA
-    from tsniqa.scoring.output import Output
 
-Form = Literal["table", "csv", "jsonl"]
-Form = Literal["table", "csv", "jsonl"]
 AllowDownload = Annotated[
     bool, typer.Option(help="Let timm fetch the backbone's weights, if the model names its hub.")
 ]
@@ -47,7 +45,7 @@ def score(
         ),
     ] = False,
     form: Annotated[
-        Form | None,
+        Format | None,
         typer.Option("--format", help="table, csv or jsonl; a table on a terminal, else csv."),
     ] = None,
     explain: Annotated[
@@ -78,7 +76,6 @@ def score(
     from tsniqa.model.tsniqa import TSNIQA
     from tsniqa.runtime import available_cores, find_device, keep_freed_memory
     from tsniqa.scoring.inputs import find_images
-    from tsniqa.scoring.output import Output
     from tsniqa.scoring.stream import check_scale, explained_columns, score_files
 
     shown = out is None and sys.stdout.isatty()
@@ -122,7 +119,7 @@ def score(
 
 
 def write_rows(
-    output: "Output",
+    output: Output,
     rows: Iterable[tuple[Path, dict]],
     profile: "TaskProfile | None",
     told: Callable[[], object],
@@ -132,8 +129,6 @@ def write_rows(
     Returns:
         The number of images that are outside all that the model has learned.
     """
-    from tsniqa.scoring.output import name_of
-
     strange = 0
     for path, row in rows:
         told()
@@ -164,8 +159,6 @@ def unfinished(
 
     A set whose images are weighed together is scored whole while one of them is not done.
     """
-    from tsniqa.scoring.output import name_of
-
     sets: dict[Path | None, list[Path]] = {}
     for path, folder in images:
         sets.setdefault(folder if together else None, []).append(path)
