@@ -163,6 +163,9 @@ def execute(page: Page) -> Path:
     Raises:
         TsniqaError: A cell failed; the message is the failure's own line.
     """
+    # To check addresses in schemas, nbformat would compile a grammar for two seconds; notebooks
+    # have none, and without the grammar such checks are left out.
+    sys.modules.setdefault("rfc3987_syntax", None)
     import nbformat
     import papermill
     from papermill.exceptions import PapermillExecutionError
