@@ -11,6 +11,7 @@ from tsniqa.book.style import (
     GREY,
     PALETTE,
     READOUT_STYLES,
+    WIDTH,
     Colour,
     panels,
     shown_once,
@@ -32,7 +33,7 @@ def srcc_intervals(found: pd.DataFrame) -> Figure:
     use_style()
     tasks, readouts = (list(dict.fromkeys(found[name])) for name in ("task", "readout"))
     height = 0.9 + len(tasks) * (0.16 + 0.13 * len(readouts))
-    figure, (axes,) = panels(1, 1, (6.4, height))
+    figure, (axes,) = panels(1, 1, (WIDTH, height))
     for number, readout in enumerate(readouts):
         colour, marker, _ = READOUT_STYLES.get(readout, (PALETTE[0], "o", "-"))
         own = found[found["readout"] == readout]

@@ -17,19 +17,20 @@ from typing import ClassVar
 
 import pandas as pd
 from matplotlib import rc_context
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
 from tsniqa.book.tables import shown_table
 from tsniqa.errors import ConfigError
 from tsniqa.paths import written_whole
-from tsniqa.pixels import decode, refuse_outside
+from tsniqa.pixels import decode
 
 _GENERATOR = '<meta name="generator" content="tsniqa'  # how a report is known
 _SIDE, _QUALITY = 360, 78  # of example images: longest side in pixels, and of JPEG
 
 #: What the theme of figures draws in is replaced by what the page has for it, light or dark.
-_COLOURS = {"#262626": "var(--ink)", "#e5e5e5": "var(--grid)", "#b2b2b2": "var(--rule)"}
+_COLOURS = {".15": "var(--ink)", ".9": "var(--grid)", ".7": "var(--rule)"}
 _ID = re.compile(r' id="[a-zA-Z0-9_.]+_\d+"')  # of groups, which nothing refers to
 
 
@@ -145,7 +146,7 @@ def picture(draw: Callable[[], Figure], alt: str, caption: str = "") -> Picture:
     svg = _ID.sub("", svg[svg.index("<svg") :])
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     for colour, name in _COLOURS.items():
-        svg = svg.replace(colour, name)
+        svg = svg.replace(to_hex(colour), name)
     width = round(float(re.search(r'width="([\d.]+)pt"', svg)[1]) * 4 / 3)
     svg = re.sub(r'(width|height)="[\d.]+pt" ?', "", svg[: svg.index(">")]) + svg[svg.index(">") :]
     return Picture(svg, alt, width, caption)
@@ -161,15 +162,14 @@ def example(path: Path, root: Path | None, name: str, lines: Sequence[str]) -> E
 
     Args:
         path: The image.
-        root: The folder which it must not leave, see :func:`tsniqa.pixels.refuse_outside`.
+        root: The folder which it must not leave, see :func:`tsniqa.pixels.decode`.
         name: What it is called.
         lines: What is said of it.
 
     Raises:
         DataError: It cannot be read, or lies outside.
     """
-    refuse_outside(path, root)
-    small, stored = Image.fromarray(decode(path)), io.BytesIO()
+    small, stored = Image.fromarray(decode(path, root)), io.BytesIO()
     small.thumbnail((_SIDE, _SIDE))
     small.save(stored, "jpeg", quality=_QUALITY)
     address = f"data:image/jpeg;base64,{b64encode(stored.getvalue()).decode()}"

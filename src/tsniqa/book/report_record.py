@@ -10,8 +10,9 @@ import pandas as pd
 from tsniqa.book.plots_matrices import gate_heatmap, matrix_grid
 from tsniqa.book.plots_ratings import opinions_by_score, srcc_intervals
 from tsniqa.book.plots_runs import MATRICES, learning_curves, plasticity_and_stability
-from tsniqa.book.report import Gallery, Picture, Report, Section, example, picture, table
-from tsniqa.book.run_sheet import extremes, places, run_readout, settings, what_is_left
+from tsniqa.book.report import Picture, Report, Section, picture, table
+from tsniqa.book.report_images import rated_galleries
+from tsniqa.book.run_sheet import run_readout, settings, what_is_left
 from tsniqa.book.style import task_colours
 from tsniqa.data.task import Task
 from tsniqa.errors import DataError
@@ -22,9 +23,6 @@ from tsniqa.study.evaluation import predictions, srcc, srcc_matrix, summary
 from tsniqa.study.inspection import gate_accuracy, heaviest_heads, mean_gate_weights
 from tsniqa.study.record import RunRecord
 from tsniqa.study.results import SUMMARY_READOUTS
-
-EXAMPLES = 4
-"""How many example images there are of every kind."""
 
 
 def report_record(record: RunRecord, data_root: Path | None = None) -> Report:
@@ -190,38 +188,6 @@ def _examples(record: RunRecord, readout: str, tasks: dict[str, Task]) -> Iterat
         mos = tasks[name].mos("test")
         galleries = rated_galleries(tasks[name], "test", scores[name], mos)
         yield Section(f"Images of {name}", "", galleries, folded=True)
-
-
-def rated_galleries(
-    task: Task, part: str, scores: np.ndarray, mos: np.ndarray
-) -> list[Gallery]:
-    """Show the images of a part of a task whose scores tell most.
-
-    Args:
-        task: The task.
-        part: Its part, of n images.
-        scores, mos: Of these images [n].
-    """
-    names, paths = task.part(part)["image"].tolist(), task.paths(part)
-    predicted, opinion = places(scores), places(mos)
-    return [
-        Gallery(
-            what.capitalize(),
-            [
-                example(
-                    paths[i],
-                    task.root,
-                    names[i],
-                    [
-                        f"score {scores[i]:.2f}, place {predicted[i]} of {len(names)}",
-                        f"opinion {mos[i]:g}, place {opinion[i]}",
-                    ],
-                )
-                for i in found[:EXAMPLES]
-            ],
-        )
-        for what, found in extremes(scores, mos).items()
-    ]
 
 
 def _settings(record: RunRecord) -> Section:

@@ -38,7 +38,9 @@ def shown_table(
         table = table.rename_axis(index=None, columns=escape(str(table.index.name)))
     chosen = {column: "{:.3f}" for column in table.select_dtypes("float").columns}
     texts = table.columns.difference(table.select_dtypes("number").columns)
-    styler = Styler(table, uuid=str(next(_NUMBERS)), cell_ids=False, caption=caption and escape(caption))
+    styler = Styler(
+        table, uuid=str(next(_NUMBERS)), cell_ids=False, caption=caption and escape(caption)
+    )
     styler.format(
         {**dict.fromkeys(texts, _text), **chosen, **(formats or {})}, na_rep="–", escape="html"
     )
