@@ -33,7 +33,7 @@ def srcc_intervals(found: pd.DataFrame) -> Figure:
     use_style()
     tasks, readouts = (list(dict.fromkeys(found[name])) for name in ("task", "readout"))
     height = 0.9 + len(tasks) * (0.16 + 0.13 * len(readouts))
-    figure, (axes,) = panels(1, 1, (WIDTH, height))
+    figure, (axes,) = panels(1, 1, (WIDTH if len(readouts) > 1 else 4.6, height))
     for number, readout in enumerate(readouts):
         colour, marker, _ = READOUT_STYLES.get(readout, (PALETTE[0], "o", "-"))
         own = found[found["readout"] == readout]
@@ -58,7 +58,8 @@ def opinions_by_score(
     """Draw every image's opinion over its score, and the rising logistic that fits them best.
 
     Args:
-        scores, mos: Of n images.
+        scores: Of n images.
+        mos: Their opinions.
         mos_range: Ends of the opinion scale.
         colour: Of the points.
     """

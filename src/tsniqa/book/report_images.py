@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from torch import Tensor, from_numpy
+from tqdm import tqdm
 
 from tsniqa.book.report import Gallery, example
 from tsniqa.book.run_sheet import extremes, places
@@ -31,7 +32,9 @@ def read_part(model: TSNIQA, task: Task, part: str) -> Reading:
         return shrink(from_numpy(decode(path, task.root)).permute(2, 0, 1), model.shorter_side)
 
     def images() -> Iterator[Tensor]:
-        for _, found in decode_ahead(task.paths(part), decoded, available_cores()):
+        paths = task.paths(part)
+        ahead = decode_ahead(paths, decoded, available_cores())
+        for _, found in tqdm(ahead, total=len(paths), unit="image", disable=None):
             if isinstance(found, DataError):
                 raise found
             yield found
@@ -51,7 +54,8 @@ def rated_galleries(task: Task, part: str, scores: np.ndarray, mos: np.ndarray) 
     Args:
         task: The task.
         part: Its part, of n images.
-        scores, mos: Of these images [n].
+        scores: Of these images [n].
+        mos: Their opinions [n].
     """
     predicted, opinion = places(scores), places(mos)
 

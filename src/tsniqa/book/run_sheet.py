@@ -81,8 +81,8 @@ def whom_gates_ask(record: RunRecord) -> str:
     """Say in a sentence how often each gate gives the right head the largest weight."""
     return (
         f"The right head has the largest weight for {gate_accuracy(record):.0%} of the test images "
-        f"under the published gate and for {gate_accuracy(record, 'analytic'):.0%} under the analytic one (every task "
-        f"counting alike; guessing would give {1 / len(record.order):.0%})."
+        f"under the published gate and for {gate_accuracy(record, 'analytic'):.0%} under the "
+        f"analytic one (every task counting alike; guessing would give {1 / len(record.order):.0%})."
     )
 
 
