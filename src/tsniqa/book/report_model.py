@@ -49,7 +49,6 @@ def report_model(model: TSNIQA, name: str, task: Task | None = None, part: str =
         "tasks": str(len(model.tasks)),
         "learned from": f"{sum(own.images for own in model.profiles.values()):,} images",
         "reads": model.readout if model.gate else "one head",
-        "shorter side": f"{model.shorter_side} pixels at most",
     }
     sections = [_known(model)]
     if task is not None:
@@ -120,6 +119,7 @@ def _made_of(model: TSNIQA) -> Section:
         "network": f"{card.model}, weights of '{card.name}'",
         "source": card.source,
         "licence of the weights": card.licence,
+        "shorter side of images": f"at most {model.shorter_side} pixels",
         "owned by a task": model.bank.select,
         "published gate": model.gate and _parameters(model.gate.get_params()),
         "analytic gate": model.analytic and _parameters(model.analytic.get_params()),
