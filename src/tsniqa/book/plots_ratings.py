@@ -65,7 +65,7 @@ def opinions_by_score(
     """
     use_style()
     figure, (axes,) = panels(1, 1, SMALL)
-    own = {"s": 14, "alpha": 0.55, "linewidths": 0, "rasterized": len(scores) > _MANY}
+    own = {"s": 14, "alpha": 0.7, "linewidths": 0, "rasterized": len(scores) > _MANY}
     axes.scatter(scores, mos, color=[colour], **own)
     fitted = fit_scale(scores, mos, mos_range)
     if fitted is not None:

@@ -54,14 +54,15 @@ def report_record(record: RunRecord, data_root: Path | None = None) -> Report:
     title = f"{record.strategy} on {', '.join(order)}"
     sections = [
         _final(table, record),
-        _matrices(record),
+        *([_matrices(record)] if len(order) > 1 else []),
         *([_curves(record)] if record.history["loss"].notna().any() else []),
         *([_gates(record)] if facts.gated and len(order) > 1 else []),
         *_opinions(record, readout, tasks),
         *_examples(record, readout, tasks),
         _settings(record),
     ]
-    return Report(title, f"{made}{what_is_left(record)}", numbers, sections)
+    left = what_is_left(record) if len(order) > 1 else ""
+    return Report(title, f"{made}{left}", numbers, sections)
 
 
 def run_tasks(record: RunRecord, data_root: Path) -> dict[str, Task]:
@@ -117,7 +118,7 @@ def _matrices(record: RunRecord) -> Section:
         drawing = partial(matrix_grid, {readout: matrix}, record.order)
         last = ", ".join(f"{t} {v:.2f}" for t, v in zip(record.order, matrix[-1], strict=True))
         parts.append(picture(drawing, f"S matrix, {readout}; its last row: {last}"))
-    if len(record.order) > 1 and not record.description.all_at_once:
+    if not record.description.all_at_once:
         drawing = partial(plasticity_and_stability, record)
         parts.append(picture(drawing, "Plasticity and stability after every task, by readout"))
     return Section(

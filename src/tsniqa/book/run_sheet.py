@@ -79,10 +79,11 @@ def what_is_left(record: RunRecord) -> str:
 
 def whom_gates_ask(record: RunRecord) -> str:
     """Say in a sentence how often each gate gives the right head the largest weight."""
+    published, analytic = (gate_accuracy(record, gate) for gate in ("published", "analytic"))
     return (
-        f"The right head has the largest weight for {gate_accuracy(record):.0%} of the test images "
-        f"under the published gate and for {gate_accuracy(record, 'analytic'):.0%} under the "
-        f"analytic one (every task counting alike; guessing would give {1 / len(record.order):.0%})."
+        f"The right head has the largest weight for {published:.0%} of the test images under the "
+        f"published gate and for {analytic:.0%} under the analytic one (every task counting alike; "
+        f"guessing would give {1 / len(record.order):.0%})."
     )
 
 
