@@ -163,6 +163,7 @@ def test_rated_images_are_ranked_by_every_readout_and_head(model, world):
         assert way in page.text
     for kind in ("Predicted best", "Predicted worst", "Most overrated", "Most unusual"):
         assert kind in page.text
+    assert page.text.count("How far its own images are (marks: yours)") == 3
     assert "Only the part 'test' of their split is here." in page.text
 
 

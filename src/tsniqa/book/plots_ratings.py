@@ -11,7 +11,6 @@ from tsniqa.book.style import (
     GREY,
     PALETTE,
     READOUT_STYLES,
-    WIDTH,
     Colour,
     panels,
     shown_once,
@@ -20,6 +19,7 @@ from tsniqa.book.style import (
 from tsniqa.model.profiles import TaskProfile, fit_scale
 
 SMALL = (3.3, 2.5)  # in inches: of a figure of which two stand side by side
+INK = ".15"  # of texts in the theme, which a report turns light on dark pages
 _MANY = 2000  # points of a vector figure; more become a raster
 
 
@@ -27,13 +27,13 @@ def srcc_intervals(found: pd.DataFrame) -> Figure:
     """Draw rank correlations, a row a task, with their intervals where there are some.
 
     Args:
-        found: The columns ``task``, ``readout`` (in :data:`READOUT_STYLES`, or any name),
+        found: The columns ``task``, ``readout`` (in :data:`.READOUT_STYLES`, or any name),
             ``srcc``, ``low`` and ``high`` (NaN: no interval), in the order to be drawn.
     """
     use_style()
     tasks, readouts = (list(dict.fromkeys(found[name])) for name in ("task", "readout"))
     height = 0.9 + len(tasks) * (0.16 + 0.13 * len(readouts))
-    figure, (axes,) = panels(1, 1, (WIDTH if len(readouts) > 1 else 4.6, height))
+    figure, (axes,) = panels(1, 1, (4.6, height + 0.5 * (len(readouts) > 1)))
     for number, readout in enumerate(readouts):
         colour, marker, _ = READOUT_STYLES.get(readout, (PALETTE[0], "o", "-"))
         own = found[found["readout"] == readout]
@@ -46,9 +46,9 @@ def srcc_intervals(found: pd.DataFrame) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("SRCC" + (" (95% interval)" if found["low"].notna().any() else ""))
     low = found[["srcc", "low"]].min(axis=None)
-    axes.set_xlim(min(0, np.nan_to_num(low) - 0.05), 1)
+    axes.set_xlim(min(0, np.nan_to_num(low) - 0.05), 1.02)
     if len(readouts) > 1:
-        figure.legend(loc="outside right upper", title="readout")
+        figure.legend(loc="outside lower center", ncols=3)
     return shown_once(figure)
 
 
@@ -70,7 +70,7 @@ def opinions_by_score(
     fitted = fit_scale(scores, mos, mos_range)
     if fitted is not None:
         x = np.linspace(scores.min(), scores.max(), 80)
-        axes.plot(x, metrics.logistic(x, *fitted), color=PALETTE[3], lw=2)
+        axes.plot(x, metrics.logistic(x, *fitted), color=INK, lw=1.8)
     axes.set(xlabel="score", ylabel="opinion (MOS)")
     return shown_once(figure)
 

@@ -14,7 +14,7 @@ from tsniqa.book.plots_ratings import (
 )
 from tsniqa.book.report import Card, Report, Section, picture, table
 from tsniqa.book.report_images import EXAMPLES, gallery, rated_galleries
-from tsniqa.book.style import task_colours
+from tsniqa.book.style import Colour, task_colours
 from tsniqa.data.task import Task
 from tsniqa.metrics import plcc_logistic
 from tsniqa.model.editing import task_fingerprint
@@ -40,17 +40,20 @@ def report_model(model: TSNIQA, name: str, task: Task | None = None, part: str =
     """
     card = model.backbone.card
     people = [one for one, own in model.profiles.items() if not own.simulated]
-    lead = f"Frozen {card.model}, and what {len(model.tasks)} rated datasets have taught it. "
+    number = len(model.tasks)
+    taught = "one rated dataset has" if number == 1 else f"{number} rated datasets have"
+    lead = f"Frozen {card.model}, and what {taught} taught it. "
     if not people:
         lead += "No person's opinion is among them, as far as is known: a demonstration."
     elif len(people) < len(model.tasks):
-        lead += f"People rated the images of {', '.join(people)}; other opinions are simulated."
+        lead += f"People rated the images of {', '.join(people)}; the other opinions are simulated,"
+        lead += " or of unknown origin."
     numbers = {
         "tasks": str(len(model.tasks)),
         "learned from": f"{sum(own.images for own in model.profiles.values()):,} images",
         "reads": model.readout if model.gate else "one head",
     }
-    sections = [_known(model)]
+    sections, far = [], pd.DataFrame()
     if task is not None:
         given = Given(model, task, part, reading)
         numbers = {
@@ -58,11 +61,11 @@ def report_model(model: TSNIQA, name: str, task: Task | None = None, part: str =
             "your images": f"{given.count:,}",
             **numbers,
         }
-        sections = [*given.sections(), *sections]
-    return Report(name, lead, numbers, [*sections, _made_of(model)])
+        sections, far = given.sections(), given.table.filter(like="distance ")
+    return Report(name, lead, numbers, [*sections, _known(model, far), _made_of(model)])
 
 
-def _known(model: TSNIQA) -> Section:
+def _known(model: TSNIQA, given: pd.DataFrame) -> Section:
     colours = task_colours(model.tasks)
     rows = [
         (name, "its own head", own.srcc, np.nan, np.nan)
@@ -74,17 +77,18 @@ def _known(model: TSNIQA) -> Section:
     if rows:
         said = ", ".join(f"{row.task} {row.srcc:.3f}" for row in found.itertuples())
         parts.append(picture(partial(srcc_intervals, found), f"Held-out SRCC by task: {said}"))
-    parts += [_card(model, name, colours[name]) for name in model.tasks]
+    parts += [
+        _card(model, name, colours[name], given.get(f"distance {name}", ())) for name in model.tasks
+    ]
     return Section(
         "What it knows",
-        "Every task by its own head, on images of its dataset that it has not learned from. Left, "
-        "how scores become opinions; right, how far such images are from the task's centroids: an "
-        "image farther than all of them is outside what the task has seen.",
+        "Every task by its own head, on images of its dataset that it has not learned from. An "
+        "image farther from the task's centroids than all of these is outside what it has seen.",
         parts,
     )
 
 
-def _card(model: TSNIQA, name: str, colour: tuple[float, float, float]) -> Card:
+def _card(model: TSNIQA, name: str, colour: Colour, given: Sequence[float]) -> Card:
     fingerprint = task_fingerprint(model, name)[:12]
     own = model.profiles.get(name)
     if own is None:
@@ -102,10 +106,12 @@ def _card(model: TSNIQA, name: str, colour: tuple[float, float, float]) -> Card:
     if own.scale is not None:
         low, middle, high = own.on_scale(np.array([-2.0, 0, 2]))
         alt = f"{name}: a score of -2 means {low:.3g}, 0 {middle:.3g}, 2 {high:.3g}"
-        pictures.append(picture(partial(scale_curve, own, colour), alt))
+        pictures.append(picture(partial(scale_curve, own, colour), alt, "Scores as opinions"))
     nearest, median, farthest = (own.distances[i] for i in (0, 50, 100))
     alt = f"{name}: distances from {nearest:.3g} over {median:.3g} in the middle to {farthest:.3g}"
-    pictures.append(picture(partial(usual_distances, own, colour), alt))
+    far = partial(usual_distances, own, colour, given)
+    caption = "How far its own images are" + (" (marks: yours)" if len(given) else "")
+    pictures.append(picture(far, alt, caption))
     return Card(name, "simulated" if own.simulated else "people's opinions", facts, pictures)
 
 
