@@ -14,7 +14,7 @@ OMP_NUM_THREADS ?= 1
 export OMP_NUM_THREADS
 
 .DEFAULT_GOAL := help
-.PHONY: book pdf test test-slow bench lint clean help
+.PHONY: book pdf test test-slow bench lint audit clean help
 
 book: $(INSTALLED) ## Install, run the study (PRESET=mini), build the book, say where it is
 	@# --nolock: a lock left by a killed run would stop the next one; records are written atomically.
@@ -44,6 +44,11 @@ lint: $(INSTALLED) ## Check style, that imports point down, that notebooks have 
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/nbstripout --verify --extra-keys "metadata.papermill cell.metadata.papermill metadata.language_info.version" notebooks/*.ipynb notebooks/lessons/*.ipynb notebooks/lessons/starters/*.ipynb
+
+audit: $(INSTALLED) ## Ask for known vulnerabilities of what is installed, and check licences; needs the network
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
+	$(BIN)/python workflow/audit.py
+	$(BIN)/python -m pytest -q tests/test_audit.py
 
 clean: ## Remove the built book; keep .venv and the local run records in .runs
 	rm -rf _build book/runs book/api .snakemake build dist .pytest_cache .ruff_cache .hypothesis

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tsniqa.book.pdf import chromium, write_pdf
-from tsniqa.errors import TsniqaError
+from browser import overflow, started, tab_without_network
+from browser import violations as all_violations
+from tsniqa.book.pdf import write_pdf
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
 PAGES = sorted(
@@ -51,28 +52,12 @@ SLIDES = """() => {
 def browser():
     if not PAGES:
         pytest.skip("the book is not built here; run make book first")
-    pytest.importorskip("playwright", reason="playwright is not installed")
-    try:
-        with chromium() as browser:
-            yield browser
-    except TsniqaError as missing:
-        pytest.skip(str(missing))
+    yield from started()
 
 
 @pytest.fixture(scope="module")
 def tab(browser):
-    """A tab without a network; its list ``problems`` is what went wrong on the page it shows."""
-    tab = browser.new_context(offline=True, reduced_motion="reduce").new_page()
-    tab.set_default_timeout(300_000)  # other work may have the machine
-    tab.problems = []
-    tab.on("pageerror", lambda error: tab.problems.append(f"error: {error}"))
-    tab.on("console", lambda m: m.type == "error" and tab.problems.append(f"console: {m.text}"))
-    tab.on("request", lambda request: is_remote(request.url) and tab.problems.append(request.url))
-    return tab
-
-
-def is_remote(address):
-    return not address.startswith(("file:", "data:", "blob:", "about:"))
+    return tab_without_network(browser)
 
 
 def show(tab, path, width, height):
@@ -84,23 +69,11 @@ def show(tab, path, width, height):
 
 
 def violations(tab, rules=None):
-    only = {"runOnly": rules} if rules else {}
-    # Without "preload", which reads style sheets in a way that browsers refuse to pages from files.
-    options = {"resultTypes": ["violations"], "preload": False, **only}
-    # Without what MathJax draws, which is hidden from screen readers; its MathML is for them.
-    run = "options => axe.run({exclude: ['mjx-container']}, options)"
     return [
-        f"{rule['id']}: {element}"
-        for rule in tab.evaluate(run, options)["violations"]
-        for node in rule["nodes"]
-        for element in [f"{' '.join(map(str, node['target']))} {node['html'][:160]}"]
-        if not any(rule["id"] == name and part in element for name, part in NOT_OURS)
+        f"{rule}: {element}"
+        for rule, element in all_violations(tab, rules)
+        if not any(rule == name and part in element for name, part in NOT_OURS)
     ]
-
-
-def overflow(tab):
-    wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    return [f"{tab.evaluate(wider)} pixels too wide"] if tab.evaluate(wider) > 0 else []
 
 
 @pytest.mark.slow

@@ -66,11 +66,12 @@ def matrix_grid(
     return shown_once(figure)
 
 
-def gate_heatmap(weights: pd.DataFrame) -> Figure:
-    """Draw the gate's mean weights.
+def gate_heatmap(weights: pd.DataFrame, what: str = "mean weight") -> Figure:
+    """Draw a gate's mean weights, or something else in [0, 1] of every task and head.
 
     Args:
-        weights: From :func:`tsniqa.study.inspection.mean_gate_weights`.
+        weights: From :func:`tsniqa.study.inspection.mean_gate_weights` or ``heaviest_heads``.
+        what: What the colours say.
     """
     use_style()
     side = max(2.2, 0.62 * len(weights))
@@ -78,7 +79,7 @@ def gate_heatmap(weights: pd.DataFrame) -> Figure:
     draw_matrix(axes, weights.to_numpy(), weights.index.tolist(), weights.columns.tolist())
     axes.set_xlabel("head of")
     axes.set_ylabel("test images of")
-    _colour_bar(figure, [axes], "mean weight", extend="neither")
+    _colour_bar(figure, [axes], what, extend="neither")
     return shown_once(figure)
 
 

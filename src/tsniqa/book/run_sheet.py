@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from tsniqa.data import load_task
 from tsniqa.errors import ConfigError, DataError
 from tsniqa.study.comparison import family, main_readout, main_weight, minutes
-from tsniqa.study.evaluation import analytic_weights, predictions, srcc_matrix
+from tsniqa.study.evaluation import predictions, srcc_matrix
 from tsniqa.study.inspection import gate_accuracy
 from tsniqa.study.record import RunRecord
 
@@ -48,7 +48,7 @@ def settings(record: RunRecord, origin: str) -> pd.Series:
         "shorter side of larger images": str(given.shorter_side or ""),
         "main weight": "" if np.isnan(weight) else f"{weight:g}",
         "images in memory": str(given.memory) if family(record.strategy) == "replay" else "",
-        "heads are read out": _readout(record) if facts.gated else "",
+        "heads are read out": run_readout(record) if facts.gated else "",
         "published gate": f"{gate.n_clusters} centroids, temperature {gate.temperature:g}"
         if facts.gated
         else "",
@@ -68,7 +68,7 @@ def settings(record: RunRecord, origin: str) -> pd.Series:
 
 def what_is_left(record: RunRecord) -> str:
     """Say in a sentence what became of the first task, with the strategy's own readout."""
-    readout, first, last = _readout(record), record.order[0], record.order[-1]
+    readout, first, last = run_readout(record), record.order[0], record.order[-1]
     matrix = srcc_matrix(record, readout)
     return (
         f"On {first}, the first task, the SRCC ({readout}) was {matrix[0, 0]:.3f} when it had "
@@ -79,14 +79,11 @@ def what_is_left(record: RunRecord) -> str:
 
 def whom_gates_ask(record: RunRecord) -> str:
     """Say in a sentence how often each gate gives the right head the largest weight."""
-    named = analytic_weights(record, record.names).argmax(axis=1)
-    right = [
-        (named[record.rows(task)] == column).mean() for column, task in enumerate(record.names)
-    ]
+    published, analytic = (gate_accuracy(record, gate) for gate in ("published", "analytic"))
     return (
-        f"The right head has the largest weight for {gate_accuracy(record):.0%} of the test images "
-        f"under the published gate and for {np.mean(right):.0%} under the analytic one (every task "
-        f"counting alike; guessing would give {1 / len(record.order):.0%})."
+        f"The right head has the largest weight for {published:.0%} of the test images under the "
+        f"published gate and for {analytic:.0%} under the analytic one (every task counting alike; "
+        f"guessing would give {1 / len(record.order):.0%})."
     )
 
 
@@ -98,7 +95,7 @@ def telling_images(record: RunRecord, data_root: Path) -> dict[str, pd.DataFrame
         and worst, and those whose place by prediction is farthest above and below their place by
         opinion score.
     """
-    scores, picked = predictions(record, _readout(record), record.order), {}
+    scores, picked = predictions(record, run_readout(record), record.order), {}
     for name in record.order:
         try:
             task = load_task(name, data_root, record.config.seed, record.config.split)
@@ -107,24 +104,39 @@ def telling_images(record: RunRecord, data_root: Path) -> dict[str, pd.DataFrame
             continue
         same = task.part("test")["image"].tolist() == record.test_images[name]
         if same and all(path.is_file() for path in paths):
-            predicted, opinion = (rankdata(-v, method="ordinal") for v in (scores[name], opinions))
-            rows = {
-                "predicted best": predicted.argmin(),
-                "predicted worst": predicted.argmax(),
-                "most overrated": (opinion - predicted).argmax(),
-                "most underrated": (opinion - predicted).argmin(),
-            }
+            predicted, opinion = places(scores[name]), places(opinions)
             text = "predicted {}\nopinion {} of {}"
             picked[name] = pd.DataFrame(
                 [
                     (what, paths[i], text.format(predicted[i], opinion[i], len(paths)))
-                    for what, i in rows.items()
+                    for what, (i, *_) in extremes(scores[name], opinions).items()
                 ],
                 columns=["what", "path", "text"],
             )
     return picked
 
 
-def _readout(record: RunRecord) -> str:
+def places(values: np.ndarray) -> np.ndarray:
+    """Return the place of every value [n], int: 1 is the largest; of ties, the first goes first."""
+    return rankdata(-values, method="ordinal").astype(int)
+
+
+def extremes(scores: np.ndarray, opinions: np.ndarray) -> dict[str, np.ndarray]:
+    """Order images [n] by what they tell, the most telling first: their numbers, by what it is.
+
+    Predicted best and worst; and those whose place by prediction is farthest above and below their
+    place by opinion.
+    """
+    predicted = places(scores)
+    above = places(opinions) - predicted
+    return {
+        "predicted best": np.argsort(predicted),
+        "predicted worst": np.argsort(-predicted),
+        "most overrated": np.argsort(-above, kind="stable"),
+        "most underrated": np.argsort(above, kind="stable"),
+    }
+
+
+def run_readout(record: RunRecord) -> str:
     """Return the readout of the strategy's source, or the preset's where that is the gate."""
     return main_readout(record.strategy, {record.strategy: [record]})

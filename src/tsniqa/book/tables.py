@@ -34,14 +34,18 @@ def shown_table(
         A styler, which a notebook shows as HTML.
     """
     if index and table.index.name and table.index.nlevels == table.columns.nlevels == 1:
-        # In the corner of the header instead of a row of its own.
-        table = table.rename_axis(index=None, columns=table.index.name)
+        # In the corner of the header instead of a row of its own; pandas does not escape it there.
+        table = table.rename_axis(index=None, columns=escape(str(table.index.name)))
     chosen = {column: "{:.3f}" for column in table.select_dtypes("float").columns}
     texts = table.columns.difference(table.select_dtypes("number").columns)
-    styler = Styler(table, uuid=str(next(_NUMBERS)), cell_ids=False, caption=caption)
+    styler = Styler(
+        table, uuid=str(next(_NUMBERS)), cell_ids=False, caption=caption and escape(caption)
+    )
     styler.format(
         {**dict.fromkeys(texts, _text), **chosen, **(formats or {})}, na_rep="–", escape="html"
     )
+    for axis in ("index", "columns"):
+        styler.format_index(escape="html", axis=axis)
     # The theme of the book knows the class, in light and in dark.
     styler.set_table_attributes('class="dataframe"').set_table_styles(_rules(table))
     return styler if index else styler.hide(axis="index")

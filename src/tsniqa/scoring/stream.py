@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from torch import Tensor
 
 from tsniqa.errors import ConfigError, DataError, unknown_name
@@ -85,6 +86,12 @@ def _readings(
 def _rows(
     model: TSNIQA, paths: Sequence[Path], reading: Reading, readout: str | None
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
+    table = explained(model, reading, readout)
+    yield from zip(paths, table.to_dict("records"), strict=True)
+
+
+def explained(model: TSNIQA, reading: Reading, readout: str | None = None) -> pd.DataFrame:
+    """Tabulate what was read of N images: the rows of :func:`score_files`."""
     table = model.table(reading, readout)
     if reading.distances is not None:
         far = reading.distances.mean(axis=2)
@@ -95,7 +102,7 @@ def _rows(
             table[f"unusual {task}"] = model.profiles[task].unusual(own)
         if names:
             table["unusual"] = table[[f"unusual {task}" for task in names]].min(axis=1)
-    yield from zip(paths, table.to_dict("records"), strict=True)
+    return table
 
 
 def explained_columns(model: TSNIQA) -> list[str]:
