@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tsniqa.model.tsniqa import TSNIQA
+from tsniqa.paths import shipped
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,26 @@ def test_what_cannot_be_is_refused_before_anything_is_learned(
     ):
         code, out, error = tsniqa("learn", *arguments)
         assert (code, out, error.count("\n")) == (2, "", 1)
+        assert message in error
+
+
+def test_a_task_is_learned_on_top_of_the_shipped_model_which_stays_as_it_is(
+    tsniqa, world, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    alpha = world.data_root / "alpha"
+    code, said, _ = tsniqa("learn", alpha, "--model", "photographs", "--preset", "smoke")
+    assert code == 0
+    assert "  live-challenge: " in said
+    assert " as before\n" in said
+    before, after = TSNIQA.load("photographs"), TSNIQA.load(tmp_path / "models" / "alpha")
+    assert after.tasks == sorted([*before.tasks, "alpha"])
+    for arguments, message in (
+        (("learn", alpha, "--out", shipped("models") / "photographs"), "is shipped and stays"),
+        (("model", "forget", "photographs", "mini-bid"), "is shipped; copy the folder"),
+    ):
+        code, _, error = tsniqa(*arguments)
+        assert (code, error.count("\n")) == (2, 1)
         assert message in error
 
 

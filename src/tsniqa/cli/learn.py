@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tsniqa.cli.options import Device, SeedOption, from_here, path_option
+from tsniqa.cli.options import (
+    Device,
+    ModelFolder,
+    SeedOption,
+    from_here,
+    is_shipped,
+    model_folder,
+    path_option,
+)
 from tsniqa.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +25,6 @@ if TYPE_CHECKING:
 model_app = typer.Typer(
     help="What a model knows, and models as sets of tasks.", no_args_is_help=True
 )
-Folder = Annotated[Path, typer.Argument(help="Folder of a model.", callback=from_here)]
 
 
 def learn(
@@ -30,11 +37,16 @@ def learn(
     ],
     name: Annotated[str, typer.Option(help="What to call the task; default: its folder.")] = "",
     model: Annotated[
-        Path | None, path_option("Folder of the model to learn on top of; default: a new one.")
+        Path | None,
+        typer.Option(
+            help="Folder of the model to learn on top of, photographs for the shipped one;"
+            " default: a new one.",
+            callback=model_folder,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        path_option("Folder for the result; default: that of --model, or models/<name>."),
+        path_option("Folder for the result; default: your --model, or models/<name>."),
     ] = None,
     preset: Annotated[str, typer.Option(help="Gives the schedule, and a new model its kind.")] = (
         "open"
@@ -116,7 +128,10 @@ def read_task(data: Path, name: str) -> "tuple[Task, bool]":
 def result_folder(task: str, model: Path | None, out: Path | None) -> Path:
     """Say where the result goes; refuse what would change a record, or another model."""
     if out is None:
-        out = model or Path.cwd() / "models" / task
+        changed = model and not is_shipped(model)
+        out = model if changed else Path.cwd() / "models" / task
+    if is_shipped(out):
+        raise ConfigError(f"{out} is shipped and stays as it is; give --out another folder")
     if (out.parent / "record.json").exists():
         raise ConfigError(f"{out} is part of a run's record; give --out another folder")
     if out != model and out.exists():
@@ -161,7 +176,7 @@ def _tell_tasks(model: "TSNIQA", known: "TSNIQA | None" = None) -> None:
 
 
 @model_app.command()
-def show(model: Folder) -> None:
+def show(model: ModelFolder) -> None:
     """Show what a model is made of and knows: tasks, their data and how well they were learned."""
     from tsniqa.model.tsniqa import TSNIQA
 
@@ -190,7 +205,7 @@ def show(model: Folder) -> None:
 
 
 @model_app.command()
-def verify(model: Folder) -> None:
+def verify(model: ModelFolder) -> None:
     """Check every file of a model, and print the fingerprint of every task."""
     from tsniqa.model.tsniqa import TSNIQA
 
@@ -200,7 +215,7 @@ def verify(model: Folder) -> None:
 
 
 @model_app.command()
-def rename(model: Folder, old: str, new: str) -> None:
+def rename(model: ModelFolder, old: str, new: str) -> None:
     """Give a task of a model another name."""
     from tsniqa.model.editing import rename_task
 
@@ -209,7 +224,7 @@ def rename(model: Folder, old: str, new: str) -> None:
 
 
 @model_app.command()
-def forget(model: Folder, task: str) -> None:
+def forget(model: ModelFolder, task: str) -> None:
     """Remove a task from a model; the others stay as they are."""
     from tsniqa.model.editing import forget_task
 
@@ -224,8 +239,8 @@ def forget(model: Folder, task: str) -> None:
 
 @model_app.command()
 def merge(
-    first: Folder,
-    second: Folder,
+    first: ModelFolder,
+    second: ModelFolder,
     out: Annotated[Path, path_option("Folder for the result; must not exist.")],
 ) -> None:
     """Put the tasks of two models of one kind together, exactly."""
@@ -249,8 +264,9 @@ def _change(folder: Path, change: "Callable[[TSNIQA], None]") -> None:
 
     from tsniqa.model.tsniqa import TSNIQA
 
-    if (folder.parent / "record.json").exists():
-        raise ConfigError(f"{folder} is part of a run's record; copy the folder, and change that")
+    if is_shipped(folder) or (folder.parent / "record.json").exists():
+        owner = "shipped" if is_shipped(folder) else "part of a run's record"
+        raise ConfigError(f"{folder} is {owner}; copy the folder, and change that")
     with FileLock(folder.parent / f".{folder.name}.lock"):
         loaded = TSNIQA.load(folder)
         change(loaded)

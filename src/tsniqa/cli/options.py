@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer.models import OptionInfo
 
-from tsniqa.paths import resolve
+from tsniqa.paths import resolve, shipped
 
 DATA_ROOT = Path("data/raw")
 RECORDS = Path(".runs/records")
@@ -26,12 +26,33 @@ def from_here(
     return Path.cwd() / path.expanduser()
 
 
+def model_folder(
+    context: typer.Context, parameter: typer.CallbackParam, path: Path | None
+) -> Path | None:
+    """Make the path of a model absolute, as :func:`from_here`; a name may be a shipped model's."""
+    here = from_here(context, parameter, path)
+    if here is None or here.exists() or not is_shipped(shipped("models") / path):
+        return here
+    return shipped("models") / path
+
+
+def is_shipped(model: Path) -> bool:
+    """Tell whether a folder is that of a shipped model, which stays as it is."""
+    return model.parent == shipped("models") and model.is_dir()
+
+
 def path_option(help: str, *names: str) -> OptionInfo:
     """Describe an option that is a path, meant as :func:`from_here` says."""
     return typer.Option(*names, help=help, callback=from_here)
 
 
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random, mini tasks included.")]
+ModelFolder = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder of a model; photographs is the shipped one.", callback=model_folder
+    ),
+]
 DataRoot = Annotated[Path, path_option("Folder of datasets (see: tsniqa data list).")]
 PresetOption = Annotated[str, typer.Option(help="Name of a preset (see: tsniqa list).")]
 ResultsDir = Annotated[Path, path_option("Folder that receives run records.")]
