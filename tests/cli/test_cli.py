@@ -120,6 +120,7 @@ def test_the_list_names_everything_there_is(tsniqa):
 def test_every_command_has_help(tsniqa):
     commands = [
         "run",
+        "verify",
         "campaign",
         "page",
         "score",

@@ -42,7 +42,9 @@ def common(
     """Continual learning of blind image quality models by task-specific normalization."""
 
 
-for command in (run.run, run.campaign, run.page, score.score, learn.learn, run.sweep):
+for command in (
+    run.run, run.verify, run.campaign, run.page, score.score, learn.learn, run.sweep
+):  # fmt: skip
     app.command()(command)
 app.command("compare-records")(listing.compare_records)
 app.command()(listing.summary)

@@ -105,19 +105,22 @@ def run_config(**values: object) -> RunConfig:
         raise invalid_content("parameters", error) from error
 
 
-def resolve_run(config: RunConfig, data_root: Path, device: str = "auto") -> ResolvedRun:
+def resolve_run(
+    config: RunConfig, data_root: Path, device: str = "auto", preset: Preset | None = None
+) -> ResolvedRun:
     """Find and check everything that a configuration names; no network is built.
 
     Args:
         config: What to run.
         data_root: Folder of datasets in the generic layout.
         device: ``"auto"``, or a torch device name.
+        preset: In place of the one that is named, with its overrides.
 
     Raises:
         ConfigError: A name is unknown, the order is none, or there is no such device.
         DataError: A task's labels are unusable, or an image is missing.
     """
-    preset = load_preset(config.preset, config.overrides)
+    preset = preset or load_preset(config.preset, config.overrides)
     find_strategy(config.strategy)
     order = preset.tasks if config.task_order is None else config.task_order
     check_order(order)

@@ -30,7 +30,7 @@ from tsniqa.scoring.profiling import profile_task
 from tsniqa.storage import grouped, upper_triangle
 from tsniqa.strategies import find_strategy
 from tsniqa.study.bootstrap import draw_table
-from tsniqa.study.config import RESULTS_VERSION, ResolvedRun, RunConfig, resolve_run
+from tsniqa.study.config import RESULTS_VERSION, Preset, ResolvedRun, RunConfig, resolve_run
 from tsniqa.study.evaluation import correlation_table
 from tsniqa.study.record import HISTORY, HeadEvent, RecordDescription, RunRecord, TaskInfo
 from tsniqa.training.context import TrainingContext
@@ -47,6 +47,7 @@ def run(
     device: str = "auto",
     before_task: Callable[[int], None] | None = None,
     fresh: bool = False,
+    preset: Preset | None = None,
 ) -> RunRecord:
     """Run a configuration, or return its record if it is already there.
 
@@ -65,11 +66,12 @@ def run(
             learned (of all together, where they are learned at once). What it raises interrupts
             the run.
         fresh: Compute a finished run again; the old record stays until the new one is whole.
+        preset: In place of the one that is named, with its overrides.
 
     Raises:
         TsniqaError: See :func:`tsniqa.study.config.resolve_run`; or the weights are unusable.
     """
-    resolved = resolve_run(config, data_root, device)
+    resolved = resolve_run(config, data_root, device, preset)
     folder = results_dir / resolved.run_id
     if found := _finished(folder, fresh):
         return found
