@@ -179,6 +179,8 @@ def check_order(order: Sequence[str]) -> None:
         raise ConfigError("the task order is empty; name at least one task, or leave it out")
     if not all(name.strip() for name in order):
         raise ConfigError("the task order has an empty name; put one comma between two names")
+    if odd := [name for name in order if name.encode(errors="ignore").decode() != name]:
+        raise ConfigError(f"the task order names {odd[0]!a}, no text; rename its folder")
     if repeated := sorted({name for name in order if order.count(name) > 1}):
         raise ConfigError(f"the task order names {', '.join(repeated)} twice; name each task once")
     folded = [name.casefold() for name in order]
