@@ -83,7 +83,7 @@ def scoring(model, tmp_path_factory):
     return job
 
 
-@pytest.mark.parametrize(("command", "kills"), [("study", 2), ("learning", 2), ("scoring", 1)])
+@pytest.mark.parametrize(("command", "kills"), [("study", 1), ("learning", 2), ("scoring", 2)])
 def test_a_killed_command_goes_on_to_the_same_end(request, command, kills):
     request.getfixturevalue(command).storm(kills)
 
@@ -96,10 +96,10 @@ def test_a_command_that_is_killed_again_and_again_comes_to_the_same_end(request,
 
 @pytest.mark.parametrize("command", ["study", "learning", "scoring"])
 def test_a_full_disk_is_one_line_and_loses_nothing(request, command):
-    """Files may not grow beyond a limit, as on a full disk: small, middling and the largest."""
+    """Files may not grow beyond a limit: none may grow, or the largest may not."""
     job = request.getfixturevalue(command)
     place = job.new(warm=True)
-    for largest in (0, job.sizes[len(job.sizes) // 2] - 1, job.sizes[-1] - 1):
+    for largest in (0, job.sizes[-1] - 1):
         child = Child(job.arguments, place, largest_file=largest)
         code = child.end()
         last = child.said.splitlines()[-1]
