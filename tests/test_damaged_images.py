@@ -1,12 +1,13 @@
 """Damaged image files: whatever is in them, decoding gives an image or refuses in one line."""
 
 import io
-import time
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from hostile import bounded
 from tsniqa.errors import DataError
 from tsniqa.pixels import decode
 
@@ -54,15 +55,14 @@ def try_damaged(path, seeds):
     for seed in seeds:
         random = np.random.default_rng(seed)
         path.write_bytes(damaged(files[random.integers(len(files))], random))
-        start = time.monotonic()
         try:
-            pixels = decode(path)
+            with bounded():
+                pixels = decode(path)
             assert (pixels.dtype, pixels.shape[2]) == (np.uint8, 3)
             outcomes.add("decoded")
         except DataError as error:
             assert "\n" not in str(error)
             outcomes.add("refused")
-        assert time.monotonic() - start < 10
     assert outcomes == {"decoded", "refused"}
 
 
@@ -75,9 +75,16 @@ def test_many_damaged_files_are_decoded_or_refused_in_one_line(tmp_path):
     try_damaged(tmp_path / "image", range(400, 6_400))
 
 
-def test_what_names_a_program_or_a_pipe_is_refused(tmp_path):
+def test_what_names_a_program_is_refused(tmp_path):
     (tmp_path / "page.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n")
-    (tmp_path / "folder.png").mkdir()
-    for name, message in (("page.png", "is PostScript"), ("folder.png", "is missing")):
-        with pytest.raises(DataError, match=message):
-            decode(tmp_path / name)
+    with pytest.raises(DataError, match="is PostScript"):
+        decode(tmp_path / "page.png")
+
+
+@pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None)])
+def test_a_folder_or_a_pipe_that_is_named_like_an_image_is_refused(tmp_path, make):
+    if make is None:
+        pytest.skip("this system has no pipes in folders")
+    make(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png is a folder, a pipe or a device; name a file"):
+        decode(tmp_path / "a.png")

@@ -2,6 +2,9 @@
 
 import hashlib
 import os
+import platform
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -90,3 +93,19 @@ def test_the_meaning_of_code_leaves_out_what_is_for_people():
     told = '"""A module."""\n\ndef f(\n    x,\n):  # adds\n    """Add one."""\n    return x + 1\n'
     assert _meaning(plain) == _meaning(told)
     assert _meaning(plain) != _meaning(plain.replace("1", "2"))
+
+
+def test_what_killed_processes_have_written_by_half_is_removed_at_the_next_write(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = platform.node()
+    names = [f"{host}-{ended.pid}", f"{host}-{os.getppid()}", f"elsewhere-{ended.pid}"]
+    dead, living, foreign = (tmp_path / f"model.{name}.partial" for name in names)
+    for path in (dead, living, foreign):
+        path.touch()
+    with locations.written_whole(tmp_path / "other.json") as partial:
+        partial.write_text("{}")
+    assert not dead.exists()
+    assert living.exists()
+    assert foreign.exists()
+    assert (tmp_path / "other.json").read_text() == "{}"

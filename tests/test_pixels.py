@@ -125,6 +125,12 @@ class TestDecode:
         with pytest.raises(DataError, match=f"holds {bits} pixels; save it as 8- or 16-bit"):
             decode(path)
 
+    @pytest.mark.parametrize("brightest", [255, 65_535])
+    def test_refuses_32_bit_pixels_whose_values_would_fit_in_fewer(self, tmp_path, brightest):
+        path = write(tmp_path / "odd.tif", np.full((2, 2), brightest, dtype=np.int32))
+        with pytest.raises(DataError, match="holds 32-bit pixels; save it as 8- or 16-bit"):
+            decode(path)
+
     def test_refuses_a_path_or_a_link_that_leaves_the_root(self, tmp_path):
         root = tmp_path / "root"
         root.mkdir()

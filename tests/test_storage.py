@@ -162,3 +162,36 @@ def test_a_symmetric_matrix_comes_back_from_its_upper_triangle(seed, width):
 
 def test_the_upper_triangle_by_hand():
     assert upper_triangle(np.array([[1, 2], [2, 3]])).tolist() == [1, 2, 3]
+
+
+def test_a_reader_takes_the_new_folder_if_it_is_replaced_while_it_reads(folder, monkeypatch):
+    new, read = {"bank-a/x": torch.ones(2)}, storage.load_file
+
+    def replaced(path):
+        monkeypatch.setattr(storage, "load_file", read)
+        save_tensors(folder, {"select": "nothing"}, new)  # and so the file is gone
+        return read(path)
+
+    monkeypatch.setattr(storage, "load_file", replaced)
+    about, tensors = load_tensors(folder)
+    assert about["select"] == "nothing"
+    assert tensors.keys() == new.keys()
+
+
+def test_what_a_killed_save_has_left_is_removed_and_nothing_else(folder):
+    listed = {path.name for path in folder.iterdir()}
+    (folder / "bank-c.0123456789ab.safetensors").write_bytes(b"left")
+    (folder / "mine.safetensors").write_bytes(b"mine")
+    storage.take_up(folder)
+    assert {path.name for path in folder.iterdir()} == {*listed, "mine.safetensors"}
+    load_tensors(folder)
+
+
+def test_a_folder_in_which_a_first_save_was_killed_holds_nothing(folder):
+    assert not storage.holds_nothing(folder)
+    (folder / "model.json").rename(folder / "model.host-1.partial")
+    assert storage.holds_nothing(folder)
+    (folder / "notes.txt").touch()
+    assert not storage.holds_nothing(folder)
+    assert storage.holds_nothing(folder.parent / "none")
+    assert not storage.holds_nothing(folder / "notes.txt")

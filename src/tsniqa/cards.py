@@ -261,7 +261,7 @@ def _read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        return {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(f"{path} cannot be loaded: {reason}") from error

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import os
+import platform
 import sqlite3
 import threading
 import time
@@ -14,7 +15,9 @@ from pathlib import Path
 CACHE_VARIABLE = "TSNIQA_CACHE"  # environment variable for the folder of cache_folder
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
+_PARTIAL = ".partial"
 _turn = threading.Lock()
+_tidied: set[tuple[int, Path]] = set()
 
 
 def project_root() -> Path:
@@ -44,10 +47,13 @@ def shipped(folder: str) -> Path:
 def written_whole(path: Path) -> Iterator[Path]:
     """Give the place at which to write a file, so that it appears at its path at once and whole.
 
-    It is on the disk before it appears, so that no loss of power leaves half of it.
+    It is on the disk before it appears, so that no loss of power leaves half of it. What processes
+    that were killed have left in the folder is removed. Tensors are written as bytes: safetensors'
+    own writing has further names for half a file, and hides why the system refuses it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
+    remove_partials(path.parent)
+    partial = path.with_suffix(f"{_mark()}{os.getpid()}{_PARTIAL}")
     try:
         yield partial
         _to_disk(partial)
@@ -55,6 +61,33 @@ def written_whole(path: Path) -> Iterator[Path]:
         _to_disk(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what processes of this machine that are no more have written by half, once a process.
+
+    On systems where nobody can ask for a process without ending it, they stay.
+    """
+    if os.name == "posix" and (os.getpid(), folder) not in _tidied:
+        _tidied.add((os.getpid(), folder))
+        for partial in folder.glob(f"*{_PARTIAL}"):
+            owner = partial.name.removesuffix(_PARTIAL).rpartition(_mark())[2]
+            if owner.isdigit() and not _runs(int(owner)):
+                partial.unlink(missing_ok=True)
+
+
+def _mark() -> str:
+    return f".{platform.node()}-"
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def _to_disk(path: Path) -> None:
@@ -119,7 +152,8 @@ def remembered_digest(path: Path) -> str:
     its time as it is.
     """
     status = path.stat()
-    key = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    name = str(path.resolve()).encode("utf-8", "backslashreplace").decode()  # it may be no text
+    key = (name, status.st_size, status.st_mtime_ns)
     known = _ask("SELECT digest FROM digests WHERE (path, size, modified) = (?, ?, ?)", key)
     if known:
         return known[0][0]

@@ -23,6 +23,7 @@ _BROKEN = (
     RuntimeError, AttributeError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_16_BIT_AS_I = ("PNG", "PPM")  # formats without 32-bit pixels; others do not tell their scale
 
 NEEDS_EXTRA = {".heic", ".heics", ".heif", ".heifs", ".hif"}
 """Endings of files that are read once the extra ``heif`` is installed."""
@@ -64,14 +65,18 @@ def decode(path: Path, root: Path | None = None) -> np.ndarray:
     """
     path = Path(path)
     refuse_outside(path, root)
-    if not path.is_file():
+    if not path.exists():
         raise missing_image(path)
+    if not path.is_file():  # reading from a pipe would never end
+        raise DataError(f"image {path} is a folder, a pipe or a device; name a file")
     try:
         with PILImage.open(path) as opened:
             if opened.width * opened.height > PILImage.MAX_IMAGE_PIXELS:
                 raise PILImage.DecompressionBombError
             if opened.format == "EPS":  # decoding runs the file, which is a program
                 raise DataError(f"{path} is PostScript; convert it to PNG first")
+            if opened.mode == "I" and opened.format not in _16_BIT_AS_I:
+                raise DataError(f"image {path} holds 32-bit pixels; save it as 8- or 16-bit first")
             return np.array(_to_rgb(ImageOps.exif_transpose(opened), path))
     except PILImage.DecompressionBombError:
         limit = PILImage.MAX_IMAGE_PIXELS

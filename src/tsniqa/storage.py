@@ -4,18 +4,20 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tsniqa.errors import WeightsError, one_line
-from tsniqa.paths import file_digest, written_whole
+from tsniqa.paths import file_digest, remove_partials, written_whole
 
 DESCRIPTION, SUFFIX = "model.json", ".safetensors"
 FORMAT = 3  # version of the folder's layout
@@ -45,9 +47,46 @@ def save_tensors(
     text = json.dumps({**whole, "digest": _digest(whole)}, indent=2)
     with written_whole(folder / DESCRIPTION) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
+    _remove_others(folder, digests)
+
+
+def lock(folder: Path) -> FileLock:
+    """Return the lock under which the model in a folder is changed; it lies beside the folder."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder.parent / f".{folder.name}.lock")
+
+
+def take_up(folder: Path) -> None:
+    """Find out whether a folder can be written to, and remove what a killed save has left in it.
+
+    Raises:
+        OSError: It cannot be written to.
+    """
+    with lock(folder):
+        if folder.is_dir():
+            remove_partials(folder)
+            TemporaryFile(dir=folder).close()
+            if (folder / DESCRIPTION).is_file():
+                _remove_others(folder, load_tensors(folder)[0]["files"])
+
+
+def holds_nothing(folder: Path) -> bool:
+    """Return whether there is no folder, or an empty one, or one whose first save was killed."""
+    return not folder.exists() or (
+        folder.is_dir()
+        and all(_ours(path) or path.suffix == ".partial" for path in folder.iterdir())
+    )
+
+
+def _ours(path: Path) -> bool:
+    return bool(_NAMED.search(path.name))
+
+
+def _remove_others(folder: Path, files: Container[str]) -> None:
+    """Remove files of tensors that a description does not list."""
     for path in folder.glob(f"*{SUFFIX}"):
-        if path.name not in digests and _NAMED.search(path.name):
-            path.unlink()
+        if path.name not in files and _ours(path):
+            path.unlink(missing_ok=True)
 
 
 def load_tensors(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -57,23 +96,38 @@ def load_tensors(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
         WeightsError: A file is missing, unreadable, of another format, or not the one saved.
     """
     folder = Path(folder)
-    try:
-        about = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        if about["format"] != FORMAT:
-            raise ValueError(f"its format is {about['format']}, not {FORMAT}")
-        if about.get("digest", own := _digest(about)) != own:  # earlier folders have none
-            raise ValueError(f"{DESCRIPTION} is not the file that was saved")
-        tensors = {}
-        for file, digest in about["files"].items():
-            if Path(file).name != file or file_digest(folder / file) != digest:
-                raise ValueError(f"{file} is not the file that was saved")
-            for key, value in load_file(folder / file).items():
-                tensors[f"{_NAMED.sub('', file).removesuffix(SUFFIX)}/{key}"] = value
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise WeightsError(
-            f"no saved model in {folder} ({one_line(error)}); restore the folder"
-        ) from error
+    while True:
+        text = None
+        try:
+            text = (folder / DESCRIPTION).read_bytes()
+            return _load(folder, text)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            if text is not None and _replaced(folder, text):
+                continue  # another process has saved meanwhile
+            raise WeightsError(
+                f"no saved model in {folder} ({one_line(error)}); restore the folder"
+            ) from error
+
+
+def _load(folder: Path, text: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    about, tensors = json.loads(text), {}
+    if about["format"] != FORMAT:
+        raise ValueError(f"its format is {about['format']}, not {FORMAT}")
+    if about.get("digest", own := _digest(about)) != own:  # earlier folders have none
+        raise ValueError(f"{DESCRIPTION} is not the file that was saved")
+    for file, digest in about["files"].items():
+        if Path(file).name != file or file_digest(folder / file) != digest:
+            raise ValueError(f"{file} is not the file that was saved")
+        for key, value in load_file(folder / file).items():
+            tensors[f"{_NAMED.sub('', file).removesuffix(SUFFIX)}/{key}"] = value
     return about, tensors
+
+
+def _replaced(folder: Path, text: bytes) -> bool:
+    try:
+        return (folder / DESCRIPTION).read_bytes() != text
+    except OSError:
+        return False
 
 
 def _digest(about: Mapping[str, Any]) -> str:

@@ -1,5 +1,8 @@
 """Pages of the book: what an entry of runs.yml becomes, and how a failure is told."""
 
+import json
+import os
+
 import nbformat
 import pytest
 
@@ -142,6 +145,17 @@ def test_an_executed_page_has_its_title_and_its_results_and_no_traces_of_papermi
     assert notebook.cells[-1].outputs[0].text == "mini 2\n"
     assert "papermill" not in notebook.metadata
     assert all("papermill" not in cell.metadata for cell in notebook.cells)
+
+
+def test_a_users_kernel_of_the_same_name_is_not_used(project, tmp_path, monkeypatch):
+    kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    spec = {"argv": ["/bin/false"], "display_name": "Another Python", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    path = execute(Page(name="p", notebook="one"))
+    assert nbformat.read(path, as_version=4).cells[-1].outputs[0].text == "mini 0\n"
+    assert os.environ["JUPYTER_PATH"] == str(tmp_path / "jupyter")
 
 
 def test_a_failing_page_does_not_appear_and_its_message_is_one_line(project):

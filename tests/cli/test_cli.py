@@ -20,6 +20,7 @@ from tsniqa.model.tsniqa import TSNIQA
         (["run", "--order", "mini-kadit"], "did you mean 'mini-kadid'? valid tasks: mini-bid,"),
         (["run", "--order", ""], "the task order is empty"),
         (["run", "--order", "mini-bid,mini-bid"], "names mini-bid twice"),
+        (["run", "--order", "odd\udcff"], r"names 'odd\udcff', no text; rename its folder"),
         (["run", "--order", "mini-bid,,mini-live"], "has an empty name; put one comma"),
         (["run", "--seed", "-1"], "seed: Input should be greater than or equal to 0"),
         (["run", "--preset", "minni"], "valid presets: mini, open, open-resnet18, paper, smoke"),
@@ -120,6 +121,7 @@ def test_the_list_names_everything_there_is(tsniqa):
 def test_every_command_has_help(tsniqa):
     commands = [
         "run",
+        "verify",
         "campaign",
         "page",
         "score",
@@ -143,6 +145,18 @@ def test_the_catalogue_is_listed_with_what_is_here(tsniqa, tmp_path, dataset):
     assert code == 0
     assert f"yes: {tmp_path / 'csiq'}" in out
     assert out.count("  here         no") == out.count("  here ") - 1
+
+
+def test_a_folder_whose_name_is_no_text_is_checked_and_shown_by_its_bytes(
+    tsniqa, tmp_path, dataset
+):
+    try:
+        dataset(tmp_path / "odd\udcff")
+    except (OSError, UnicodeError):
+        pytest.skip("this disk has no such names")
+    code, out, _ = tsniqa("data", "check", "--root", tmp_path / "odd\udcff")
+    assert code == 0
+    assert r"odd\udcff (generic layout" in out
 
 
 def test_a_check_that_finds_something_wrong_exits_with_1(tsniqa, tmp_path, dataset):

@@ -51,6 +51,8 @@ def test_renaming_changes_names_alone(load):
         ("a/b", "a task cannot be called 'a/b'"),
         ("shared", "a task cannot be called 'shared'"),
         (" ", "a task cannot be called ' '"),
+        ("a\nb", "a task cannot be called 'a"),
+        ("odd\udcff", r"a task cannot be called 'odd\\udcff'"),
     ):
         with pytest.raises(ConfigError, match=message):
             rename_task(model, "zeta", name)

@@ -4,6 +4,7 @@ import logging
 import math
 import shutil
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from filelock import FileLock
 from tsniqa.data.images import ImageSet
 from tsniqa.errors import ConfigError, DataError, TsniqaError, WeightsError
 from tsniqa.model.tsniqa import TSNIQA
+from tsniqa.paths import written_whole
 from tsniqa.strategies import STRATEGIES
 from tsniqa.strategies.sequential import Sequential
 from tsniqa.strategies.tsn import TSN
@@ -110,16 +112,35 @@ def test_a_run_killed_between_learning_and_its_record_needs_no_more_learning(
     assert {path.name for path in results.iterdir()} - BESIDE == {resumed.folder.name}
 
 
+def test_what_a_run_has_left_that_was_killed_after_its_record_was_there_is_removed(
+    world, tmp_path, monkeypatch
+):
+    def pull(folder):
+        raise PulledPlugError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study.shutil, "rmtree", lambda path, **options: options or pull(path))
+        with pytest.raises(PulledPlugError):
+            world.run(tmp_path, "tsn", ("alpha",))
+    (partial,) = tmp_path.glob("*.partial")
+    record = world.run(tmp_path, "tsn", ("alpha",))
+    assert not partial.exists()
+    assert record.folder.is_dir()
+
+
 def test_a_step_that_was_not_written_whole_is_done_again(world, finished, tmp_path, monkeypatch):
     results = tmp_path / "records"
     killed(world, results, "tsn", monkeypatch, TSN, "learn", 2)
 
-    def half(tensors, path, metadata):
-        path.write_bytes(b"half a fi")
-        raise PulledPlugError
+    @contextmanager
+    def half(path):
+        with written_whole(path) as partial:
+            yield partial
+            partial.write_bytes(b"half a fi")
+            raise PulledPlugError
 
     with monkeypatch.context() as patch:
-        patch.setattr(study, "save_file", half)
+        patch.setattr(study, "written_whole", half)
         with pytest.raises(PulledPlugError):
             world.run(results, "tsn", ORDER)
     resumed = world.run(results, "tsn", ORDER)

@@ -3,7 +3,10 @@
 import itertools
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -176,15 +179,16 @@ def execute(page: Page) -> Path:
     # Commands in cells are those of this environment, whether or not it is activated.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     try:
-        papermill.execute_notebook(
-            page.template,
-            partial,
-            parameters=page.parameters,
-            kernel_name="python3",
-            cwd=str(project_root()),
-            progress_bar=False,
-            extra_arguments=_KERNEL,
-        )
+        with _this_python():
+            papermill.execute_notebook(
+                page.template,
+                partial,
+                parameters=page.parameters,
+                kernel_name="python3",
+                cwd=str(project_root()),
+                progress_bar=False,
+                extra_arguments=_KERNEL,
+            )
     except PapermillExecutionError as error:
         raise TsniqaError(
             f"page '{page.name}' failed in a cell: {error.ename}: {error.evalue}; "
@@ -195,6 +199,21 @@ def execute(page: Page) -> Path:
     nbformat.write(notebook, partial)
     partial.replace(page.path)
     return page.path
+
+
+@contextmanager
+def _this_python() -> Iterator[None]:
+    """Let the kernel ``python3`` be this interpreter, whatever kernel a user has by that name."""
+    from ipykernel.kernelspec import write_kernel_spec
+
+    others = os.environ.get("JUPYTER_PATH", "")
+    with TemporaryDirectory() as first:
+        write_kernel_spec(Path(first) / "kernels" / "python3")
+        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (first, others)))
+        try:
+            yield
+        finally:
+            os.environ["JUPYTER_PATH"] = others
 
 
 def _finish(notebook: "nbformat.NotebookNode", page: Page) -> None:

@@ -22,7 +22,8 @@ app = typer.Typer(
 )
 #: What a machine refuses: no more room, no right, no such place.
 REFUSALS = (
-    errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS
+    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.ENOTDIR, errno.EPERM,
+    errno.EROFS,
 )  # fmt: skip
 
 
@@ -44,6 +45,7 @@ def common(
 
 for command in (
     run.run,
+    run.verify,
     run.campaign,
     run.page,
     score.score,
@@ -64,6 +66,8 @@ def main() -> None:
     """Run the command line; a foreseen failure is one line on standard error, exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("tsniqa").setLevel(logging.INFO)
+    # A name that is no text here, of a file or in an ASCII terminal, is shown by its bytes.
+    sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="tsniqa")
     except TsniqaError as error:

@@ -69,6 +69,7 @@ def learn(
     from tsniqa.model.editing import check_name
     from tsniqa.model.tsniqa import TSNIQA
     from tsniqa.runtime import find_device, reproducible
+    from tsniqa.storage import take_up
     from tsniqa.study.config import load_preset
     from tsniqa.study.learning import Learner, all_but_validation, decode, put_task
 
@@ -77,6 +78,7 @@ def learn(
     check_name(task.name)
     check_task(task)
     out = result_folder(task.name, model, out)
+    take_up(out)
     known = TSNIQA.load(model, device) if model else None
     if known and task.name in known.tasks:
         raise ConfigError(f"the model in {model} knows a task '{task.name}' already; use --name")
@@ -127,6 +129,8 @@ def read_task(data: Path, name: str) -> "tuple[Task, bool]":
 
 def result_folder(task: str, model: Path | None, out: Path | None) -> Path:
     """Say where the result goes; refuse what would change a record, or another model."""
+    from tsniqa.storage import holds_nothing
+
     if out is None:
         changed = model and not is_shipped(model)
         out = model if changed else Path.cwd() / "models" / task
@@ -134,7 +138,7 @@ def result_folder(task: str, model: Path | None, out: Path | None) -> Path:
         raise ConfigError(f"{out} is shipped and stays as it is; give --out another folder")
     if (out.parent / "record.json").exists():
         raise ConfigError(f"{out} is part of a run's record; give --out another folder")
-    if out != model and out.exists():
+    if out != model and not holds_nothing(out):
         raise ConfigError(f"{out} exists already; name it as --model, or give --out a new folder")
     return out
 
@@ -260,14 +264,13 @@ def merge(
 
 def _change(folder: Path, change: "Callable[[TSNIQA], None]") -> None:
     """Change the model in a folder; it is the old one or the new one at every moment."""
-    from filelock import FileLock
-
     from tsniqa.model.tsniqa import TSNIQA
+    from tsniqa.storage import lock
 
     if is_shipped(folder) or (folder.parent / "record.json").exists():
         owner = "shipped" if is_shipped(folder) else "part of a run's record"
         raise ConfigError(f"{folder} is {owner}; copy the folder, and change that")
-    with FileLock(folder.parent / f".{folder.name}.lock"):
+    with lock(folder):
         loaded = TSNIQA.load(folder)
         change(loaded)
         loaded.save(folder)

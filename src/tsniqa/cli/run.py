@@ -1,4 +1,4 @@
-"""The commands that compute: `tsniqa run`, `campaign`, `page` and `sweep`."""
+"""The commands that compute: `tsniqa run`, `verify`, `campaign`, `page` and `sweep`."""
 
 import itertools
 from math import inf
@@ -85,6 +85,26 @@ def run(
             parameters=parameters,
         )
         typer.echo(f"page: {execute(entry)} (make book adds it under 'Your own runs')")
+
+
+def verify(
+    record: Annotated[Path, typer.Argument(help="Folder of a run record.", callback=from_here)],
+    data_root: DataRoot = DATA_ROOT,
+) -> None:
+    """Compute a record again and say what differs: exit code 0 if it is the same bit for bit, or 1.
+
+    That takes as long as the run did. The record stays as it is.
+    """
+    from tsniqa.study import verifying
+
+    found = verifying.verify(record, data_root)
+    if found.origin:
+        typer.echo("\n  ".join(["it came about in another way:", *found.origin]))
+    if not found.numbers:
+        typer.echo(f"{record}: computed again, bitwise the same")
+        return
+    typer.echo("\n  ".join([f"{record}: computed again, it differs:", *found.numbers]))
+    raise typer.Exit(1)
 
 
 def campaign(

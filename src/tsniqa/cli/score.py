@@ -95,10 +95,10 @@ def score(
         print(f"scaled: as {scale}, from {low:g} to {high:g}", file=sys.stderr)
     columns = ["image", "score", *(["scaled"] if scale else [])]
     columns += explained_columns(loaded) if explain else []
-    print(f"tsniqa: {origin(loaded)}", file=sys.stderr)
     keep_freed_memory()
     failures: list[DataError] = []
     with Output(form, columns, out, resume) as output:
+        print(f"tsniqa: {origin(loaded)}", file=sys.stderr)
         sets = unfinished(images, together, output.done)
         quiet = shown or not sys.stderr.isatty() or "TQDM_DISABLE" in os.environ
         bar = tqdm(total=sum(map(len, sets)), unit="image", disable=quiet)

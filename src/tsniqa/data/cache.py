@@ -113,13 +113,13 @@ class DecodedCache:
                 return
             with written_whole(path) as partial, partial.open("wb") as file:
                 np.save(file, pixels)
-            (self.folder / "used").write_text(str(used + size))
+            (self.folder / "used").write_text(str(used + size), encoding="utf-8")
 
     def _used(self) -> int:
         """Return the bytes in use; the first call counts them, later ones read a note."""
         note = self.folder / "used"
         if self._counted and note.is_file():
-            return int(note.read_text() or 0)
+            return int(note.read_text(encoding="utf-8") or 0)
         for partial in self.folder.glob("*/*.partial"):  # of a process that was killed
             partial.unlink()
         self._counted = True

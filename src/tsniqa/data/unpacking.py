@@ -4,10 +4,14 @@ import filecmp
 import logging
 import lzma
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
-from pathlib import Path
+from collections.abc import Iterator
+from errno import EINVAL
+from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 import pooch
 
@@ -21,7 +25,15 @@ log = logging.getLogger("tsniqa")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 FOREIGN = (".rar", ".7z")
 
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, UnicodeError)
+_DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError,
+    LookupError, struct.error, OverflowError,
+)  # fmt: skip
+
+#: How much an archive may become: so many times its size, and so many bytes more. Photographs
+#: hardly shrink in an archive, bitmaps and tables to a tenth.
+MOST_TIMES, MOST_MORE = 20, 100_000_000
+_LONGEST_HEADER = 1 << 20  # bytes: longer names and attributes are there to fill the memory
 
 
 def unpack(archive: Path, folder: Path, card: DatasetCard) -> list[str]:
@@ -45,7 +57,7 @@ def unpack(archive: Path, folder: Path, card: DatasetCard) -> list[str]:
             f"{archive} cannot be unpacked here ({one_line(error)}); unpack it in {folder} by hand"
         ) from None
     except (*_DAMAGE, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError) and error.errno not in (None, EINVAL):  # of a wrong seek
             raise
         archive.unlink(missing_ok=True)
         raise DataError(
@@ -56,20 +68,59 @@ def unpack(archive: Path, folder: Path, card: DatasetCard) -> list[str]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _refuse_unsafe(archive: Path) -> None:
-    """Refuse an archive with a member that is no plain file or folder inside it."""
+class _Member(tarfile.TarInfo):
+    """A member whose long names and attributes, which are read at once, are not too long."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Member":
+        """Read a header; a tarfile.ReadError says that it announces too much."""
+        member = super().frombuf(buf, encoding, errors)
+        if not member.type.isdigit() and member.size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {member.size} bytes")
+        return member
+
+
+def _members(archive: Path) -> Iterator[tuple[str, str, int]]:
+    """Yield each member's name, its kind (file, folder or other) and its size in bytes."""
     if archive.name.lower().endswith(".zip"):
         with zipfile.ZipFile(archive) as opened:
-            members = [(name, True) for name in opened.namelist()]
+            for one in opened.infolist():  # no more is unpacked than a file says
+                folder = one.filename.endswith(("/", "\\"))
+                yield one.filename, "folder" if folder else "file", one.file_size
     else:
-        with tarfile.open(archive) as opened:
-            members = [(one.name, one.isfile() or one.isdir()) for one in opened.getmembers()]
-    for name, plain in members:
-        if leaves(name) or not plain:
-            why = "leaves the folder" if leaves(name) else "is a link or a device"
-            wrong = f"its member '{name}' {why}, so nothing was unpacked"
-            advice = "do not unpack it by hand before you know where it comes from"
-            raise DataError(f"{archive}: {wrong}; {advice}")
+        with tarfile.open(archive, tarinfo=_Member) as opened:
+            for one in opened:
+                kind = "file" if one.isfile() else "folder" if one.isdir() else "other"
+                yield one.name, kind, one.size
+
+
+def _refuse_unsafe(archive: Path) -> None:
+    """Refuse an archive that would fill the disk, leave the folder or lose one of its files."""
+    most = MOST_TIMES * archive.stat().st_size + MOST_MORE
+    most = min(most, shutil.disk_usage(archive.parent).free)
+    files: set[str] = set()  # as a disk without cases and accents of its own would call them
+    folders: set[str] = set()
+    size = 0
+    for name, kind, bytes_ in _members(archive):
+        place = PurePosixPath(normalize("NFC", name.replace("\\", "/")).casefold())
+        own, above = str(place), {str(parent) for parent in place.parents}
+        size += bytes_
+        why = ""
+        if size > most:
+            why = f"makes it larger than {most / 1e6:,.0f} MB, a bomb or too much for this disk"
+        elif leaves(name):
+            why = "leaves the folder"
+        elif kind == "other":
+            why = "is a link or a device"
+        elif (kind == "file" and own in folders) or not files.isdisjoint({own, *above}):
+            why = "has the place of another one, on some disks at least"
+        if why:
+            raise DataError(
+                f"{archive}: its member '{one_line(name)}' {why}, so nothing was unpacked; do not"
+                " unpack it by hand before you know where it comes from"
+            )
+        folders |= above
+        (files if kind == "file" else folders).add(own)
 
 
 def _move(source: Path, folder: Path, archive: Path) -> list[str]:

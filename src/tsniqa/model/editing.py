@@ -67,8 +67,10 @@ def forget_task(model: TSNIQA, task: str) -> None:
 
 def check_name(task: str) -> None:
     """Raise a ConfigError if a task cannot be called so, as it names files."""
-    if not task.strip() or task in (".", "..", SHARED) or set(task) & set('/\\:*?"<>|\0'):
-        raise ConfigError(f"a task cannot be called '{task}'; take a plain name without / or \\")
+    odd = set(task) & set('/\\:*?"<>|') or not task.isprintable()
+    if not task.strip() or task in (".", "..", SHARED) or odd:
+        name = task.encode("utf-8", "backslashreplace").decode()
+        raise ConfigError(f"a task cannot be called '{name}'; take a plain name without / or \\")
 
 
 def check_alike(model: TSNIQA, other: TSNIQA) -> None:

@@ -105,19 +105,22 @@ def run_config(**values: object) -> RunConfig:
         raise invalid_content("parameters", error) from error
 
 
-def resolve_run(config: RunConfig, data_root: Path, device: str = "auto") -> ResolvedRun:
+def resolve_run(
+    config: RunConfig, data_root: Path, device: str = "auto", preset: Preset | None = None
+) -> ResolvedRun:
     """Find and check everything that a configuration names; no network is built.
 
     Args:
         config: What to run.
         data_root: Folder of datasets in the generic layout.
         device: ``"auto"``, or a torch device name.
+        preset: In place of the one that is named, with its overrides.
 
     Raises:
         ConfigError: A name is unknown, the order is none, or there is no such device.
         DataError: A task's labels are unusable, or an image is missing.
     """
-    preset = load_preset(config.preset, config.overrides)
+    preset = preset or load_preset(config.preset, config.overrides)
     find_strategy(config.strategy)
     order = preset.tasks if config.task_order is None else config.task_order
     check_order(order)
@@ -176,6 +179,8 @@ def check_order(order: Sequence[str]) -> None:
         raise ConfigError("the task order is empty; name at least one task, or leave it out")
     if not all(name.strip() for name in order):
         raise ConfigError("the task order has an empty name; put one comma between two names")
+    if odd := [name for name in order if name.encode(errors="ignore").decode() != name]:
+        raise ConfigError(f"the task order names {odd[0]!a}, no text; rename its folder")
     if repeated := sorted({name for name in order if order.count(name) > 1}):
         raise ConfigError(f"the task order names {', '.join(repeated)} twice; name each task once")
     folded = [name.casefold() for name in order]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from tsniqa import metrics
 from tsniqa.cards import load_card
@@ -18,6 +17,7 @@ from tsniqa.model.editing import check_name, take_task
 from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.paths import cache_folder
 from tsniqa.scoring.profiling import profile_task
+from tsniqa.storage import lock
 from tsniqa.strategies.tsn import TSN
 from tsniqa.study.bootstrap import reference_resamples
 from tsniqa.study.config import Preset
@@ -162,8 +162,7 @@ def put_task(folder: Path, learned: TSNIQA, task: str) -> TSNIQA:
         ConfigError: The folder's model is of another kind, or the task cannot be called so.
     """
     check_name(task)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f".{folder.name}.lock"):
+    with lock(folder):
         model = learned
         if (folder / "model.json").is_file():
             model = TSNIQA.load(folder, str(learned.backbone.device))

@@ -57,13 +57,13 @@ def numerical_noise(here: Records, published: Records) -> pd.DataFrame:
     """
     rows = []
     for pair in zip(here, published, strict=True):
-        gate = _largest_difference(*(record.distances for record in pair))
+        gate = largest_difference(*(record.distances for record in pair))
         for readout in [name for name in SUMMARY_READOUTS if name in pair[0].readouts]:
             read = (predictions(record, readout, record.order) for record in pair)
             scores = [np.concatenate([*found.values()]) for found in read]
             finals = [srcc_matrix(record, readout)[-1] for record in pair]
             names = record_set(pair[0]), label(pair[0].strategy, readout)
-            found = gate, _largest_difference(*scores), _largest_difference(*finals)
+            found = gate, largest_difference(*scores), largest_difference(*finals)
             rows.append((*names, *found, np.subtract(*finals).mean()))
     names = ["record set", "label"]
     columns = [*names, "gate distances", "scores", "SRCC", "mean SRCC"]
@@ -73,7 +73,7 @@ def numerical_noise(here: Records, published: Records) -> pd.DataFrame:
     return found.assign(**{"mean SRCC": groups["mean SRCC"].mean().abs()})
 
 
-def _largest_difference(first: np.ndarray | None, second: np.ndarray | None) -> float:
+def largest_difference(first: np.ndarray | None, second: np.ndarray | None) -> float:
     """Return the largest absolute difference; values that are missing on both sides are equal."""
     if first is None:
         return float("nan")

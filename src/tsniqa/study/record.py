@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save, save_file
+from safetensors.numpy import load_file, save
 
 from tsniqa.cards import BackboneCard
 from tsniqa.data.task import PARTS, Task
-from tsniqa.errors import RecordError
+from tsniqa.errors import RecordError, one_line
 from tsniqa.model.readouts import MIXTURES, READOUTS, Level
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.paths import written_whole
@@ -30,6 +30,11 @@ from tsniqa.strategies.base import ParameterCount
 from tsniqa.study.config import Preset, RunConfig
 
 SHARED_ARRAYS = ("references", "distances", "gate_features", "gate_sums", "mos")
+
+#: What reading stored tensors of a stranger may raise.
+DAMAGE = (
+    SafetensorError, LookupError, ValueError, TypeError, RuntimeError, MemoryError, AttributeError
+)  # fmt: skip
 
 STEPS = ("head", "images")  # what an epoch learned on, see tsniqa.training.trainer.Epoch
 
@@ -159,11 +164,13 @@ class RunRecord:
         digests = {name: _keep(it, place) for name, it in common.items() if it is not None}
         self.description = self.description.model_copy(update={"shared": digests})
         self.folder = folder
-        save_file(self._arrays(), folder / "arrays.safetensors")
+        with written_whole(folder / "arrays.safetensors") as partial:
+            partial.write_bytes(save(self._arrays()))
         text = json.dumps(self.description.model_dump(mode="json"), indent=1)
         # A line for each setting: what lies deeper stays on its line.
         text = re.sub(r"(?<=[\[{])\n {3,}|\n {2,}(?=[\]}])", "", text)
-        (folder / "record.json").write_text(re.sub(r"\n {3,}", " ", text) + "\n", encoding="utf-8")
+        with written_whole(folder / "record.json") as partial:
+            partial.write_text(re.sub(r"\n {3,}", " ", text) + "\n", encoding="utf-8")
 
     def _arrays(self) -> dict[str, np.ndarray]:
         """Return what the record alone has; heads that did not change are stored once."""
@@ -200,8 +207,8 @@ class RunRecord:
                 path = folder.parent / "shared" / f"{digest}.safetensors"
                 stored[name] = load_file(path)["content"]
             return cls(description, folder=folder, **_read(stored, description))
-        except (OSError, ValidationError, SafetensorError, KeyError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+        except (*DAMAGE, OSError, ValidationError) as error:
+            reason = one_line(str(error).partition("\n")[0])
             raise RecordError(
                 f"no readable run record in {folder} ({reason}); delete the folder and run again"
             ) from error

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import AcquireReturnProxy, FileLock, Timeout
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from tsniqa.data.cache import DecodedCache, decode_tasks
 from tsniqa.data.task import Task, shared_images
-from tsniqa.errors import ConfigError
+from tsniqa.errors import RecordError, one_line
 from tsniqa.model.backbone import fingerprint, load_backbone
 from tsniqa.model.normalization import everything
 from tsniqa.model.tsniqa import Reading
@@ -30,9 +29,10 @@ from tsniqa.scoring.profiling import profile_task
 from tsniqa.storage import grouped, upper_triangle
 from tsniqa.strategies import find_strategy
 from tsniqa.study.bootstrap import draw_table
-from tsniqa.study.config import RESULTS_VERSION, ResolvedRun, RunConfig, resolve_run
+from tsniqa.study.config import RESULTS_VERSION, Preset, ResolvedRun, RunConfig, resolve_run
 from tsniqa.study.evaluation import correlation_table
-from tsniqa.study.record import HISTORY, HeadEvent, RecordDescription, RunRecord, TaskInfo
+from tsniqa.study.record import DAMAGE, HISTORY, HeadEvent, RecordDescription, RunRecord, TaskInfo
+from tsniqa.study.turns import clear, partial_folder, turn
 from tsniqa.training.context import TrainingContext
 
 log = logging.getLogger("tsniqa")
@@ -47,6 +47,7 @@ def run(
     device: str = "auto",
     before_task: Callable[[int], None] | None = None,
     fresh: bool = False,
+    preset: Preset | None = None,
 ) -> RunRecord:
     """Run a configuration, or return its record if it is already there.
 
@@ -65,16 +66,18 @@ def run(
             learned (of all together, where they are learned at once). What it raises interrupts
             the run.
         fresh: Compute a finished run again; the old record stays until the new one is whole.
+        preset: In place of the one that is named, with its overrides.
 
     Raises:
         TsniqaError: See :func:`tsniqa.study.config.resolve_run`; or the weights are unusable.
     """
-    resolved = resolve_run(config, data_root, device)
+    resolved = resolve_run(config, data_root, device, preset)
     folder = results_dir / resolved.run_id
     if found := _finished(folder, fresh):
+        clear(folder)
         return found
     context = training_context(resolved, results_dir / "features")
-    with _turn(folder):
+    with turn(folder):
         if found := _finished(folder, fresh):  # the other process has made it
             return found
         decode_tasks(resolved.tasks, context.decoded)
@@ -115,19 +118,6 @@ def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -
     )
 
 
-def _turn(folder: Path) -> AcquireReturnProxy:
-    """Take a run's lock, so that two processes do not learn the same tasks."""
-    lock = FileLock(folder.parent / "locks" / f"{folder.name}.lock")
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        log.info("%s: another process is computing this run; waiting for it", folder.name)
-        return lock.acquire()
-    except OSError as error:
-        reason = f"{error.strerror}: {folder.parent}"
-        raise ConfigError(f"records cannot be written ({reason}); name another folder") from error
-
-
 class _Run:
     """An unfinished run, and the file from which it goes on after its last learned task."""
 
@@ -144,7 +134,7 @@ class _Run:
         # Not so where a strategy has a network, or parts of one, of its own.
         reference = fingerprint(everything(context.backbone.network))
         self.on_reference = self.strategy.model.fingerprint() == reference
-        self.partial = folder.with_name(folder.name + ".partial")
+        self.partial = partial_folder(folder)
         self.partial.mkdir(parents=True, exist_ok=True)
 
     def finish(self, before_task: Callable[[int], None] | None = None) -> RunRecord:
@@ -167,21 +157,28 @@ class _Run:
             facts = [{k: v for k, v in part.items() if k != "scores"} for part in done]
             metadata = {"done": json.dumps(facts), "code": code_digest()}
             with written_whole(progress) as unfinished:
-                save_file(tensors, unfinished, metadata=metadata)
+                unfinished.write_bytes(save(tensors, metadata))
         return self._write_record(done)
 
     def _continue(self, progress: Path) -> list[dict[str, Any]]:
         """Bring the strategy to where an interrupted run had come, and return what it had done."""
-        with safe_open(progress, "pt") as file:
-            if file.metadata().get("code") != code_digest():
-                log.warning(
-                    "%s: its steps were made by other code; beginning anew", self.folder.name
-                )
-                return []
-            done = json.loads(file.metadata()["done"])
-            stored = grouped({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        self.strategy.load_state(stored["state"])
-        return [part | {"scores": stored["scores"][str(i)]} for i, part in enumerate(done)]
+        try:
+            with safe_open(progress, "pt") as file:
+                if file.metadata().get("code") != code_digest():
+                    log.warning(
+                        "%s: its steps were made by other code; beginning anew", self.folder.name
+                    )
+                    return []
+                done = json.loads(file.metadata()["done"])
+                stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            parts = grouped(stored)
+            self.strategy.load_state(parts["state"])
+            return [part | {"scores": parts["scores"][str(i)]} for i, part in enumerate(done)]
+        except (*DAMAGE, OSError) as error:
+            raise RecordError(
+                f"the steps in {progress} are damaged ({one_line(error)}); delete {self.partial}"
+                " and run again"
+            ) from error
 
     def _learn(self, step: int) -> dict[str, Any]:
         """Learn one task, then score all test images with the heads whose scores changed."""
@@ -299,6 +296,6 @@ def _device_name(device: torch.device) -> str:
 def _commit() -> str | None:
     command = ["git", "-C", str(project_root()), "rev-parse", "HEAD"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, check=True).stdout.decode().strip()
     except (OSError, subprocess.CalledProcessError):
         return None

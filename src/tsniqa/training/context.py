@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, PositiveFloat, PositiveInt
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tsniqa.cards import COMPUTED_FIELDS
@@ -129,5 +129,5 @@ class TrainingContext:
         except (FileNotFoundError, SafetensorError):
             tensors = compute(images)
         with written_whole(path) as partial:
-            save_file(tensors, partial)
+            partial.write_bytes(save(tensors))
         return tensors
