@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli import gates, learn, listing, run, score
+from tsniqa.cli import export, gates, learn, listing, run, score
 from tsniqa.cli.data import data_app
 from tsniqa.cli.learn import model_app
 from tsniqa.errors import TsniqaError
@@ -42,7 +42,9 @@ def common(
     """Continual learning of blind image quality models by task-specific normalization."""
 
 
-for command in (run.run, run.campaign, run.page, score.score, learn.learn, run.sweep):
+for command in (
+    run.run, run.campaign, run.page, score.score, export.export, learn.learn, run.sweep,
+):  # fmt: skip
     app.command()(command)
 app.command("compare-records")(listing.compare_records)
 app.command()(listing.summary)
