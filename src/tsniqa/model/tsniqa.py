@@ -171,7 +171,7 @@ class TSNIQA(nn.Module):
 
         Args:
             images: N tensors [3, H, W], uint8 or floating point in [0, 1], shrunk already; a
-                generator is read one batch at a time.
+                generator is read one batch at a time, a tensor [N, 3, H, W] at once.
             tasks: Names of heads, default all; none if only the gate is asked.
             gate: Whether distances and features of the gates are wanted.
             untouched: Features of the images on the untouched network, if they are known already.
@@ -187,7 +187,8 @@ class TSNIQA(nn.Module):
         missing = [owner for owner in wanted if owner not in whole]
         parts: dict[str | None, list[Features]] = {owner: [] for owner in missing}
         with torch.inference_mode():
-            for batch in batches(images) if missing else ():
+            parted = [images] if isinstance(images, Tensor) else batches(images)
+            for batch in parted if missing else ():
                 for owner, features in (compute or self.features)(batch, missing).items():
                     parts[owner].append(features.cpu())
             if missing and not parts[missing[0]]:

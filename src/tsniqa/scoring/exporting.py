@@ -28,7 +28,7 @@ class Scorer(nn.Module):
     def __init__(self, model: TSNIQA, readout: str, task: str | None = None) -> None:
         """Take what is needed of a model for a readout, or for the head of one task."""
         super().__init__()
-        self.model, self.readout = model, readout
+        self.model, self.readout, self.card = model, readout, model.backbone.card
         self.tasks = model.tasks if task is None else [task]
         self.gated = task is None and model.gate is not None
         self.heads = nn.ModuleList(model.heads[task] for task in self.tasks)
@@ -43,8 +43,8 @@ class Scorer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Score images, float32 [N, 3, H, W] in [0, 1] and shrunk already: float32 [N]."""
-        card = self.model.backbone.card
-        mean, std = (torch.tensor(values).view(3, 1, 1) * 255 for values in (card.mean, card.std))
+        values = self.card.mean, self.card.std
+        mean, std = (torch.tensor(channels).view(3, 1, 1) * 255 for channels in values)
         inputs = (images * 255 - mean) / std
         features = {owner: self.network(inputs, *own) for owner, own in self.states.items()}
         pairs = zip(self.heads, self.owners, strict=True)

@@ -46,6 +46,8 @@ def export(
 ) -> ModelProto:
     """Write the graph of a module whose first input is images of any number and size.
 
+    Nothing is folded, so that filters that several states share are in it once.
+
     Args:
         module: Takes ``inputs``.
         inputs: Examples of its inputs, the first float32 [N, 3, H, W].
@@ -64,7 +66,7 @@ def export(
             torch.onnx.export(
                 module.eval(), tuple(inputs), file, dynamo=False, opset_version=OPSET,
                 input_names=list(names), output_names=list(outputs), dynamic_axes=axes,
-                training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,  # fold nothing
+                training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
             )  # fmt: skip
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         reason = one_line(error)[:200]  # some print whole tensors

@@ -12,7 +12,7 @@ from tsniqa.errors import ConfigError, DataError, unknown_name
 from tsniqa.model.profiles import TaskProfile
 from tsniqa.model.readouts import Reading
 from tsniqa.model.tsniqa import TSNIQA, Compute
-from tsniqa.pixels import as_images, batches, shrink
+from tsniqa.pixels import BATCH_IMAGES, BATCH_PIXELS, as_images, batches, shrink
 from tsniqa.scoring.inputs import decode_ahead
 from tsniqa.scoring.sparse import check_sparse, mix_read, read_needed
 
@@ -94,7 +94,9 @@ def _decoded(
                 waiting.append(path)
                 yield found
 
-    for batch in batches(images()):
+    # A GPU is only busy with many images at once.
+    few = model.backbone.device.type == "cpu"
+    for batch in batches(images(), BATCH_PIXELS if few else BATCH_PIXELS * BATCH_IMAGES):
         yield [waiting.popleft() for _ in batch], batch
 
 
