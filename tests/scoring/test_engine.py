@@ -76,7 +76,7 @@ def test_nothing_is_computed_that_is_not_read(world):
 
 def test_networks_are_made_when_they_are_needed_and_once(world, monkeypatch):
     made, original = [], engine._LIBRARIES["onnxruntime"]
-    libraries = {"onnxruntime": lambda graph: made.append(graph) or original(graph)}
+    libraries = {"onnxruntime": lambda *given: made.append(given) or original(*given)}
     monkeypatch.setattr(engine, "_LIBRARIES", libraries)
     run = Engine(make_model(world.backbone(), tasks=("alpha", "beta", "gamma")), "onnxruntime")
     made.clear()  # one was compared
@@ -113,6 +113,24 @@ def test_a_network_that_is_no_such_graph_is_left_to_pytorch(world, caplog, chang
         assert find_compute(model, ENOUGH) is None
     assert message in caplog.text
     assert "scoring by PyTorch" in caplog.text
+
+
+def processor_has_bf16():
+    if not find_spec("openvino"):
+        return False
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@pytest.mark.skipif(not processor_has_bf16(), reason="needs OpenVINO and a CPU that has bf16")
+def test_bf16_ranks_nearly_the_same(world):
+    model = make_model(world.backbone())
+    exact, rough = (
+        model.read(pictures(20), compute=Engine(model, "openvino", precision).features).heads
+        for precision in ("f32", "bf16")
+    )
+    assert 0 < np.abs(exact - rough).max() < 0.02
 
 
 def test_an_engine_is_made_for_enough_images(world):

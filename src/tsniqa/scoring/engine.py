@@ -20,13 +20,14 @@ from tsniqa.model.tsniqa import TSNIQA, Compute
 from tsniqa.scoring.onnx_graph import FEATURES, feature_graph, with_state
 
 Library = Literal["onnxruntime", "openvino"]
+Precision = Literal["f32", "bf16"]
 Network = Callable[[np.ndarray], list[np.ndarray]]
 """Maps preprocessed images, float32 [N, 3, H, W], to what its graph puts out."""
 
 ENOUGH = 16
 """From so many images on an engine is worth its start: seconds, as many as it saves on these."""
-TOLERANCE = 1e-5
-"""How far features may be from those of PyTorch."""
+TOLERANCE = {"f32": 1e-5, "bf16": 2e-2}
+"""How far features may be from those of PyTorch, by the numbers that are computed with."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -38,17 +39,25 @@ class Engine:
 
     Attributes:
         model: The model.
-        library: What runs its networks.
+        library, precision: What runs its networks, and with which numbers.
     """
 
-    def __init__(self, model: TSNIQA, library: Library | None = None) -> None:
+    def __init__(
+        self, model: TSNIQA, library: Library | None = None, precision: Precision = "f32"
+    ) -> None:
         """Write the model's network as a graph, and compare what it says with PyTorch.
+
+        Args:
+            model: The model, on the CPU.
+            library: What is to run it; by default OpenVINO if it is installed.
+            precision: ``bf16`` is for OpenVINO on a processor that has it; others compute ``f32``.
 
         Raises:
             ConfigError: The network cannot be written as ONNX, or says something else then.
         """
         self.model = model
         self.library = library or ("openvino" if find_spec("openvino") else "onnxruntime")
+        self.precision = precision
         self._graph = feature_graph(model.backbone, model.bank.initial)
         self._networks: dict[str | None, Network] = {}
         heads = ["head"] if None in map(model.owner, model.tasks) else []
@@ -64,7 +73,7 @@ class Engine:
         outputs = self._outputs(owner)
         if owner not in self._networks:
             graph = with_state(self._graph, self.model.bank.state(owner), outputs)
-            self._networks[owner] = _LIBRARIES[self.library](graph)
+            self._networks[owner] = _LIBRARIES[self.library](graph, self.precision)
         found = dict(zip(outputs, self._networks[owner](inputs), strict=True))
         absent = np.empty((len(inputs), 0), dtype=np.float32)
         third, fourth, head = (torch.from_numpy(found.get(name, absent)) for name in FEATURES)
@@ -82,7 +91,7 @@ class Engine:
                 one(images, [owner])[owner] for one in (self.features, self.model.features)
             )
         for one, two in zip((*ours.gate, ours.head), (*theirs.gate, theirs.head), strict=True):
-            if one.shape[1] and not (one - two.cpu()).abs().max() <= TOLERANCE:
+            if one.shape[1] and not (one - two.cpu()).abs().max() <= TOLERANCE[self.precision]:
                 raise ConfigError(f"{self.library} reads images otherwise than PyTorch")
 
 
@@ -101,7 +110,7 @@ def find_compute(model: TSNIQA, images: int) -> Compute | None:
         return None
 
 
-def _onnxruntime(graph: bytes) -> Network:
+def _onnxruntime(graph: bytes, _: Precision) -> Network:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -113,16 +122,16 @@ def _onnxruntime(graph: bytes) -> Network:
     return lambda inputs: session.run(None, {"x": inputs})
 
 
-def _openvino(graph: bytes) -> Network:
+def _openvino(graph: bytes, precision: Precision) -> Network:
     import openvino
 
     core = openvino.Core()
-    exact = {
+    options = {
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    request = core.compile_model(core.read_model(graph), "CPU", exact).create_infer_request()
+    request = core.compile_model(core.read_model(graph), "CPU", options).create_infer_request()
 
     def run(inputs: np.ndarray) -> list[np.ndarray]:
         request.infer([inputs], share_inputs=True)
@@ -131,7 +140,7 @@ def _openvino(graph: bytes) -> Network:
     return run
 
 
-_LIBRARIES: dict[str, Callable[[bytes], Network]] = {
+_LIBRARIES: dict[str, Callable[[bytes, Precision], Network]] = {
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
 }
