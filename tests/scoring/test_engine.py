@@ -115,6 +115,18 @@ def test_a_network_that_is_no_such_graph_is_left_to_pytorch(world, caplog, chang
     assert "scoring by PyTorch" in caplog.text
 
 
+def test_a_network_that_the_library_refuses_is_left_to_pytorch(world, monkeypatch, caplog):
+    monkeypatch.setattr(engine, "with_state", lambda *_: b"no graph")
+    model = make_model(world.backbone())
+    for library in ("onnxruntime", *(["openvino"] if find_spec("openvino") else [])):
+        with pytest.raises(ConfigError, match=f"{library} cannot run the network: ") as caught:
+            Engine(model, library)
+        assert str(caught.value).count("\n") == 0
+    with caplog.at_level(logging.INFO, "tsniqa"):
+        assert find_compute(model, ENOUGH) is None
+    assert "scoring by PyTorch" in caplog.text
+
+
 def processor_has_bf16():
     if not find_spec("openvino"):
         return False

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsniqa.errors import ConfigError
+from tsniqa.errors import ConfigError, one_line
 from tsniqa.model.backbone import Features
 from tsniqa.model.tsniqa import TSNIQA, Compute
 from tsniqa.scoring.onnx_graph import FEATURES, feature_graph, with_state
@@ -77,7 +77,11 @@ class Engine:
         outputs = self._outputs(owner)
         if owner not in self._networks:
             graph = with_state(self._graph, self.model.bank.state(owner), outputs)
-            self._networks[owner] = _LIBRARIES[self.library](graph, self.precision)
+            try:
+                self._networks[owner] = _LIBRARIES[self.library](graph, self.precision)
+            except Exception as error:  # each library has its own, of no common kind
+                reason = one_line(error)[:200]
+                raise ConfigError(f"{self.library} cannot run the network: {reason}") from error
         found = dict(zip(outputs, self._networks[owner](inputs), strict=True))
         absent = np.empty((len(inputs), 0), dtype=np.float32)
         third, fourth, head = (torch.from_numpy(found.get(name, absent)) for name in FEATURES)
