@@ -35,8 +35,8 @@ test: $(INSTALLED) ## Install and run the tests, but for the slow ones
 test-slow: $(INSTALLED) ## Run the slow tests: lessons as students work on them, every page in Chromium
 	$(BIN)/python -m pytest -n 2 -m slow
 
-bench: $(INSTALLED) ## Measure scoring against the plain published way, and training against the loop before
-	$(BIN)/python benchmarks/speed.py
+bench: $(INSTALLED) ## Measure scoring against the plain published way, and training against the loop before (MODEL=FOLDER: see benchmarks/speed.py)
+	$(BIN)/python benchmarks/speed.py $(MODEL)
 	$(BIN)/python benchmarks/training.py
 
 lint: $(INSTALLED) ## Check style, that imports point down, that notebooks have no outputs

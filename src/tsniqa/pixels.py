@@ -182,12 +182,12 @@ def as_images(images: Image | Iterable[Image]) -> Iterator[torch.Tensor]:
         yield checked(image.contiguous())
 
 
-def batches(images: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+def batches(images: Iterable[torch.Tensor], pixels: int = BATCH_PIXELS) -> Iterator[torch.Tensor]:
     """Stack neighbours [3, H, W] of equal shape and type to batches within the two limits."""
     waiting: list[torch.Tensor] = []
     for image in images:
         first = waiting[0] if waiting else image
-        most = max(1, min(BATCH_IMAGES, BATCH_PIXELS // first[0].numel()))
+        most = max(1, min(BATCH_IMAGES, pixels // first[0].numel()))
         if len(waiting) == most or (image.shape, image.dtype) != (first.shape, first.dtype):
             yield torch.stack(waiting)
             waiting = []

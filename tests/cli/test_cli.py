@@ -125,6 +125,7 @@ def test_every_command_has_help(tsniqa):
         "campaign",
         "page",
         "score",
+        "export",
         "learn",
         "model",
         "sweep",
@@ -208,6 +209,39 @@ def test_without_a_model_the_shipped_one_scores_whatever_folders_are_here(
     code, out, error = tsniqa("score", world.task("gamma").paths("test")[0], "--format", "csv")
     assert (code, out.count("\n")) == (0, 2)
     assert error.startswith("tsniqa: learned from opinions of people on live-challenge; of a prog")
+
+
+def test_sparse_scores_have_a_bound_and_skipped_heads_no_score(tsniqa, world, saved):
+    image = world.task("gamma").paths("test")[0]
+    options = ["--model", saved, "--readout", "gated", "--sparse", "1", "--format", "jsonl"]
+    code, out, _ = tsniqa("score", image, *options, "--explain")
+    row = json.loads(out)
+    exact = TSNIQA.load(saved).predict(image, "gated")[0]
+    assert code == 0
+    assert abs(row["score"] - exact) <= row["bound"] <= 2
+    assert [row["head alpha"], row["head beta"]].count(None) == 1
+    code, out, error = tsniqa("score", image, *options, "--together")
+    assert (code, out) == (2, "")
+    assert "leave it out, or weigh every image by itself: --readout calibrated" in error
+
+
+def test_a_model_is_exported_and_the_file_replaced_only_by_a_right_one(tsniqa, saved, tmp_path):
+    out = tmp_path / "model.onnx"
+    code, said, _ = tsniqa("export", saved, out, "--task", "beta")
+    assert code == 0
+    assert said.startswith(f"{out}: 0.")
+    assert "MB, scores as PyTorch's to " in said
+    before = out.read_bytes()
+    for arguments, message in (
+        ([saved, out, "--readout", "set"], "the readout 'set' weighs images together"),
+        ([saved, tmp_path / "model.bin"], "model.bin does not end in .onnx"),
+        ([tmp_path, out], "no saved model in"),
+    ):
+        code, said, error = tsniqa("export", *arguments)
+        assert (code, said, error.count("\n")) == (2, "", 1)
+        assert message in error
+    assert out.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_a_score_is_explained(tsniqa, world, saved):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli import gates, learn, listing, report, run, score
+from tsniqa.cli import export, gates, learn, listing, report, run, score
 from tsniqa.cli.data import data_app
 from tsniqa.cli.learn import model_app
 from tsniqa.errors import TsniqaError
@@ -49,6 +49,7 @@ for command in (
     run.campaign,
     run.page,
     score.score,
+    export.export,
     learn.learn,
     report.report,
     run.sweep,

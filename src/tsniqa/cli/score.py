@@ -60,6 +60,14 @@ def score(
         str | None,
         typer.Option(help="Also map scores to the opinion scale of this task of the model."),
     ] = None,
+    sparse: Annotated[
+        float | None,
+        typer.Option(
+            metavar="EPSILON",
+            help="Do not read heads that the gate gives less weight than this, 0.05 for instance:"
+            " faster. The column bound says how far off the score can be at most.",
+        ),
+    ] = None,
     out: Annotated[Path | None, path_option("File to write to, in place of the terminal.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the file of --out where it ends.")
@@ -75,7 +83,9 @@ def score(
 
     from tsniqa.model.tsniqa import TSNIQA
     from tsniqa.runtime import available_cores, find_device, keep_freed_memory
+    from tsniqa.scoring.engine import find_compute
     from tsniqa.scoring.inputs import find_images
+    from tsniqa.scoring.sparse import check_sparse
     from tsniqa.scoring.stream import check_scale, explained_columns, score_files
 
     shown = out is None and sys.stdout.isatty()
@@ -89,11 +99,14 @@ def score(
     together = together or (readout or loaded.readout) == "set"
     readout = "set" if together else readout or loaded.readout
     loaded.check_readout(readout)
+    if sparse is not None:
+        check_sparse(loaded, sparse, readout)
     profile = check_scale(loaded, scale, readout) if scale else None
     if profile:
         low, high = profile.mos_range
         print(f"scaled: as {scale}, from {low:g} to {high:g}", file=sys.stderr)
     columns = ["image", "score", *(["scaled"] if scale else [])]
+    columns += ["bound"] if sparse is not None else []
     columns += explained_columns(loaded) if explain else []
     keep_freed_memory()
     failures: list[DataError] = []
@@ -102,7 +115,8 @@ def score(
         sets = unfinished(images, together, output.done)
         quiet = shown or not sys.stderr.isatty() or "TQDM_DISABLE" in os.environ
         bar = tqdm(total=sum(map(len, sets)), unit="image", disable=quiet)
-        options = (readout, together, failures.append, available_cores())
+        compute = find_compute(loaded, sum(map(len, sets)))
+        options = (readout, together, failures.append, available_cores(), sparse, compute)
         rows = (row for files in sets for row in score_files(loaded, files, *options))
         with bar:
             strange = write_rows(output, rows, profile, bar.update)

@@ -23,6 +23,9 @@ from tsniqa.model.saving import load_model, save_model
 from tsniqa.pixels import SHORTER_SIDE, Image, as_images, batches, checked, shrink
 from tsniqa.storage import grouped, symmetric, upper_triangle
 
+Compute = Callable[[Tensor, Sequence[str | None]], dict[str | None, Features]]
+"""Passes a batch, shrunk already, through the network in each of some states."""
+
 SHARED = "shared"
 """Name of a head, or of a state of the bank, that all tasks have in common."""
 
@@ -162,16 +165,17 @@ class TSNIQA(nn.Module):
 
     def read(
         self, images: Iterable[Tensor], tasks: Sequence[str] | None = None, gate: bool = True,
-        untouched: Features | None = None,
+        untouched: Features | None = None, compute: Compute | None = None,
     ) -> Reading:  # fmt: skip
         """Read heads and gates: batches of images outside, tasks inside.
 
         Args:
             images: N tensors [3, H, W], uint8 or floating point in [0, 1], shrunk already; a
-                generator is read one batch at a time.
+                generator is read one batch at a time, a tensor [N, 3, H, W] at once.
             tasks: Names of heads, default all; none if only the gate is asked.
             gate: Whether distances and features of the gates are wanted.
             untouched: Features of the images on the untouched network, if they are known already.
+            compute: What passes batches through the network, by default :meth:`features`.
 
         Raises:
             ConfigError: No task has been learned.
@@ -183,8 +187,9 @@ class TSNIQA(nn.Module):
         missing = [owner for owner in wanted if owner not in whole]
         parts: dict[str | None, list[Features]] = {owner: [] for owner in missing}
         with torch.inference_mode():
-            for batch in batches(images) if missing else ():
-                for owner, features in self.features(batch, missing).items():
+            parted = [images] if isinstance(images, Tensor) else batches(images)
+            for batch in parted if missing else ():
+                for owner, features in (compute or self.features)(batch, missing).items():
                     parts[owner].append(features.cpu())
             if missing and not parts[missing[0]]:
                 raise DataError("there is no image to score; give at least one")

@@ -91,7 +91,8 @@ class Output:
         if self.form == "csv":
             self._put(self._cells([_shown(value, "{:.6g}") for value in values]))
         elif self.form == "jsonl":
-            self._put(json.dumps(dict(zip(self.columns, values, strict=True))) + "\n")
+            known = [None if value != value else value for value in values]  # JSON has no NaN
+            self._put(json.dumps(dict(zip(self.columns, known, strict=True))) + "\n")
         else:
             image, *others = values
             told = [_shown(value, "{:9.3f}") for value in others]

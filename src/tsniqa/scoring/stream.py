@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from torch import Tensor
 
 from tsniqa.errors import ConfigError, DataError, unknown_name
 from tsniqa.model.profiles import TaskProfile
-from tsniqa.model.tsniqa import TSNIQA, Reading
-from tsniqa.pixels import as_images, batches, shrink
+from tsniqa.model.readouts import Reading
+from tsniqa.model.tsniqa import TSNIQA, Compute
+from tsniqa.pixels import BATCH_IMAGES, BATCH_PIXELS, as_images, batches, shrink
 from tsniqa.scoring.inputs import decode_ahead
+from tsniqa.scoring.sparse import check_sparse, mix_read, read_needed
 
 OnFailure = Callable[[DataError], object]
 """Is told why a file cannot be read."""
@@ -25,6 +28,8 @@ def score_files(
     together: bool = False,
     on_failure: OnFailure | None = None,
     workers: int = 1,
+    sparse: float | None = None,
+    compute: Compute | None = None,
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Score files and yield each with its row of :meth:`.TSNIQA.explain`, in their order.
 
@@ -45,25 +50,36 @@ def score_files(
         on_failure: Is told of files that cannot be read, which have no row; by default the first
             one's DataError is raised.
         workers: Number of decoding threads.
+        sparse: Heads that the readout gives less weight than this are not read; rows then have the
+            ``bound`` of :func:`.mix_read`, and NaN for what was not read. Not with ``together``.
+        compute: As of :meth:`.TSNIQA.read`, for instance :meth:`.Engine.features`.
 
     Raises:
+        ConfigError: ``sparse`` is out of range, or not possible.
         DataError: A file cannot be read, and there is no ``on_failure``.
     """
+    mixed = "set" if together else readout or model.readout
+    if sparse is None:
+        read = partial(model.read, compute=compute)
+    else:
+        check_sparse(model, sparse, mixed)
+        read = partial(read_needed, model, readout=mixed, epsilon=sparse, compute=compute)
     whole: list[tuple[list[Path], Reading]] = []
-    for read, reading in _readings(model, paths, on_failure, workers):
+    for files, batch in _decoded(model, paths, on_failure, workers):
+        reading = read(batch)
         if together:
-            whole.append((read, reading))
+            whole.append((files, reading))
         else:
-            yield from _rows(model, read, reading, readout)
+            yield from _rows(model, files, reading, mixed, sparse is not None)
     if whole:
-        files = [path for read, _ in whole for path in read]
-        yield from _rows(model, files, Reading.joined([part for _, part in whole]), "set")
+        files = [path for some, _ in whole for path in some]
+        yield from _rows(model, files, Reading.joined([part for _, part in whole]), mixed)
 
 
-def _readings(
+def _decoded(
     model: TSNIQA, paths: Sequence[Path], on_failure: OnFailure | None, workers: int
-) -> Iterator[tuple[list[Path], Reading]]:
-    """Yield batches of files with what heads and gates say of them."""
+) -> Iterator[tuple[list[Path], Tensor]]:
+    """Yield batches of files with their images."""
     waiting: deque[Path] = deque()  # decoded, but not yet in a batch
 
     def decode(path: Path) -> Tensor:
@@ -79,14 +95,19 @@ def _readings(
                 waiting.append(path)
                 yield found
 
-    for batch in batches(images()):
-        yield [waiting.popleft() for _ in batch], model.read(batch)
+    # A GPU is only busy with many images at once.
+    few = model.backbone.device.type == "cpu"
+    for batch in batches(images(), BATCH_PIXELS if few else BATCH_PIXELS * BATCH_IMAGES):
+        yield [waiting.popleft() for _ in batch], batch
 
 
 def _rows(
-    model: TSNIQA, paths: Sequence[Path], reading: Reading, readout: str | None
+    model: TSNIQA, paths: Sequence[Path], reading: Reading, readout: str, sparse: bool = False
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     table = explained(model, reading, readout)
+    if sparse:
+        found = mix_read(reading.heads, *model.mixture(reading, readout))
+        table["score"], table["bound"] = found
     yield from zip(paths, table.to_dict("records"), strict=True)
 
 
