@@ -115,7 +115,7 @@ def score(
         sets = unfinished(images, together, output.done)
         quiet = shown or not sys.stderr.isatty() or "TQDM_DISABLE" in os.environ
         bar = tqdm(total=sum(map(len, sets)), unit="image", disable=quiet)
-        compute = find_compute(loaded, sum(map(len, sets)))
+        compute = find_compute(loaded, len(images))  # also of those done: --resume says the same
         options = (readout, together, failures.append, available_cores(), sparse, compute)
         rows = (row for files in sets for row in score_files(loaded, files, *options))
         with bar:
