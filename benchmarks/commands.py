@@ -48,14 +48,20 @@ def draw(folder: Path, count: int) -> None:
 
 
 def child(command: list[str]) -> tuple[float, float, float]:
-    """Run a command: its seconds, those until its second line, and its largest memory in MB."""
-    start, first = time.perf_counter(), float("nan")
+    """Run a command: its seconds, those until its second line, and its largest memory in MB.
+
+    The memory is read when a line comes, as a process's own: what the system counts for a child
+    begins with that of its parent.
+    """
+    start, first, peak = time.perf_counter(), float("nan"), 0.0
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     for number, _ in enumerate(process.stdout):
         if number == 1:
             first = time.perf_counter() - start
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+        status = Path(f"/proc/{process.pid}/status")
+        for line in status.read_text().splitlines() if status.is_file() else ():
+            if line.startswith("VmHWM"):
+                peak = max(peak, int(line.split()[1]) / 1024)
+    if process.wait():
         raise RuntimeError(f"{' '.join(command)} failed")
-    return time.perf_counter() - start, first, usage.ru_maxrss / 1024
+    return time.perf_counter() - start, first, peak

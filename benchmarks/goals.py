@@ -55,20 +55,23 @@ def exact(one: dict) -> dict[str, str]:
 
 def sparse(curves: dict) -> list[dict[str, str]]:
     """Make a row for each readout: its fastest point whose mean SRCC stays."""
-    wanted = f">= {SPARSE} times where the SRCC changes by <= {SRCC_CHANGE}"
+    wanted = f">= {SPARSE} times where the mean SRCC changes by <= {SRCC_CHANGE}"
     if told := curves.get("left out"):
         return [row("sparse, human-rated sets", "exact", wanted, told, None)]
     rows = []
     for readout in ("gated", "calibrated"):
         kept = [one for one in curves[readout] if abs(one["mean SRCC change"]) <= SRCC_CHANGE]
-        best = max(kept, key=lambda one: one["fewer passes"])
+        timed = [one for one in kept if "times as fast" in one] or kept
+        best = max(timed, key=lambda one: one["fewer passes"])
+        fast = best.get("times as fast", best["fewer passes"])
         told = (
-            f"{best['fewer passes']:.2f} times fewer passes at {best['epsilon']:g}; mean SRCC"
-            f" {best['mean SRCC change']:+.4f}, on one set up to {best['largest SRCC change']:.4f};"
-            f" bounds {best['median bound']:.3f} in the median, {best['largest bound']:.3f} at most"
+            f"{fast:.2f} times at {best['epsilon']:g} ({best['fewer passes']:.2f} times fewer"
+            f" passes); mean SRCC {best['mean SRCC change']:+.4f}, one set's by up to"
+            f" {best['largest SRCC change']:.4f}; bounds {best['median bound']:.3f} in the median,"
+            f" {best['largest bound']:.3f} at most"
         )
         what = f"sparse, human-rated sets, {readout}"
-        rows.append(row(what, "exact", wanted, told, best["fewer passes"] >= SPARSE))
+        rows.append(row(what, "exact", wanted, told, fast >= SPARSE))
     return rows
 
 
