@@ -4,7 +4,7 @@ A study of Zhang, Ma, Zhai and Yang, *Task-Specific Normalization for Continual 
 Image Quality Models*, IEEE Transactions on Image Processing 33, 2024 (arXiv 2107.13429).
 
     >>> from tsniqa import TSNIQA
-    >>> model = TSNIQA.load("model")
+    >>> model = TSNIQA.load("photographs")  # the shipped one, or a folder
     >>> scores = model.predict(["beach.jpg", "forest.png"])  # float64 [2], higher is better
     >>> table = model.explain("beach.jpg")  # each head's score, the gate's weights and distances
 """

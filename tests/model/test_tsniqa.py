@@ -344,7 +344,7 @@ def test_the_lines_of_docstring_and_readme_go_from_images_to_scores(
     shown = readme[readme.index(lines[0]) :].split("```")[0].splitlines()
     assert [line for line in shown if line in lines] == lines
     names = {}
-    exec("\n".join(shown), names)
+    exec("\n".join(shown).replace('"photographs"', '"model"'), names)
     assert names["together"].shape == (2,)
     assert names["scores"].shape == (2,)
     assert np.abs(names["scores"]).max() <= 1
