@@ -163,19 +163,6 @@ def try_headers(saved, data):
             own.unlink()
 
 
-@settings(max_examples=150, **SHARED)
-@given(data=st.data())
-def test_any_header_of_a_models_file_is_read_or_refused(saved, data):
-    try_headers(saved, data)
-
-
-@pytest.mark.slow
-@settings(max_examples=4_000, **SHARED)
-@given(data=st.data())
-def test_many_headers_of_a_models_file_are_read_or_refused(saved, data):
-    try_headers(saved, data)
-
-
 def try_arrays(saved, data):
     """Change the header of a record's arrays."""
     path = saved.parent / "arrays.safetensors"
@@ -190,17 +177,19 @@ def try_arrays(saved, data):
         path.write_bytes(original)
 
 
-@settings(max_examples=100, **SHARED)
+@pytest.mark.parametrize("attempt", [try_headers, try_arrays])
+@settings(max_examples=150, **SHARED)
 @given(data=st.data())
-def test_any_header_of_a_records_arrays_is_read_or_refused(saved, data):
-    try_arrays(saved, data)
+def test_any_header_is_read_or_refused(saved, attempt, data):
+    attempt(saved, data)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("attempt", [try_headers, try_arrays])
 @settings(max_examples=4_000, **SHARED)
 @given(data=st.data())
-def test_many_headers_of_a_records_arrays_are_read_or_refused(saved, data):
-    try_arrays(saved, data)
+def test_many_headers_are_read_or_refused(saved, attempt, data):
+    attempt(saved, data)
 
 
 class Program:

@@ -25,6 +25,9 @@ _BROKEN = (
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _16_BIT_AS_I = ("PNG", "PPM")  # formats without 32-bit pixels; others do not tell their scale
 
+#: What Pillow recognises, but needs another program or library to decode.
+_ONLY_NAMED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+
 NEEDS_EXTRA = {".heic", ".heics", ".heif", ".heifs", ".hif"}
 """Endings of files that are read once the extra ``heif`` is installed."""
 if find_spec("pillow_heif"):
@@ -46,6 +49,13 @@ SHORTER_SIDE = 768
 LONGEST = 4  # as many times the shorter side an image may be long
 
 Image = str | Path | PILImage.Image | np.ndarray | torch.Tensor  # what a user may hand over
+
+
+def image_endings() -> set[str]:
+    """Return the endings, in lower case with the dot, of what Pillow or an extra of ours reads."""
+    known = PILImage.registered_extensions()  # loads all of Pillow's plugins
+    readable = set(PILImage.OPEN) - _ONLY_NAMED
+    return {ending for ending, kind in known.items() if kind in readable} | NEEDS_EXTRA
 
 
 def decode(path: Path, root: Path | None = None) -> np.ndarray:

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from tsniqa.errors import ConfigError, DataError
-from tsniqa.scoring.inputs import decode_ahead, find_images, image_endings
+from tsniqa.pixels import image_endings
+from tsniqa.scoring.inputs import decode_ahead, find_images
 
 
 def touch(path):

@@ -12,7 +12,7 @@ from tsniqa.cli.options import (
     SeedOption,
     from_here,
     is_shipped,
-    model_folder,
+    model_option,
     path_option,
 )
 from tsniqa.errors import ConfigError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tsniqa.data.task import Task
     from tsniqa.model.tsniqa import TSNIQA
     from tsniqa.study.learning import Judged
+    from tsniqa.training.trainer import Epoch
 
 model_app = typer.Typer(
     help="What a model knows, and models as sets of tasks.", no_args_is_help=True
@@ -38,10 +39,9 @@ def learn(
     name: Annotated[str, typer.Option(help="What to call the task; default: its folder.")] = "",
     model: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of the model to learn on top of, photographs for the shipped one;"
-            " default: a new one.",
-            callback=model_folder,
+        model_option(
+            "Folder of the model to learn on top of, photographs for the shipped one; default: a"
+            " new one."
         ),
     ] = None,
     out: Annotated[
@@ -94,10 +94,7 @@ def learn(
         seconds = time.perf_counter() - start
         if divided:
             _tell("test", learner.judge(learned, task, "test"))
-    losses = [epoch.loss for epoch in history if epoch.step == "images" and epoch.loss is not None]
-    curve = " ".join(f"{loss:.3f}" for loss in losses)
-    number = learned.profiles[task.name].images
-    typer.echo(f"learned from {number} images in {seconds:.0f} s; loss by epoch: {curve}")
+    _tell_learned(learned.profiles[task.name].images, history, seconds)
     before = folder_size(model)
     whole = put_task(out, with_others(known, learned), task.name)
     _tell_tasks(whole, known)
@@ -166,6 +163,12 @@ def _tell(kind: str, found: "Judged") -> None:
     value, low, high = found.srcc()
     count = len(found.mos)
     typer.echo(f"{kind} SRCC {value:.3f} (95% from {low:.3f} to {high:.3f}, {count} images)")
+
+
+def _tell_learned(images: int, history: "list[Epoch]", seconds: float) -> None:
+    losses = [epoch.loss for epoch in history if epoch.step == "images" and epoch.loss is not None]
+    curve = " ".join(f"{loss:.3f}" for loss in losses)
+    typer.echo(f"learned from {images} images in {seconds:.0f} s; loss by epoch: {curve}")
 
 
 def _tell_tasks(model: "TSNIQA", known: "TSNIQA | None" = None) -> None:

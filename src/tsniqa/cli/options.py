@@ -46,6 +46,11 @@ def path_option(help: str, *names: str) -> OptionInfo:
     return typer.Option(*names, help=help, callback=from_here)
 
 
+def model_option(help: str) -> OptionInfo:
+    """Describe an option that is a model, meant as :func:`model_folder` says."""
+    return typer.Option(help=help, callback=model_folder)
+
+
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random, mini tasks included.")]
 ModelFolder = Annotated[
     Path,

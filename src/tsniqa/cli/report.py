@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tsniqa.cli.learn import read_task
-from tsniqa.cli.options import Device, path_option
+from tsniqa.cli.options import Device, model_folder, path_option
 from tsniqa.errors import ConfigError, DataError
-from tsniqa.paths import shipped
 
 if TYPE_CHECKING:
     from tsniqa.book.report import Report
@@ -21,7 +20,8 @@ def report(
     what: Annotated[
         Path,
         typer.Argument(
-            help="Folder of a model or of a run's record; photographs is the shipped model."
+            help="Folder of a model or of a run's record; photographs is the shipped model.",
+            callback=model_folder,
         ),
     ],
     images: Annotated[
@@ -49,8 +49,7 @@ def report(
         raise ConfigError(f"{what} is a record, which has images of its own; give --data-root")
     if data_root and not is_record:
         raise ConfigError(f"{what} is no record; name your rated images by --images")
-    known = [what / "record.json", what / "model.json", shipped("models") / what / "model.json"]
-    if not any(file.is_file() for file in known):
+    if not is_record and not (what / "model.json").is_file():
         raise ConfigError(f"{what} is neither a record nor a model; name the folder of one")
     name = _name(what)
     out = out or Path.cwd() / f"{name}-report.html"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tsniqa.cli.options import Device, path_option
+from tsniqa.cli.options import Device, model_option, path_option
 from tsniqa.errors import ConfigError, DataError
 from tsniqa.paths import shipped
 from tsniqa.scoring.output import Format, Output, name_of
@@ -17,61 +17,70 @@ if TYPE_CHECKING:
     from tsniqa.model.profiles import TaskProfile
     from tsniqa.model.tsniqa import TSNIQA
 
+Images = Annotated[list[Path], typer.Argument(help="Image files, and folders to search.")]
+Model = Annotated[
+    Path | None,
+    model_option("Folder of a saved model, such as <record>/model; default: the shipped one."),
+]
+Readout = Annotated[
+    str | None,
+    typer.Option(
+        help="gated, calibrated, set (all images of the call belong together), hard, uniform or"
+        " centred; by default the model's own."
+    ),
+]
+Together = Annotated[
+    bool,
+    typer.Option(
+        "--together",
+        help="The images of a folder belong together, and all that are named one by one: weigh the"
+        " heads once for all of them. Better when ten or more are of one kind, and their scores"
+        " can be compared; they appear when the last image has been read.",
+    ),
+]
+Form = Annotated[
+    Format | None,
+    typer.Option("--format", help="table, csv or jsonl; a table on a terminal, else csv."),
+]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        help="Also the nearest task, how unusual the image is (percentage of each task's own"
+        " held-out images that are nearer to it), and each head's score, weight and distance.",
+    ),
+]
+Scale = Annotated[
+    str | None, typer.Option(help="Also map scores to the opinion scale of this task of the model.")
+]
+Sparse = Annotated[
+    float | None,
+    typer.Option(
+        metavar="EPSILON",
+        help="Do not read heads that the gate gives less weight than this, 0.02 for instance:"
+        " faster. The column bound says how far off the score can be at most.",
+    ),
+]
+Out = Annotated[Path | None, path_option("File to write to, in place of the terminal.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the file of --out where it ends.")
+]
 AllowDownload = Annotated[
     bool, typer.Option(help="Let timm fetch the backbone's weights, if the model names its hub.")
 ]
 
 
 def score(
-    paths: Annotated[list[Path], typer.Argument(help="Image files, and folders to search.")],
-    model: Annotated[
-        Path | None,
-        path_option("Folder of a saved model, such as <record>/model; default: the shipped one."),
-    ] = None,
-    readout: Annotated[
-        str | None,
-        typer.Option(
-            help="gated, calibrated, set (all images of the call belong together), hard, uniform or"
-            " centred; by default the model's own."
-        ),
-    ] = None,
-    together: Annotated[
-        bool,
-        typer.Option(
-            "--together",
-            help="The images of a folder belong together, and all that are named one by one: weigh"
-            " the heads once for all of them. Better when ten or more are of one kind, and their"
-            " scores can be compared; they appear when the last image has been read.",
-        ),
-    ] = False,
-    form: Annotated[
-        Format | None,
-        typer.Option("--format", help="table, csv or jsonl; a table on a terminal, else csv."),
-    ] = None,
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain",
-            help="Also the nearest task, how unusual the image is (percentage of each task's own"
-            " held-out images that are nearer to it), and each head's score, weight and distance.",
-        ),
-    ] = False,
-    scale: Annotated[
-        str | None,
-        typer.Option(help="Also map scores to the opinion scale of this task of the model."),
-    ] = None,
-    sparse: Annotated[
-        float | None,
-        typer.Option(
-            metavar="EPSILON",
-            help="Do not read heads that the gate gives less weight than this, 0.05 for instance:"
-            " faster. The column bound says how far off the score can be at most.",
-        ),
-    ] = None,
-    out: Annotated[Path | None, path_option("File to write to, in place of the terminal.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the file of --out where it ends.")
-    ] = False,
+    paths: Images,
+    model: Model = None,
+    readout: Readout = None,
+    together: Together = False,
+    form: Form = None,
+    explain: Explain = False,
+    scale: Scale = None,
+    sparse: Sparse = None,
+    out: Out = None,
+    resume: Resume = False,
     device: Device = "auto",
     allow_download: AllowDownload = False,
 ) -> None:
@@ -115,11 +124,17 @@ def score(
         sets = unfinished(images, together, output.done)
         quiet = shown or not sys.stderr.isatty() or "TQDM_DISABLE" in os.environ
         bar = tqdm(total=sum(map(len, sets)), unit="image", disable=quiet)
-        compute = find_compute(loaded, len(images))  # also of those done: --resume says the same
+        # By all images, done or not: --resume then says the same.
+        compute = find_compute(loaded, len(images)) if sets else None
         options = (readout, together, failures.append, available_cores(), sparse, compute)
         rows = (row for files in sets for row in score_files(loaded, files, *options))
         with bar:
             strange = write_rows(output, rows, profile, bar.update)
+    tell_end(strange, failures, len(images))
+
+
+def tell_end(strange: int, failures: Sequence[DataError], count: int) -> None:
+    """Say of how many images nothing is known, and which of all cannot be scored: exit code 1."""
     if strange:
         print(
             f"tsniqa: {strange} images are farther from every task than all of its own images;"
@@ -127,7 +142,7 @@ def score(
             file=sys.stderr,
         )
     if failures:
-        lines = [f"tsniqa: {len(failures)} of {len(images)} images cannot be scored:"]
+        lines = [f"tsniqa: {len(failures)} of {count} images cannot be scored:"]
         print("\n  ".join([*lines, *map(str, failures)]), file=sys.stderr)
         raise typer.Exit(1)
 

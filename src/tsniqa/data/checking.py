@@ -16,9 +16,7 @@ from tsniqa.data.splits import resplit
 from tsniqa.data.task import Task, overlaps, problems, same_images
 from tsniqa.errors import DataError
 from tsniqa.paths import is_file
-from tsniqa.pixels import decode
-
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+from tsniqa.pixels import decode, image_endings
 
 
 @dataclass
@@ -108,7 +106,8 @@ def _check_table(task: Task, report: Report) -> None:
 
 def _note_extra(task: Task, report: Report) -> None:
     """Count image files that the table does not list; references usually are among them."""
-    files = (path for path in task.root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    endings = image_endings()
+    files = (path for path in task.root.rglob("*") if path.suffix.lower() in endings)
     names = {path.relative_to(task.root).as_posix() for path in files}
     extra = sorted(names - set(task.table["image"]))
     if extra:

@@ -6,21 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image as PILImage
 from torch import Tensor
 
 from tsniqa.errors import ConfigError, DataError
-from tsniqa.pixels import NEEDS_EXTRA
-
-#: What Pillow recognises, but needs another program or library to decode.
-_ONLY_NAMED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
-
-
-def image_endings() -> set[str]:
-    """Return the endings, in lower case with the dot, of what Pillow or an extra of ours reads."""
-    known = PILImage.registered_extensions()  # loads all of Pillow's plugins
-    readable = set(PILImage.OPEN) - _ONLY_NAMED
-    return {ending for ending, kind in known.items() if kind in readable} | NEEDS_EXTRA
+from tsniqa.pixels import image_endings
 
 
 def find_images(paths: Iterable[Path]) -> list[tuple[Path, Path | None]]:
