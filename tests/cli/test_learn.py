@@ -66,7 +66,7 @@ def test_a_model_is_begun_with_a_preset(tsniqa, world, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, said, _ = tsniqa("learn", world.data_root / "alpha", "--preset", "smoke")
     assert code == 0
-    assert f"model: {tmp_path / 'models' / 'alpha'} (1 tasks, " in said
+    assert f"model: {tmp_path / 'models' / 'alpha'} (1 task, " in said
     made = TSNIQA.load(tmp_path / "models" / "alpha")
     assert (made.tasks, made.backbone.card.name) == (["alpha"], "efficientnet-lite0")
 

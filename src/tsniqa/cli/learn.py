@@ -1,6 +1,6 @@
 """The commands that make and change models: `tsniqa learn` and `tsniqa model ...`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,7 +99,7 @@ def learn(
     whole = put_task(out, with_others(known, learned), task.name)
     _tell_tasks(whole, known)
     added = (folder_size(out) - before) / 1000
-    typer.echo(f"model: {out} ({len(whole.tasks)} tasks, {added:.0f} kB more than before)")
+    typer.echo(f"model: {out} ({_count(whole.tasks)}, {added:.0f} kB more than before)")
 
 
 def read_task(data: Path, name: str) -> "tuple[Task, bool]":
@@ -189,9 +189,7 @@ def show(model: ModelFolder) -> None:
 
     loaded = TSNIQA.load(model)
     card = loaded.backbone.card
-    typer.echo(
-        f"{model}: {card.model}, {len(loaded.tasks)} tasks, {folder_size(model) / 1000:.0f} kB"
-    )
+    typer.echo(f"{model}: {card.model}, {_count(loaded.tasks)}, {folder_size(model) / 1000:.0f} kB")
     typer.echo(
         f"reads {loaded.readout}, images of at most {loaded.shorter_side} pixels, shorter side"
     )
@@ -262,7 +260,7 @@ def merge(
     for task in two.tasks:
         take_task(one, two, task)
     one.save(out)
-    typer.echo(f"model: {out} ({len(one.tasks)} tasks: {', '.join(one.tasks)})")
+    typer.echo(f"model: {out} ({_count(one.tasks)}: {', '.join(one.tasks)})")
 
 
 def _change(folder: Path, change: "Callable[[TSNIQA], None]") -> None:
@@ -277,3 +275,7 @@ def _change(folder: Path, change: "Callable[[TSNIQA], None]") -> None:
         loaded = TSNIQA.load(folder)
         change(loaded)
         loaded.save(folder)
+
+
+def _count(tasks: Collection[str]) -> str:
+    return "1 task" if len(tasks) == 1 else f"{len(tasks)} tasks"
