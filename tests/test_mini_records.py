@@ -6,9 +6,11 @@ import pytest
 
 from tsniqa.paths import resolve
 from tsniqa.strategies import STRATEGIES
+from tsniqa.study.bootstrap import MEAN
 from tsniqa.study.comparison import family
 from tsniqa.study.config import identity, load_preset
 from tsniqa.study.evaluation import summary
+from tsniqa.study.machines import shared_runs, verdicts
 from tsniqa.study.results import SUMMARY_KEYS, find_experiment, find_records, summary_table
 
 SEEDS = (0, 1, 2)
@@ -40,6 +42,14 @@ def test_normalization_adds_to_heads_alone_and_sets_are_read_best(runs):
     gap = (final["tsn", "oracle"] - final["tsn", "gated"]).mean()
     assert (final["tsn", "calibrated"] - final["tsn", "gated"]).mean() > gap / 2
     assert final["tsn", "set"].mean() >= final["tsn", "oracle"].mean()
+
+
+@pytest.mark.parametrize("other", ["records-avx2", "records-epyc"])
+def test_no_verdict_of_a_mean_over_tasks_hangs_on_the_processor(other):
+    judged = verdicts(*shared_runs(resolve(f"results/{other}"), resolve("results/records")))
+    means = judged[judged["task"] == MEAN]
+    assert len(means) == 4
+    assert not means["changed"].any()
 
 
 def test_no_defence_forgets_and_isolation_does_not(runs):

@@ -60,6 +60,12 @@ def test_a_page_reads_the_published_files_that_its_parameters_name(project):
     assert Page(name="p", notebook="two", parameters={"folder": ".runs/records"}).reads() == []
     file = "results/records/open-tsn/record.json"
     assert Page(name="p", notebook="two", parameters={"folder": file}).reads() == [project / file]
+    several = {"folder": {"one": file, "others": [".runs", "results/records"]}}
+    write_notebook(
+        project / "notebooks" / "two.ipynb",
+        parameters_cell('preset: str = "mini"  # which\nfolder: dict = {}  # read'),
+    )
+    assert Page(name="p", notebook="two", parameters=several).reads() == [project / file, *mini]
 
 
 def test_a_page_of_one_run_reads_the_records_of_its_strategy_and_seed_alone(project):

@@ -84,7 +84,7 @@ class Page(BaseModel):
         if {"strategy", "seed"} <= values.keys():
             wanted += f"-{values['strategy']}-seed{values['seed']}-"
         found = []
-        for value in values.values():
+        for value in _leaves(values):
             if str(value).startswith(("book/", "results/")):
                 path = project_root() / value
                 inside = [*path.glob(f"{wanted}*/*"), *path.glob(f"{wanted}*.csv")]
@@ -120,6 +120,15 @@ class Page(BaseModel):
         seeds = given.get("seeds", [given.get("seed", 0)])
         splits = given.get("splits", [given.get("split")])
         return list(itertools.product(strategies, seeds, splits))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Yield the values inside of dictionaries and lists."""
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(one)
+    else:
+        yield value
 
 
 def load_pages(path: Path, preset: str = "mini", check: bool = True) -> dict[str, Page]:
