@@ -46,6 +46,14 @@ def test_a_difference_is_that_of_the_srcc_with_the_interval_of_the_paired_draws(
     assert found["difference"].iloc[-1] == pytest.approx(found["difference"].iloc[:-1].mean())
 
 
+def test_a_mean_is_over_the_tasks_that_count(runs):
+    whole = differences(runs, GATED, JOINT)
+    some = differences(runs, GATED, JOINT, ["alpha", "gamma"])
+    assert some["task"].tolist() == [t for t in whole["task"] if t in ("alpha", "gamma", MEAN)]
+    own = whole.set_index("task")["difference"]
+    assert some.iloc[-1]["difference"] == pytest.approx((own["alpha"] + own["gamma"]) / 2)
+
+
 def test_nothing_differs_from_itself(runs):
     found = differences(runs, GATED, GATED)
     assert (found[["difference", "low", "high"]] == 0).all(axis=None)

@@ -15,6 +15,7 @@ from tsniqa.study.comparison import (
     TOLD,
     UPPER,
     comparison_table,
+    differ,
     family,
     half_width,
     image_milliseconds,
@@ -168,3 +169,12 @@ def test_times_are_those_of_all_tasks_and_of_one_image(finished):
     images = len(record.test_images["gamma"])
     assert image_milliseconds(changed) == pytest.approx(1000 * 3 / images)
     assert np.isnan(image_milliseconds(described(record, timings={"scoring gamma": 3.0})))
+
+
+def test_a_run_made_here_is_told_from_its_published_record(finished, reseeded):
+    record = finished("tsn")
+    moved = reseeded(record, record.config.seed, shift=0.25)
+    moved.scores = moved.scores + np.float32(1e-6)
+    assert not differ({"tsn": [record]}, {"tsn": [record]})
+    assert not differ({"tsn": [record]}, {"head-only": [moved]}), "another run"
+    assert differ({"tsn": [moved]}, {"tsn": [record]})

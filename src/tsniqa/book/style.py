@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 Colour = tuple[float, float, float]
@@ -133,6 +134,11 @@ def panels(
 
 
 def shown_once(figure: Figure) -> Figure:
-    """Detach a figure from pyplot, which would show it a second time when the cell ends."""
+    """Detach a figure from pyplot, which would show it a second time when the cell ends.
+
+    Colour bars become vectors, so that a dark page can turn the figure dark as a whole.
+    """
+    for mesh in figure.findobj(QuadMesh):
+        mesh.set_rasterized(False)
     plt.close(figure)
     return figure

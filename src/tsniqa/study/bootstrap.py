@@ -142,8 +142,16 @@ class _Compared(NamedTuple):
         return (*self.labels, self.task, value, low, high, runs, self.by_run, judged)
 
 
-def differences(runs: Runs, first: Pair, second: Pair) -> pd.DataFrame:
+def differences(
+    runs: Runs, first: Pair, second: Pair, tasks: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Compare two pairs of strategy and readout: each task by itself, then the mean over tasks.
+
+    Args:
+        runs: Records by strategy.
+        first: A strategy and a readout.
+        second: The same, to be subtracted.
+        tasks: Names of tasks that count; default all.
 
     Returns:
         The columns :data:`COLUMNS`, with paired intervals; no row if the two share no run.
@@ -151,7 +159,7 @@ def differences(runs: Runs, first: Pair, second: Pair) -> pd.DataFrame:
     Raises:
         RecordError: Two records of one run have other test images.
     """
-    found = _compared(runs, first, second)
+    found = _compared(runs, first, second, tasks)
     rows = [one.row(*metrics.interval(one.drawn)) for one in found]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -198,7 +206,9 @@ def simultaneous(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _compared(runs: Runs, first: Pair, second: Pair) -> list[_Compared]:
+def _compared(
+    runs: Runs, first: Pair, second: Pair, tasks: Sequence[str] | None = None
+) -> list[_Compared]:
     """Compare two on the same resamples, runs paired: every task, then the mean over tasks."""
     own, others = shared(runs, first[0], second[0])
     for one, other in zip(own, others, strict=True):
@@ -209,6 +219,8 @@ def _compared(runs: Runs, first: Pair, second: Pair) -> list[_Compared]:
             )
     labels, found = (label(*first), label(*second)), []
     for task in own[0].order if own else ():
+        if tasks is not None and task not in tasks:
+            continue
         sides = (own, first[1]), (others, second[1])
         finals = [[srcc(one, use, one.order, task) for one in records] for records, use in sides]
         drawn = np.subtract(*(over_runs(records, use, task) for records, use in sides))

@@ -135,8 +135,7 @@ def comparison_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.Data
         Indexed by label: ``role``, the summary measures with ``±`` after the mean SRCC (half-width
         of the 95% t interval over runs; NaN for one run), final SRCC of every task, ``runs``
         (how many), ``weight`` (the strategy's main weight; NaN if it has none), ``learnable`` and
-        ``stored`` (parameters a task), ``learning`` (minutes for all tasks) and ``scoring``
-        (milliseconds an image, all heads; NaN if it was not measured).
+        ``stored`` (parameters a task).
     """
     shown = pairs(runs) if shown is None else shown
     table = measures_by_run(runs, shown)
@@ -156,8 +155,6 @@ def _costs(records: Sequence[RunRecord]) -> dict[str, float]:
         "weight": main_weight(records[0]),
         "learnable": counts.learnable_per_task,
         "stored": counts.stored_per_task,
-        "learning": float(pd.Series([minutes(one, "learning") for one in records]).mean()),
-        "scoring": float(pd.Series([image_milliseconds(one) for one in records]).mean()),
     }
 
 
@@ -187,6 +184,13 @@ def half_width(values: pd.Series) -> float:
         return float("nan")
     quantile = stats.t.ppf(0.975, len(values) - 1)
     return float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def differ(here: Runs, published: Runs) -> bool:
+    """Tell whether a run that was made here has other scores than its published record."""
+    known = {(name, run_key(one)): one for name, own in published.items() for one in own}
+    pairs = [(one, known.get((name, run_key(one)))) for name, own in here.items() for one in own]
+    return any(two and not np.array_equal(one.scores, two.scores) for one, two in pairs)
 
 
 def joined(here: Runs, published: Runs) -> dict[str, list[RunRecord]]:

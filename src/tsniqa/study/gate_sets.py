@@ -14,7 +14,6 @@ from tsniqa.seeds import generator
 from tsniqa.study.evaluation import gate_weights
 from tsniqa.study.gate_inputs import GateInputs
 from tsniqa.study.gates import (
-    CHOSEN_FOR,
     MEAN,
     SHARING,
     Setting,
@@ -43,7 +42,8 @@ class GateStudy(NamedTuple):
         selection: Every variant and what it is compared with, :func:`.averaged` over the runs that
             settings are chosen on.
         chosen: What variants are compared with, and every family's chosen setting, on the runs that
-            results are read from; ``chosen for`` says for which of :data:`.CHOSEN_FOR`, or both.
+            results are read from; ``chosen for`` says for which of :data:`.SHARING`, or "both" of
+            :data:`.CHOSEN_FOR`.
         sets: The columns :data:`SET_COLUMNS` of :func:`set_experiments`, of the analytic gate.
     """
 
@@ -84,9 +84,9 @@ def study_gates(choose_on: Sequence[GateInputs], read_on: Sequence[GateInputs]) 
     """
     _check(choose_on, read_on)
     tables = [table(x) for x in choose_on for table in (references, variants)]
-    selection = averaged(tables).query("readout in @CHOSEN_FOR").reset_index(drop=True)
+    selection = averaged(tables)
     best = {"both": chosen(selection)}
-    best |= {readout: chosen(selection, [readout]) for readout in CHOSEN_FOR}
+    best |= {readout: chosen(selection, [readout]) for readout in SHARING}
     compared, sets = [], []
     for inputs in read_on:
         facts = inputs.record.config
