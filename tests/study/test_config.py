@@ -69,12 +69,19 @@ def test_overrides_change_what_they_name_alone(epochs, temperature, side):
     assert load_preset("smoke", overrides | {"shorter_side": side}).model_dump() == expected
 
 
+def test_any_strategy_may_be_given_a_rate_and_a_weight():
+    preset = load_preset("smoke", {"rates.sequential": 0.001, "weights.tsn-adapters": 4})
+    assert preset.rates["sequential"] == 0.001
+    assert preset.weights["tsn-adapters"] == 4
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ({"schedule.normalization.epoch": 3}, "did you mean 'schedule.normalization.epochs'?"),
         ({"schedule.nothing.epochs": 3}, "unknown override 'schedule.nothing.epochs'"),
         ({"threads.count": 3}, "unknown override 'threads.count'"),
+        ({"rates.tns": 0.1}, "unknown strategy 'tns'; did you mean 'tsn'?"),
         ({"": 3}, "unknown override ''"),
         (
             {"gate.n_clusters": -1},

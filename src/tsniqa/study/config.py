@@ -214,7 +214,10 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
         *parents, last = path.split(".")
         try:
             place = reduce(getitem, parents, content)
-            _ = place[last]  # only what is there may be replaced
+            if parents in (["weights"], ["rates"]):
+                find_strategy(last)  # each has one, whether or not the preset names it
+            else:
+                _ = place[last]  # only what is there may be replaced
             place[last] = value
         except (KeyError, TypeError):
             raise unknown_name("override", path, pd.json_normalize(content)) from None
