@@ -5,7 +5,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from tsniqa.book.sections import (
     SETUP,
     TAG,
-    mark_rasters,
     with_one_setup,
     without_empty,
     without_empty_headers,
@@ -61,11 +60,3 @@ def test_the_corner_of_a_table_is_no_header():
     without_empty_headers(cell)
     shown = cell.outputs[0].data["text/html"]
     assert shown == '<tr><td class="blank" ></td><td></td><th>a</th></tr>'
-
-
-def test_figures_with_a_raster_are_marked():
-    chart, photograph = (code("", **{"image/svg+xml": f"<svg>{x}</svg>"}) for x in ("", "<image/>"))
-    for cell in (chart, photograph):
-        mark_rasters(cell)
-    assert "mystnb" not in chart.metadata
-    assert photograph.metadata.mystnb["image"] == {"classes": "raster"}

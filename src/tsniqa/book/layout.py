@@ -71,13 +71,11 @@ def _html(part: object, alt: str) -> str:
         with rc_context({"svg.fonttype": "none"}):  # glyphs as outlines would double its weight
             part.savefig(stored, format="svg")
         # Percent signs where an attribute needs them: base64 would add a third.
-        # As in mark_rasters: colours of photographs and heatmaps are kept on dark pages.
-        kind = ' class="raster"' if "<image" in stored.getvalue() else ""
         source = "svg+xml," + quote(stored.getvalue(), safe=" !'()*+,-./:;<=>?@[]_{}|~\n")
     else:
         data = format_display_data(part)[0]
         if "text/html" in data:
             return data["text/html"]
-        jpeg, kind = data["image/jpeg"], ""
+        jpeg = data["image/jpeg"]
         source = "jpeg;base64," + (b64encode(jpeg).decode() if isinstance(jpeg, bytes) else jpeg)
-    return f'<img{kind} src="data:image/{source}" alt="{escape(alt)}">'
+    return f'<img src="data:image/{source}" alt="{escape(alt)}">'

@@ -231,7 +231,6 @@ def _finish(notebook: "nbformat.NotebookNode", page: Page) -> None:
 
     from tsniqa.book.lessons import ANSWER
     from tsniqa.book.sections import (
-        mark_rasters,
         name_toggle,
         with_one_setup,
         without_empty,
@@ -245,7 +244,6 @@ def _finish(notebook: "nbformat.NotebookNode", page: Page) -> None:
         cell.metadata.pop("execution", None)
         without_empty_headers(cell)
         CoalesceStreamsPreprocessor().preprocess_cell(cell, {}, 0)
-        mark_rasters(cell)
         if ANSWER in cell.metadata.get("tags", []):
             name_toggle(cell, "Answer")
     first = notebook.cells[0]

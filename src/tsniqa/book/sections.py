@@ -63,14 +63,6 @@ def without_empty_headers(cell: NotebookNode) -> None:
             output.data["text/html"] = _EMPTY_HEADER.sub(r"<td\1></td>", html)
 
 
-def mark_rasters(cell: NotebookNode) -> None:
-    """Give figures that hold a raster the class ``raster``; their colours are kept in dark mode."""
-    data = [output.get("data", {}) for output in cell.get("outputs", [])]
-    if any("<image" in "".join(one.get("image/svg+xml", "")) for one in data):
-        shown = cell.metadata.setdefault("mystnb", {})
-        shown["image"] = shown.get("image", {}) | {"classes": "raster"}
-
-
 def _tags(cell: NotebookNode) -> set[str]:
     return set(cell.metadata.get("tags", []))
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 Colour = tuple[float, float, float]
@@ -134,11 +133,6 @@ def panels(
 
 
 def shown_once(figure: Figure) -> Figure:
-    """Detach a figure from pyplot, which would show it a second time when the cell ends.
-
-    Colour bars become vectors, so that a dark page can turn the figure dark as a whole.
-    """
-    for mesh in figure.findobj(QuadMesh):
-        mesh.set_rasterized(False)
+    """Detach a figure from pyplot, which would show it a second time when the cell ends."""
     plt.close(figure)
     return figure
