@@ -60,8 +60,8 @@ def family(strategy: str) -> str:
 def role(strategy: str, readout: str, runs: Runs) -> str:
     """Tell what a strategy with a readout may use; one of :data:`ROLES`.
 
-    Replay remembers all where its memory holds every training image of the runs: it then sees all
-    tasks at once, as joint learning does.
+    Replay remembers all where its memory holds every training image of the tasks before the last:
+    it then sees all tasks at once, as joint learning does.
     """
     known = STRATEGIES.get(strategy)
     if (known and known.all_at_once) or (strategy, readout) == ("separate", "oracle"):
@@ -70,7 +70,7 @@ def role(strategy: str, readout: str, runs: Runs) -> str:
         return TOLD
     if family(strategy) == "replay":
         description = runs[strategy][0].description
-        images = sum(task.images["train"] for task in description.tasks)
+        images = sum(task.images["train"] for task in description.tasks[:-1])
         return REMEMBERS if images <= description.preset.memory else COMPARED
     return LOWER if family(strategy) == "no defence" else COMPARED
 
