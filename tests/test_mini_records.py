@@ -44,12 +44,12 @@ def test_normalization_adds_to_heads_alone_and_sets_are_read_best(runs):
     assert final["tsn", "set"].mean() >= final["tsn", "oracle"].mean()
 
 
-@pytest.mark.parametrize("other", ["avx2", "epyc"])
-def test_no_verdict_of_a_mean_over_tasks_hangs_on_the_processor(other):
+@pytest.mark.parametrize(("other", "count"), [("avx2", 4), ("epyc", 2)])
+def test_no_verdict_of_a_mean_over_tasks_hangs_on_the_processor(other, count):
     other = resolve("results/processors") / other
     judged = verdicts(*shared_runs(other, resolve("results/records")))
     means = judged[judged["task"] == MEAN]
-    assert len(means) == 4
+    assert len(means) == count
     assert not means["changed"].any()
 
 
