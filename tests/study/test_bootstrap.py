@@ -142,10 +142,31 @@ def test_a_constant_advantage_is_resolved_on_enough_references_and_its_interval_
     expected = np.tile([0.2, 0.1, 0.3], (4, 1))
     assert found[["difference", "low", "high"]].to_numpy() == pytest.approx(expected, abs=1e-4)
     verdicts = dict(zip(found["task"], found["verdict"], strict=True))
-    assert verdicts.pop(MEAN) == "higher"
     assert set(verdicts.values()) == {"not resolved"}, "each task shows fewer than ten references"
-    monkeypatch.setattr(bootstrap, "FEWEST_REFERENCES", 1)
+    counts = {task: bootstrap.reference_count(record, task) for task in record.order}
+    assert bootstrap.resolvable(record) == []
+    monkeypatch.setattr(bootstrap, "FEWEST_REFERENCES", min(counts.values()))
+    assert bootstrap.resolvable(record) == list(record.order)
     assert set(differences(both, OTHER, GATED)["verdict"]) == {"higher"}
+
+
+def test_a_mean_that_counts_a_task_of_few_references_resolves_nothing(
+    finished, reseeded, monkeypatch
+):
+    record = finished("tsn")
+    both = {"tsn": [record], "other": [reseeded(record, 0, shift=0.1)]}
+    counts = {task: bootstrap.reference_count(record, task) for task in record.order}
+    poorest = min(counts, key=counts.get)
+    monkeypatch.setattr(
+        bootstrap,
+        "reference_count",
+        lambda _, task: 9 if task == poorest else 10,
+    )
+    verdicts = differences(both, OTHER, GATED).set_index("task")["verdict"]
+    assert verdicts[MEAN] == verdicts[poorest] == "not resolved"
+    rich = bootstrap.resolvable(record)
+    assert rich == [task for task in record.order if task != poorest]
+    assert differences(both, OTHER, GATED, rich)["verdict"].tolist() == ["higher"] * (len(rich) + 1)
 
 
 def test_only_seeds_that_both_have_are_compared(finished, reseeded):

@@ -4,8 +4,8 @@ Images of one reference content are not independent, so whole references are res
 one seed of one split. Of several runs, runs are resampled first and references within each of them,
 so that an interval also says how far learning again matters; of one run, it holds for the networks
 as they were trained, and tables say so. As few runs tell little of their spread, a difference is
-only called higher or lower if, beside its interval, all runs agree on its sign; and a task whose
-test images show fewer than ten references resolves nothing.
+only called higher or lower if, beside its interval, all runs agree on its sign; and neither a task
+whose test images show fewer than ten references nor a mean that counts it resolves anything.
 """
 
 from collections.abc import Sequence
@@ -54,6 +54,11 @@ def how_many(runs: int) -> str:
 def reference_count(record: RunRecord, task: str) -> int:
     """Count the references that a task's test images show."""
     return len(np.unique(record.references[record.rows(task)]))
+
+
+def resolvable(record: RunRecord) -> list[str]:
+    """Name the tasks that a verdict may rest on: whose test images show ten references or more."""
+    return [task for task in record.order if reference_count(record, task) >= FEWEST_REFERENCES]
 
 
 def resamples(record: RunRecord, task: str) -> np.ndarray:
@@ -126,7 +131,10 @@ def over_runs(records: Sequence[RunRecord], readout: str, task: str) -> np.ndarr
 
 
 class _Compared(NamedTuple):
-    """A difference on one task (or the mean): of every run, and of their mean's resamples."""
+    """A difference on one task (or the mean): of every run, and of their mean's resamples.
+
+    ``references`` is how many the test images show; of a mean, those of its poorest task.
+    """
 
     labels: tuple[str, str]
     task: str
@@ -229,5 +237,5 @@ def _compared(
     if len(found) > 1:
         by_run = tuple(np.mean([one.by_run for one in found], axis=0).tolist())
         mean = np.mean([one.drawn for one in found], axis=0)
-        found.append(_Compared(labels, MEAN, by_run, mean, sum(one.references for one in found)))
+        found.append(_Compared(labels, MEAN, by_run, mean, min(one.references for one in found)))
     return found
