@@ -19,6 +19,7 @@ from tsniqa.data import load_task
 from tsniqa.data.task import Task
 from tsniqa.model.backbone import Backbone, load_backbone, load_card
 from tsniqa.strategies import Strategy, find_strategy
+from tsniqa.study import learning
 from tsniqa.study import runner as study
 from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.config import ResolvedRun, RunConfig, resolve_run
@@ -160,10 +161,11 @@ class World:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache_of_decoded_images(tmp_path_factory):
-    """Keep the tests' decoded images out of the checkout's cache."""
-    folder = tmp_path_factory.mktemp("decoded")
+    """Keep the tests' decoded images and features out of the checkout's cache."""
+    folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "cache_folder", lambda kind: folder / kind)
+        for module in (study, learning):
+            patch.setattr(module, "cache_folder", lambda kind: folder / kind)
         yield
 
 

@@ -219,20 +219,14 @@ def _repeated_ranks(values: np.ndarray, times: np.ndarray) -> np.ndarray:
     return below[first] + below[last] - below[-1]  # of a tie, the ranks of its first and last
 
 
-def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of a statistic over its resamples [draws].
+def interval(draws: np.ndarray) -> tuple[float, float]:
+    """Return the 95% percentile interval of a statistic over its resamples [draws].
 
     Of a difference, give the draws of both, drawn alike, subtracted. Resamples with NaN are left
     out; (NaN, NaN) if none is left.
-
-    Raises:
-        ValueError: ``level`` is outside (0, 1).
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level {level} must be in (0, 1)")
     draws = np.asarray(draws, np.float64)
     draws = draws[~np.isnan(draws)]
     if not len(draws):
         return float("nan"), float("nan")
-    tail = (1 - level) / 2
-    return tuple(np.quantile(draws, [tail, 1 - tail]).tolist())
+    return tuple(np.quantile(draws, [0.025, 0.975]).tolist())

@@ -9,6 +9,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 from tsniqa import cli
 from tsniqa.model.tsniqa import TSNIQA
@@ -119,23 +120,15 @@ def test_the_list_names_everything_there_is(tsniqa):
 
 
 def test_every_command_has_help(tsniqa):
-    commands = [
-        "run",
-        "verify",
-        "campaign",
-        "page",
-        "score",
-        "export",
-        "learn",
-        "model",
-        "sweep",
-        "compare-records",
-        "summary",
-        "list",
-    ]
-    data = ["data list", "data check", "data fetch", "data make"]
-    for command in [*commands, *data]:
-        code, out, _ = tsniqa(*command.split(), "--help")
+    def named(command, words=()):
+        yield words
+        for name, one in getattr(command, "commands", {}).items():
+            yield from named(one, (*words, name))
+
+    commands = list(named(get_command(cli.app)))
+    assert {("run",), ("data", "check"), ("model", "verify"), ("gates",)} < set(commands)
+    for command in commands:
+        code, out, _ = tsniqa(*command, "--help")
         assert code == 0
         assert "Usage: tsniqa" in out
 
@@ -209,6 +202,9 @@ def test_without_a_model_the_shipped_one_scores_whatever_folders_are_here(
     code, out, error = tsniqa("score", world.task("gamma").paths("test")[0], "--format", "csv")
     assert (code, out.count("\n")) == (0, 2)
     assert error.startswith("tsniqa: learned from opinions of people on live-challenge; of a prog")
+    code, out, _ = tsniqa("model", "show", "photographs")
+    assert (code, "live-challenge" in out) == (0, True)
+    assert TSNIQA.load("photographs").tasks, "a folder without a model is none"
 
 
 def test_sparse_scores_have_a_bound_and_skipped_heads_no_score(tsniqa, world, saved):

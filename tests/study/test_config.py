@@ -153,6 +153,15 @@ def test_an_order_that_is_none_is_refused(order, message):
         check_order(order)
 
 
+def test_a_memory_that_leaves_a_task_less_than_a_pair_is_refused(world):
+    fine = world.overrides | {"memory": 6}
+    assert world.resolve(strategy="icarl-v1", overrides=fine).preset.memory == 6
+    with pytest.raises(
+        ConfigError, match="memory is 5, which leaves some of 3 tasks less than a p"
+    ):
+        world.resolve(strategy="icarl-v1", overrides=fine | {"memory": 5})
+
+
 def test_changes_of_a_preset_are_paths_with_yaml_values():
     changes = ["schedule.head.epochs=2", "gate.temperature = 8.5", "side=null", "a={live: 7}"]
     expected = {"schedule.head.epochs": 2, "gate.temperature": 8.5, "side": None, "a": {"live": 7}}

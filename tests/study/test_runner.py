@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from tsniqa.data.images import ImageSet
 from tsniqa.errors import ConfigError, DataError, TsniqaError, WeightsError
+from tsniqa.model.backbone import Backbone
 from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.paths import written_whole
 from tsniqa.strategies import STRATEGIES
@@ -21,6 +22,7 @@ from tsniqa.study import runner as study
 from tsniqa.study.evaluation import predictions, srcc_matrix
 from tsniqa.study.record import SHARED_ARRAYS, RunRecord
 from tsniqa.study.results import find_records
+from tsniqa.training import context
 
 ORDER = ("gamma", "alpha", "beta")
 BESIDE = {"features", "locks", "shared"}
@@ -162,7 +164,15 @@ def test_a_finished_run_of_other_code_is_named_and_computed_again_if_asked(
     results = tmp_path / "records"
     first = world.run(results, "head-only")
     (first.folder / "mark").touch()
-    monkeypatch.setattr(study, "code_digest", lambda: "other")
+    forward = Backbone.forward
+
+    def squared(self, inputs):
+        features = forward(self, inputs)
+        return features._replace(head=features.head.square())
+
+    for module in (study, context):
+        monkeypatch.setattr(module, "code_digest", lambda: "other")
+    monkeypatch.setattr(Backbone, "forward", squared)
     assert (world.run(results, "head-only").folder / "mark").exists()
     assert caplog.messages[-1] == (
         f"{first.folder.name}: made by other code than this; --fresh computes it again"
@@ -170,6 +180,7 @@ def test_a_finished_run_of_other_code_is_named_and_computed_again_if_asked(
     again = study.run(world.config("head-only"), world.data_root, results, "cpu", fresh=True)
     assert (again.folder, again.description.code) == (first.folder, "other")
     assert not (again.folder / "mark").exists()
+    assert not np.allclose(again.scores, first.scores), "its features are of the other code, too"
     assert {path.name for path in results.iterdir()} - BESIDE == {again.folder.name}
 
 

@@ -18,24 +18,21 @@ from tsniqa.study.sweep import (
     Sweep,
     SweepRecord,
     Trial,
-    choice_table,
     load_sweep,
     load_sweep_record,
     run_sweep,
-    setting,
-    trial_results,
     validation_srcc,
 )
+from tsniqa.study.sweep_results import choice_table, setting, trial_results
 
 SHIPPED = sorted((project_root() / "data" / "searches").glob("*.yml"))
 
 
 @pytest.fixture
 def candidate(world):
-    def make(name, strategy="tsn", factor=None, **overrides):
+    def make(name, strategy="tsn", **overrides):
         changed = world.overrides | overrides
-        fields = {"strategy": strategy, "overrides": changed, "factor": factor}
-        return Candidate(name=name, backbone=str(world.card), **fields)
+        return Candidate(name=name, strategy=strategy, backbone=str(world.card), overrides=changed)
 
     return make
 
@@ -49,9 +46,7 @@ def alone(candidate):
 
 @pytest.fixture
 def in_order(candidate):
-    candidates = tuple(
-        candidate(f"lwf {w}", "lwf", w / 10, weights={"lwf": w}) for w in (10.0, 100.0)
-    )
+    candidates = tuple(candidate(f"lwf {w}", "lwf", weights={"lwf": w}) for w in (10.0, 100.0))
     return Sweep(
         preset="smoke",
         tasks=("alpha", "beta"),
@@ -111,7 +106,7 @@ def test_all_held_out_images_of_a_resplit_judge(alone, world, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["alone", "in_order"])
-def test_no_test_image_is_opened(kind, world, tmp_path, monkeypatch, request):
+def test_no_test_image_is_learned_from_or_scored(kind, world, tmp_path, monkeypatch, request):
     opened = set()
     original = ImageSet.__getitem__
 
@@ -149,6 +144,23 @@ def test_a_sweep_cut_off_goes_on_where_it_was(alone, world, tmp_path, tried):
     assert tried == ["head", "head", "affine", "affine", "affine"]
     assert run(alone, world, tmp_path)[0] == first
     assert len(tried) == 5
+
+
+def test_a_trial_of_other_code_is_named(alone, world, tmp_path, monkeypatch, caplog):
+    run(alone, world, tmp_path)
+    assert "other code" not in caplog.text
+    monkeypatch.setattr(module, "code_digest", lambda: "other")
+    run(alone, world, tmp_path)
+    assert "head: tried by other code; a new record tries it again" in caplog.messages
+
+
+def test_a_task_learned_alone_is_no_trial_of_a_stream_of_one(alone, world, tmp_path, tried):
+    tried.extend(("begun", "twice", "before"))  # no trial is cut off here
+    one = alone.model_copy(update={"tasks": ("alpha",)})
+    run(one, world, tmp_path)
+    record, _ = run(one.model_copy(update={"each_task_alone": False}), world, tmp_path)
+    assert len(tried) == 7
+    assert all(BOTH_STEPS not in trial.srcc for trial in record.trials)
 
 
 def test_what_has_changed_is_tried_again_whatever_its_name(alone, candidate, world, tmp_path):

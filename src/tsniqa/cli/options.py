@@ -31,7 +31,7 @@ def model_folder(
 ) -> Path | None:
     """Make the path of a model absolute, as :func:`from_here`; a name may be a shipped model's."""
     here = from_here(context, parameter, path)
-    if here is None or here.exists() or not is_shipped(shipped("models") / path):
+    if here is None or (here / "model.json").exists() or not is_shipped(shipped("models") / path):
         return here
     return shipped("models") / path
 

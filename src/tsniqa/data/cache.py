@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,8 @@ log = logging.getLogger("tsniqa")
 LIMIT_VARIABLE = "TSNIQA_DECODED_GB"
 DISK_RESERVE = 2 * 10**9  # bytes of the disk that the cache leaves free
 _DECODER = f"1 pillow {version('pillow')} torchvision {version('torchvision')}"
+with suppress(PackageNotFoundError):
+    _DECODER += f" pillow-heif {version('pillow-heif')}"
 
 
 def limit_from_environment() -> int:

@@ -15,7 +15,7 @@ from tsniqa.model.gating import AnalyticGate, KMeansGate
 from tsniqa.model.normalization import NormalizationBank, State
 from tsniqa.model.profiles import TaskProfile
 from tsniqa.paths import shipped
-from tsniqa.storage import load_tensors, save_tensors
+from tsniqa.storage import DESCRIPTION, load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from tsniqa.model.tsniqa import TSNIQA
@@ -44,7 +44,7 @@ def load_model(
     kind: type["TSNIQA"], folder: str | Path, device: str, allow_download: bool
 ) -> "TSNIQA":
     """Read a model of a class; see :meth:`tsniqa.model.tsniqa.TSNIQA.load`."""
-    if not Path(folder).exists() and (shipped("models") / folder).is_dir():
+    if not (Path(folder) / DESCRIPTION).exists() and (shipped("models") / folder).is_dir():
         folder = shipped("models") / folder
     about, state = load_tensors(folder)
     try:

@@ -1,4 +1,4 @@
-"""From the images of a task to features and to the scores of all heads, each image read once."""
+"""From the images of a task to the features that heads and gates read."""
 
 import torch
 

@@ -8,16 +8,15 @@ from tsniqa.model.profiles import TaskProfile, fit_scale, percentiles
 from tsniqa.model.tsniqa import TSNIQA, Reading
 
 
-def profile_task(model: TSNIQA, task: Task, reading: Reading, part: str = "val") -> TaskProfile:
-    """Profile a learned task by a part of it.
+def profile_task(model: TSNIQA, task: Task, reading: Reading) -> TaskProfile:
+    """Profile a learned task by its validation images, none of which was learned from.
 
     Args:
         model: Knows the task.
         task: The task.
-        reading: What its own head alone, and the gates, say of the part's images.
-        part: The part; none of its images was learned from.
+        reading: What its own head alone, and the gates, say of these images.
     """
-    heads, mos = reading.heads[:, 0].astype(np.float64), task.mos(part)
+    heads, mos = reading.heads[:, 0].astype(np.float64), task.mos("val")
     level = model.levels[task.name]
     own = reading.distances[:, model.tasks.index(task.name)].mean(axis=1)
     scores = (heads - level.mean) / level.spread

@@ -6,7 +6,6 @@ opinion scores themselves. The rating scale of every task is mapped to [-1, 1], 
 clipped to it: mixtures and the bound on skipped heads need that. Those beyond the ends become ties.
 """
 
-import time
 from collections.abc import Sequence
 
 import torch
@@ -38,13 +37,11 @@ class Ridge(Strategy):
         """Solve for a task's head; the history is the solution's validation SRCC."""
         context = self.context
         train, validation = (context.reference_features(task, part) for part in ("train", "val"))
-        start = time.perf_counter()
         head = fit_ridge(train.head, task, context.weight)
-        seconds = time.perf_counter() - start
         seed = context.seed_for(task.name, "gate")
         self.model.add_task(task.name, head, train, train.gate, seed)
         quality = srcc(head.read(validation).numpy(), task.mos("val"))
-        epoch = Epoch(step="head", epoch=0, loss=None, validation_srcc=quality, seconds=seconds)
+        epoch = Epoch(step="head", epoch=0, loss=None, validation_srcc=quality)
         return Learned([epoch], {task.name: self.model.levels[task.name]})
 
 

@@ -72,7 +72,7 @@ def campaign(
 
     Args:
         configs: At least one, of one preset.
-        data_root: Folder of datasets in the generic layout.
+        data_root: Folder of datasets.
         results_dir: Folder of record folders.
         device: ``"auto"``, or a torch device name.
         jobs: Processes, each with the preset's threads; by default one on a GPU, else as many as

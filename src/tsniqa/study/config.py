@@ -112,18 +112,24 @@ def resolve_run(
 
     Args:
         config: What to run.
-        data_root: Folder of datasets in the generic layout.
+        data_root: Folder of datasets.
         device: ``"auto"``, or a torch device name.
         preset: In place of the one that is named, with its overrides.
 
     Raises:
-        ConfigError: A name is unknown, the order is none, or there is no such device.
+        ConfigError: A name is unknown, the order is none, the memory is too small for its tasks, or
+            there is no such device.
         DataError: A task's labels are unusable, or an image is missing.
     """
     preset = preset or load_preset(config.preset, config.overrides)
     find_strategy(config.strategy)
     order = preset.tasks if config.task_order is None else config.task_order
     check_order(order)
+    if preset.memory < 2 * len(order):
+        raise ConfigError(
+            f"memory is {preset.memory}, which leaves some of {len(order)} tasks less than a pair "
+            f"of images; give {2 * len(order)} or more"
+        )
     card = load_card(config.backbone or preset.backbone)
     if preset.head_feature:
         card = card.model_copy(update={"head_feature": preset.head_feature})

@@ -81,7 +81,7 @@ def gate_inputs(record: RunRecord, data_root: Path, feature_cache: Path | None) 
             f"run {facts.run_id}: strategy '{record.strategy}' has no heads that stay as they are; "
             "study gates on runs of tsn, head-only or ridge"
         )
-    resolved = resolve_run(record.config, data_root, "cpu")
+    resolved = resolve_run(record.config, data_root, "cpu", preset=facts.preset)
     for task in resolved.tasks:
         if task.fingerprint() != record.tasks[task.name].fingerprint:
             raise DataError(

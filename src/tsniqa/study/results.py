@@ -138,7 +138,6 @@ def find_experiment(
     like: RunRecord | None = None,
     task_order: Sequence[str] | None = None,
     changed: Mapping[str, Any] | None = None,
-    training_images: int | None = None,
 ) -> dict[str, list[RunRecord]]:
     """Find the records of one experiment, of every strategy, seed and split.
 
@@ -153,7 +152,6 @@ def find_experiment(
         task_order: Order of that record; None is the preset's own.
         changed: Values of the preset, by dotted path (``schedule.released.ties``, ``weights.lwf``),
             that the wanted records have in place of its.
-        training_images: That their tasks were learned from; None: all there are.
 
     Returns:
         By strategy, as they are registered, its records by seed and split; empty without one to be
@@ -162,7 +160,9 @@ def find_experiment(
     records = [
         record
         for record in find_records(results_dir, preset=preset, splits_from=None)
-        if record.config.seed in seeds and record.config.split in splits
+        if record.config.seed in seeds
+        and record.config.split in splits
+        and record.config.training_images is None
     ]
     if like is None:
         plain = [one for one in records if one.strategy == "tsn" and _plain(one, task_order)]
@@ -174,8 +174,6 @@ def find_experiment(
     for record in sorted(records, key=run_key):
         name, own = record.strategy, record.description.preset
         wanted = _experiment(like, record)
-        if record.config.training_images != training_images:
-            continue
         wanted |= {"weights": dict(now.weights), "rates": dict(now.rates)}
         for path, value in (changed or {}).items():
             *parents, last = path.split(".")
@@ -213,22 +211,16 @@ def _experiment(record: RunRecord, other: RunRecord) -> dict[str, Any]:
     # Every split has parts of its own; every seed draws simulated images of its own.
     same_split = record.config.split == other.config.split
     same_run = same_split and record.config.seed == other.config.seed
-    # Runs that learn from fewer images share the others, which their fingerprints cannot tell.
-    fewer = record.config.training_images or other.config.training_images
-    counted = ("val", "test") if fewer else ("train", "val", "test")
     return {
         **facts.preset.model_dump(exclude={"description", "backbone", "weights", "rates"}),
         "order": record.order,
         "backbone": facts.fingerprints["backbone"],
         "version": facts.results_version,
-        "images": [
-            sum(count for part, count in task.images.items() if part in counted)
-            for task in facts.tasks
-        ],
+        "images": [sum(task.images.values()) for task in facts.tasks],
         "data": [
             task.fingerprint
             for task in facts.tasks
-            if not fewer and (same_run or (same_split and not task.simulated))
+            if same_run or (same_split and not task.simulated)
         ],
     }
 

@@ -59,7 +59,7 @@ def run(
 
     Args:
         config: What to run.
-        data_root: Folder of datasets in the generic layout.
+        data_root: Folder of datasets.
         results_dir: Folder of record folders; locks and what runs share lie in it, too.
         device: ``"auto"``, or a torch device name.
         before_task: Called with the number of training images of every task that is about to be

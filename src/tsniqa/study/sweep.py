@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 
@@ -26,7 +25,7 @@ from tsniqa.errors import ConfigError, RecordError, invalid_content, one_line
 from tsniqa.metrics import srcc
 from tsniqa.model.readouts import mix
 from tsniqa.model.tsniqa import SHARED
-from tsniqa.paths import written_whole
+from tsniqa.paths import code_digest, written_whole
 from tsniqa.runtime import reproducible
 from tsniqa.strategies import Strategy, find_strategy
 from tsniqa.study.config import ResolvedRun, load_preset, resolve_run, run_config
@@ -41,7 +40,7 @@ FIRST_STEP, BOTH_STEPS = "first step", "both steps"
 
 
 class Candidate(BaseModel):
-    """A strategy, a backbone card and preset values; ``factor`` multiplies the published weight."""
+    """A strategy, a backbone card and preset values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +48,6 @@ class Candidate(BaseModel):
     strategy: str = "tsn"
     backbone: str | None = None
     overrides: dict[str, Any] = {}
-    factor: PositiveFloat | None = None
 
 
 class Sweep(BaseModel):
@@ -80,18 +78,19 @@ class Sweep(BaseModel):
                 raise ConfigError(f"strategy '{name}' has no main weight; leave it out")
             weight = float(f"{published * factor:.12g}")
             values, label = {"weights": {name: weight}}, f"{name}, weight {weight:g}"
-            found.append(Candidate(name=label, strategy=name, overrides=values, factor=factor))
+            found.append(Candidate(name=label, strategy=name, overrides=values))
         return found
 
 
 class Trial(BaseModel):
-    """What one candidate reached; valid as long as its run has this identity, ``run_id``."""
+    """What one candidate reached; found again by the identity of its run, ``run_id``."""
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
 
     candidate: str
     tasks: tuple[str, ...]
     run_id: str
+    code: str = ""  #: digest of the code that tried it, see :func:`tsniqa.paths.code_digest`
     #: For each readout the validation SRCC of every task: after the last task; or, learned alone,
     #: that after FIRST_STEP and after BOTH_STEPS.
     srcc: dict[str, dict[str, float]]
@@ -145,7 +144,9 @@ def load_sweep_record(path: Path) -> SweepRecord:
 
 
 def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> SweepRecord:
-    """Try every candidate; trials in the record are not repeated as long as they are valid.
+    """Try every candidate; a trial in the record is not repeated, unless it was of other settings.
+
+    A warning names what other code has tried.
 
     Args:
         sweep: What to try.
@@ -157,7 +158,8 @@ def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> 
         TsniqaError: A candidate names something unknown, or data or weights are unusable.
     """
     known = load_sweep_record(record_path).trials if record_path.is_file() else []
-    trials, wanted = {trial.run_id: trial for trial in known}, []
+    alike = [trial for trial in known if (BOTH_STEPS in trial.srcc) == sweep.each_task_alone]
+    trials, wanted = {trial.run_id: trial for trial in alike}, []
     streams = [(task,) for task in sweep.order()] if sweep.each_task_alone else [sweep.order()]
     for candidate, stream in product(sweep.all_candidates(), streams):
         fields = candidate.model_dump(include={"strategy", "backbone", "overrides"})
@@ -169,6 +171,8 @@ def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> 
             trials[resolved.run_id] = _try(sweep, candidate, resolved, cache)
             SweepRecord(sweep=sweep, trials=list(trials.values())).save(record_path)
         trial = trials[resolved.run_id]
+        if trial.code not in ("", code_digest()):
+            log.warning("%s: tried by other code; a new record tries it again", candidate.name)
         wanted.append(trial.model_copy(update={"candidate": candidate.name}))
     record = SweepRecord(sweep=sweep, trials=wanted)
     record.save(record_path)
@@ -202,6 +206,7 @@ def _try(sweep: Sweep, candidate: Candidate, resolved: ResolvedRun, cache: Path)
         candidate=candidate.name,
         tasks=tuple(task.name for task in tasks),
         run_id=resolved.run_id,
+        code=code_digest(),
         srcc=found,
         seconds=seconds,
     )
@@ -237,65 +242,3 @@ def validation_srcc(
             known = np.isfinite(scores).all()
             found[readout][task.name] = srcc(scores, mos.double().numpy()) if known else np.nan
     return found
-
-
-def setting(candidate: Candidate) -> tuple[str, float]:
-    """Return what alone a candidate changes of the preset: its ``rate`` or its ``weight``.
-
-    With the value; a candidate that changes anything else has the setting ``""`` and NaN.
-    """
-    for name in ("rate", "weight"):
-        values = candidate.overrides.get(f"{name}s")
-        if len(candidate.overrides) == 1 and values and list(values) == [candidate.strategy]:
-            return name, float(values[candidate.strategy])
-    return "", np.nan
-
-
-def trial_results(record: SweepRecord) -> pd.DataFrame:
-    """Tabulate the trials of a sweep, one validation SRCC a row.
-
-    Returns:
-        ``candidate`` (in the order of the sweep), ``strategy``, ``setting`` and ``value`` (see
-        :func:`setting`), ``readout`` (or step), ``task``, ``srcc``, ``judged`` (whether the
-        candidate is judged by this readout), ``seconds`` (of the whole trial).
-    """
-    rows, preset = [], load_preset(record.sweep.preset)
-    for candidate in record.sweep.all_candidates():
-        name = candidate.strategy
-        known = (candidate.name, name, *setting(candidate))
-        judge = meant_readout(find_strategy(name).main_readout, preset)
-        judge = BOTH_STEPS if record.sweep.each_task_alone else judge
-        for trial in [one for one in record.trials if one.candidate == candidate.name]:
-            for readout, values in trial.srcc.items():
-                for task, value in values.items():
-                    rows.append((*known, readout, task, value, readout == judge, trial.seconds))
-    columns = ["candidate", "strategy", "setting", "value", "readout", "task", "srcc"]
-    table = pd.DataFrame(rows, columns=[*columns, "judged", "seconds"])
-    return table.astype({"value": float, "judged": bool})
-
-
-def choice_table(record: SweepRecord) -> pd.DataFrame:
-    """Choose the rate and the weight of every strategy: the highest mean validation SRCC.
-
-    A candidate with constant predictions on a task (a mean of NaN) is never chosen; of equals the
-    first is. A strategy with a trial missing has no choice yet.
-
-    Returns:
-        Indexed by ``strategy`` and ``setting``: the chosen ``candidate``, its ``value`` and its
-        ``mean`` over tasks, how many ``candidates`` there were, and whether the value is ``at the
-        edge``: the lowest or the highest that was tried.
-    """
-    results = trial_results(record).query("judged and setting != ''")
-    candidates = [one for one in record.sweep.all_candidates() if setting(one)[0]]
-    wanted = pd.Series([(one.strategy, setting(one)[0]) for one in candidates]).value_counts()
-    rows = []
-    for group, own in results.groupby(["strategy", "setting"], sort=False):
-        means = own.groupby("candidate", sort=False)["srcc"].agg(lambda of: of.mean(skipna=False))
-        if len(own) < wanted[group] * len(record.sweep.order()) or means.isna().all():
-            continue
-        best = means.idxmax()
-        value = own.loc[own["candidate"] == best, "value"].iloc[0]
-        edge = value in (own["value"].min(), own["value"].max())
-        rows.append((*group, best, value, means[best], len(means), edge))
-    columns = ["strategy", "setting", "candidate", "value", "mean", "candidates", "at the edge"]
-    return pd.DataFrame(rows, columns=columns).set_index(["strategy", "setting"])

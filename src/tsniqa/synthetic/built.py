@@ -50,7 +50,9 @@ def page(generator: Generator, size: int = SIZE) -> Array:
     if generator.random() < 0.7:
         left, top = generator.integers(0, size // 2, 2)
         width, height = generator.integers(size // 4, size // 2, 2)
-        picture = leaves(generator, size) if generator.random() < 0.5 else landscape(generator)
+        picture = (
+            leaves(generator, size) if generator.random() < 0.5 else landscape(generator, size)
+        )
         image[top : top + height, left : left + width] = picture[:height, :width]
     light = 1 + generator.uniform(-0.3, 0.3) * x + generator.uniform(-0.3, 0.3) * y
     return image * light[..., None]

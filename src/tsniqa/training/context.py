@@ -21,7 +21,8 @@ from tsniqa.data.task import Task
 from tsniqa.model.backbone import Backbone, Features, fingerprint
 from tsniqa.model.gating import AnalyticGate, KMeansGate
 from tsniqa.model.normalization import everything
-from tsniqa.paths import written_whole
+from tsniqa.paths import code_digest, written_whole
+from tsniqa.runtime import instruction_sets
 from tsniqa.scoring.features import image_features
 from tsniqa.seeds import derive_seed
 from tsniqa.training.schedules import Schedule
@@ -113,8 +114,9 @@ class TrainingContext:
     ) -> dict[str, Tensor]:
         """Return what is computed of a part's images on the reference network, kept on disk.
 
-        The tensors are found again by task, part and network, and by ``kind``, which says what is
-        computed; without a ``feature_cache`` they are computed at every call.
+        The tensors are found again by task, part and network, by ``kind``, which says what is
+        computed, and by what computes: code, torch, processor. Without a ``feature_cache`` they are
+        computed at every call.
         """
         images = self.images(task, part).images
         if self.feature_cache is None:
@@ -122,6 +124,7 @@ class TrainingContext:
         card = self.backbone.card.model_dump(mode="json", include=COMPUTED_FIELDS)
         key = f"{fingerprint(everything(self.backbone.network))} {json.dumps(card, sort_keys=True)}"
         key += f" {self.backbone.device.type} {task.fingerprint()} {part} {self.shorter_side}{kind}"
+        key += f" {code_digest()} torch {torch.__version__} {instruction_sets()}"
         name = hashlib.sha256(key.encode()).hexdigest()[:20]
         path = self.feature_cache / f"{task.name}-{part}-{name}.safetensors"
         try:

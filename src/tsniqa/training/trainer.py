@@ -4,7 +4,6 @@ Which images, which parameters and which loss are the strategy's choice.
 """
 
 import copy
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -39,7 +38,6 @@ class Epoch(BaseModel):
     epoch: int
     loss: float | None
     validation_srcc: float  # NaN where not measured, or where it has no value
-    seconds: float
 
 
 class Source(NamedTuple):
@@ -130,9 +128,8 @@ def fit(
     order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
     epochs = epochs_of_pairs([one.images for one in train], schedule, order, learning.released)
     try:
-        history = [_epoch(step, 0, None, backbone, validation, time.perf_counter())]
+        history = [_epoch(step, 0, None, backbone, validation)]
         for number in range(1, schedule.epochs + 1):
-            start = time.perf_counter()
 
             def batch_of(pairs: PairBatch, epoch: int = number) -> Batch:
                 source = train[pairs.source]
@@ -145,7 +142,7 @@ def fit(
             mean = _descend(optimizer, map(batch_of, next(epochs)), learning)
             decay.step()
             judged = validation if number == schedule.epochs else ()
-            history.append(_epoch(step, number, mean, backbone, judged, start))
+            history.append(_epoch(step, number, mean, backbone, judged))
         if learning.adam is not None:
             learning.adam.update({head.weight: optimizer.state[head.weight] for head in heads})
         return history
@@ -180,12 +177,10 @@ def _adam(
 
 
 def _epoch(
-    step: Step, number: int, loss: float | None, backbone: Backbone,
-    validation: Sequence[Source], start: float,
-) -> Epoch:  # fmt: skip
+    step: Step, number: int, loss: float | None, backbone: Backbone, validation: Sequence[Source]
+) -> Epoch:
     quality = validation_srcc(backbone, validation) if validation else float("nan")
-    seconds = time.perf_counter() - start
-    return Epoch(step=step, epoch=number, loss=loss, validation_srcc=quality, seconds=seconds)
+    return Epoch(step=step, epoch=number, loss=loss, validation_srcc=quality)
 
 
 def _descend(

@@ -152,10 +152,12 @@ class TestDescription:
         assert task.simulated
         assert task.recipe == "recipe_version 1, seed 7, pixels 1f"
 
-    @pytest.mark.parametrize("value", ["[1]", "[5, 1]", "five", "[1, .inf]", "[a, b]", "3"])
+    @pytest.mark.parametrize(
+        "value", ["[1]", "[5, 1]", "[3, 3]", "five", "[1, .inf]", "[a, b]", "3"]
+    )
     def test_a_broken_range_is_refused(self, tmp_path, value):
         text = refusal(tmp_path, TWELVE, yml=f"mos_range: {value}\n")
-        assert "give two numbers, such as [1, 5]" in text
+        assert "give its two ends, such as [1, 5]" in text
 
     @pytest.mark.parametrize("content", ["- a\n- b\n", "just text\n"])
     def test_a_file_without_keys_is_refused(self, tmp_path, content):

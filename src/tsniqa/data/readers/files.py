@@ -60,8 +60,8 @@ def matlab(path: Path, *variables: str) -> list[np.ndarray]:
     try:
         content = loadmat(path, squeeze_me=True, chars_as_strings=True)
     except (MatReadError, ValueError, TypeError, OSError, NotImplementedError) as error:
-        raise _unreadable(path, error, OFFICIAL) from None
-    _require_names("variable", variables, content, path, OFFICIAL)
+        raise _unreadable(path, error) from None
+    _require_names("variable", variables, content, path)
     return [np.atleast_1d(content[name]) for name in variables]
 
 
@@ -81,24 +81,21 @@ def spreadsheet(path: Path, needs: Sequence[str] = (), **options: object) -> pd.
             warnings.simplefilter("ignore")  # of styles it does not know, of coming engines
             sheet = pd.read_excel(file, **options)
     except Exception as error:  # the two engines share no exception class
-        raise _unreadable(path, error, OFFICIAL) from None
+        raise _unreadable(path, error) from None
     if needs:
         titles = [" ".join(str(title).split()) for title in sheet.columns]
         known = {name.lower(): name for name in needs}
         sheet.columns = [known.get(title.lower(), title) for title in titles]
-        _require_names("column", needs, sheet, path, OFFICIAL)
+        _require_names("column", needs, sheet, path)
     return sheet
 
 
-def csv_table(
-    path: Path, needs: Sequence[str], remedy: str = OFFICIAL, **options: object
-) -> pd.DataFrame:
+def csv_table(path: Path, needs: Sequence[str], **options: object) -> pd.DataFrame:
     """Read a CSV file as text, with stripped column names and values.
 
     Args:
         path: The file.
         needs: Columns it must have.
-        remedy: What to do about a file that is not as it should be, for the message.
         **options: Passed to :func:`pandas.read_csv`.
 
     Raises:
@@ -108,9 +105,9 @@ def csv_table(
     try:
         table = pd.read_csv(path, **(defaults | options))
     except (ValueError, OSError) as error:
-        raise _unreadable(path, error, remedy) from None
+        raise _unreadable(path, error) from None
     table.columns = [str(column).strip() for column in table.columns]
-    _require_names("column", needs, table, path, remedy)
+    _require_names("column", needs, table, path)
     return table.fillna("").apply(lambda column: column.str.strip())
 
 
@@ -165,14 +162,12 @@ def _spelled(root: Path, images: Iterable[str]) -> Iterator[str]:
         yield (place / names.get(name.lower(), name)).as_posix()
 
 
-def _require_names(
-    kind: str, needs: Sequence[str], held: Iterable[str], path: Path, remedy: str
-) -> None:
+def _require_names(kind: str, needs: Sequence[str], held: Iterable[str], path: Path) -> None:
     """Refuse a file that lacks a column or a variable."""
     if lacking := " and ".join(name for name in needs if name not in held):
         others = ", ".join(str(name) for name in held if not str(name).startswith("__"))
-        raise DataError(f"{path} lacks the {kind} {lacking} (it has {others}); {remedy}")
+        raise DataError(f"{path} lacks the {kind} {lacking} (it has {others}); {OFFICIAL}")
 
 
-def _unreadable(path: Path, error: Exception, remedy: str) -> DataError:
-    return DataError(f"{path} cannot be read ({one_line(error)}); {remedy}")
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} cannot be read ({one_line(error)}); {OFFICIAL}")

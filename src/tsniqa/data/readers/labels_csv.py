@@ -121,7 +121,7 @@ def _images(raw: pd.DataFrame, path: Path, defects: list[str]) -> pd.Series:
         else:
             first[name] = row
             continue
-        defects.append(f"{path} row {row}: {wrong}")
+        defects.append(one_line(f"{path} row {row}: {wrong}"))
     return pd.Series({row: name for name, row in first.items()}, dtype="str")
 
 
@@ -133,10 +133,11 @@ def _numbers(raw: pd.DataFrame, column: str, path: Path, defects: list[str]) -> 
         bad = (bad & (raw[column] != "")) | (values < 0)
     need = "a finite number" if column == "mos" else "empty or a number from 0"
     for row in raw.index[bad]:
-        defects.append(
+        text = (
             f"{path} row {row} ({raw['image'][row]}): {column} is '{raw[column][row]}',"
             f" it must be {need}; correct it or remove the row"
         )
+        defects.append(one_line(text))
     return values.where(~bad)
 
 
@@ -161,8 +162,8 @@ def _description(root: Path) -> dict[str, Any]:
             low, high = (float(end) for end in stored["mos_range"])
         except (TypeError, ValueError):
             low = high = np.nan
-        if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-            wrong = f"mos_range is {stored['mos_range']}; give two numbers, such as [1, 5]"
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            wrong = f"mos_range is {stored['mos_range']}; give its two ends, such as [1, 5]"
             raise DataError(f"{path}: {wrong}")
         described["mos_range"] = (low, high)
     described["simulated"] = stored.get("simulated") is True
