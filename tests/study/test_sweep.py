@@ -213,7 +213,8 @@ def test_shipped_sweeps_give_every_strategy_as_many_candidates(path):
     counts = {(strategy, kind): 0 for strategy, (kind, _) in tried}
     for strategy, (kind, _) in tried:
         counts[strategy, kind] += 1
-    assert set(counts.values()) == {4}
+    assert len(set(counts.values())) == 1, "care is equal"
+    assert min(counts.values()) >= 4
 
 
 def test_factors_multiply_the_published_weight():
