@@ -12,6 +12,8 @@ from PIL import Image
 from typer.main import get_command
 
 from tsniqa import cli
+from tsniqa.book import pages
+from tsniqa.book.parameters import checked
 from tsniqa.model.tsniqa import TSNIQA
 
 
@@ -336,3 +338,22 @@ def test_a_run_is_told_where_its_record_is_and_not_repeated(tsniqa, world, tmp_p
         table.read_text()
         == "preset,backbone,strategy,seed,split,readout,task,measure,value,low,high\n"
     )
+
+
+def test_a_page_on_a_run_is_called_by_all_that_makes_it_another(
+    tsniqa, world, tmp_path, monkeypatch
+):
+    made = []
+    monkeypatch.setattr(pages, "execute", lambda entry: made.append(entry) or "there")
+    changes = [f"--set={key}={value}" for key, value in world.overrides.items()]
+    options = ["--preset", "smoke", "--strategy", "head-only", "--order", "beta,alpha"]
+    options += ["--backbone", world.card, "--data-root", world.data_root, "--training-images", 8]
+    results = ["--results-dir", tmp_path / "records"]
+    code, out, _ = tsniqa("run", *options, *results, *changes, "--page")
+    assert code == 0
+    assert out.endswith("page: there (make book adds it under 'Your own runs')\n")
+    told = ["seed 0", f"backbone {world.card}", "training images 8"]
+    told += [f"{key}={value}" for key, value in world.overrides.items()]
+    assert made[0].title == f"head-only on smoke, {', '.join(told)}: beta, alpha"
+    assert made[0].notebook == "03_continual_run"
+    assert checked("03_continual_run", made[0].parameters)["task_order"] == ["beta", "alpha"]

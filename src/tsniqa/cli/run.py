@@ -1,6 +1,5 @@
 """The commands that compute: `tsniqa run`, `verify`, `campaign`, `page` and `sweep`."""
 
-import itertools
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,9 @@ from tsniqa.cli.options import DATA_ROOT, RECORDS, DataRoot, Device, from_here, 
 from tsniqa.paths import resolve
 
 if TYPE_CHECKING:
+    from tsniqa.book.pages import Page
     from tsniqa.study.config import RunConfig
+    from tsniqa.study.record import RunRecord
 
 
 def run(
@@ -44,7 +45,7 @@ def run(
 
     A finished run is not repeated; an interrupted one continues after its last finished task.
     """
-    from tsniqa.book.pages import Page, execute
+    from tsniqa.book.pages import execute
     from tsniqa.study import runner
     from tsniqa.study.config import parse_overrides, run_config
 
@@ -66,25 +67,33 @@ def run(
     record = runner.run(config, data_root, results_dir, device, fresh=fresh)
     typer.echo(f"record: {record.folder}")
     if page:
-        parameters = config.model_dump(mode="json") | {
-            "backbone": config.backbone or "",
-            "splits_from": config.splits_from or "",
-            "device": device,
-            "data_root": str(data_root),
-            "results_dir": str(results_dir),
-        }
-        # All that makes two runs differ, so that no two pages have one title.
-        parts = f"split {split}", f"backbone {backbone}", f"splits from {splits_from}"
-        chosen = split != "given", backbone, splits_from
-        facts = [f"seed {seed}", *itertools.compress(parts, chosen), *(change or [])]
-        facts += [] if training_images is None else [f"{training_images} training images"]
-        entry = Page(
-            name=f"own-{record.description.run_id}",
-            notebook="03_continual_run",
-            title=f"{strategy} on {preset}, {', '.join(facts)}: {', '.join(record.order)}",
-            parameters=parameters,
-        )
+        entry = _page_of(config, record, device, data_root, results_dir)
         typer.echo(f"page: {execute(entry)} (make book adds it under 'Your own runs')")
+
+
+def _page_of(
+    config: "RunConfig", record: "RunRecord", device: str, data_root: Path, results_dir: Path
+) -> "Page":
+    """Describe the page on a run; its title names all that makes two runs differ."""
+    from tsniqa.book.pages import Page
+
+    told = {
+        "split": None if config.split == "given" else config.split,
+        "backbone": config.backbone,
+        "splits from": config.splits_from,
+        "training images": config.training_images,
+    }
+    facts = [f"seed {config.seed}", *(f"{name} {of}" for name, of in told.items() if of)]
+    facts += [f"{path}={value}" for path, value in config.overrides.items()]
+    order = ", ".join(record.order)
+    places = {"device": device, "data_root": str(data_root), "results_dir": str(results_dir)}
+    optional = {"backbone": config.backbone or "", "splits_from": config.splits_from or ""}
+    return Page(
+        name=f"own-{record.description.run_id}",
+        notebook="03_continual_run",
+        title=f"{config.strategy} on {config.preset}, {', '.join(facts)}: {order}",
+        parameters=config.model_dump(mode="json") | optional | places,
+    )
 
 
 def verify(
