@@ -9,6 +9,7 @@ import pytest
 from tsniqa.errors import RecordError
 from tsniqa.metrics import interval
 from tsniqa.study.bootstrap import draws
+from tsniqa.study.config import load_preset
 from tsniqa.study.evaluation import SUMMARY, agreement_matrix, srcc_matrix, summary
 from tsniqa.study.results import (
     ALL_TASKS,
@@ -216,7 +217,8 @@ def test_records_of_fewer_training_images_are_another_experiment(finished, publi
 def plain(record, **description):
     """Return a description as of a run of a preset in its own order, without overrides."""
     config = record.config.model_copy(update={"overrides": {}, "preset": "open"})
-    preset = record.description.preset.model_copy(update={"tasks": tuple(record.order)})
+    own = {"tasks": tuple(record.order), "rates": load_preset("open").rates}
+    preset = record.description.preset.model_copy(update=own)
     return {"config": config, "preset": preset, **description}
 
 
