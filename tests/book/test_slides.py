@@ -5,7 +5,8 @@ import re
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tsniqa.book.slides import deck, plain
+from tsniqa.book.lessons import plain
+from tsniqa.book.slides import deck
 
 
 @pytest.mark.parametrize(

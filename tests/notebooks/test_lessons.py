@@ -1,5 +1,7 @@
 """Lessons: stored without outputs, in step with what is given out, and they run as they are."""
 
+import re
+from operator import attrgetter
 from pathlib import Path
 
 import nbformat
@@ -40,6 +42,16 @@ def test_the_notebook_to_work_on_is_the_lesson_without_its_answers(lesson):
     places = [cell.source for cell in code(given) if cell.source.endswith("\n...")]
     assert len(places) == len(answers(read(lesson))) >= 3
     assert all(line.startswith("#") for place in places for line in place.splitlines()[:-1])
+
+
+def test_the_notebook_to_work_on_has_no_answer_and_nothing_that_only_the_book_understands(lesson):
+    given = read(lesson.parent / "starters" / lesson.name)
+    text = "\n".join(cell.source for cell in given.cells if cell.cell_type == "markdown")
+    assert not re.search(r":::|\{\w+\}`|\]\((?!https?:)|details>", text)
+    folded = re.findall(
+        r"\{dropdown\} Answer.*\n\s*(.+)", "\n".join(map(attrgetter("source"), read(lesson).cells))
+    )
+    assert folded and not any(answer in text for answer in folded)
 
 
 def test_where_the_study_is_public_the_first_cell_installs_it_on_colab_alone(lesson):

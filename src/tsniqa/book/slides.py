@@ -4,7 +4,6 @@
 """
 
 import copy
-import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,19 +11,11 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tsniqa.book.lessons import ANSWER
+from tsniqa.book.lessons import ANSWER, plain
 from tsniqa.book.pages import load_pages
 from tsniqa.paths import project_root
 
 BUILT = Path("_build") / "html"
-
-_DIRECTIVE = re.compile(r"^\s*(:{3,}|`{3,})\{(?P<name>[\w:-]+)\}\s*(?P<title>.*)$")
-_INLINE = (
-    (re.compile(r"\s*\{cite[\w:]*\}`[^`]*`"), ""),  # there is no bibliography on a slide
-    (re.compile(r"\{[\w:.-]+\}`([^`<]+?)\s*(?:<[^`]*>)?`"), r"\1"),  # {download}`text <file>`
-    (re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:)[^)]*\)"), r"\1"),  # links to other pages
-    (re.compile(r"<a href[^>]*>.*?</a>"), ""),
-)
 
 
 def deck(lesson: NotebookNode) -> str:
@@ -65,32 +56,6 @@ def deck(lesson: NotebookNode) -> str:
     title = next(c.source for c in shown.cells if c.source.startswith("# "))
     shown.metadata["title"] = title.splitlines()[0].removeprefix("# ")
     return exporter.from_notebook_node(shown)[0]
-
-
-def plain(text: str) -> str:
-    """Return a cell's text without what only the book understands.
-
-    A directive leaves its title, in bold, and its content; a dropdown can still be unfolded, one at
-    a time. Roles and links to other pages leave their text, citations nothing.
-    """
-    lines, open_ones = [], []
-    for line in text.splitlines():
-        found = _DIRECTIVE.match(line)
-        indent = line[: len(line) - len(line.lstrip())]
-        if found:
-            folded = found["name"] == "dropdown"
-            open_ones.append((found[1], f"{indent}</details>" if folded else ""))
-            title = found["title"]
-            summary = f'<details name="answer"><summary>{title}</summary>'
-            lines += [indent + summary if folded else f"{indent}**{title}**" if title else "", ""]
-        elif open_ones and line.strip() == open_ones[-1][0]:
-            lines += ["", open_ones.pop()[1]]
-        elif not (open_ones and re.match(r"\s*:[\w-]+:(\s|$)", line)):  # not an option
-            lines.append(line)
-    text = "\n".join(lines)
-    for pattern, replacement in _INLINE:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def write_decks() -> list[Path]:
