@@ -44,13 +44,17 @@ def test_normalization_adds_to_heads_alone_and_sets_are_read_best(runs):
     assert final["tsn", "set"].mean() >= final["tsn", "oracle"].mean()
 
 
-@pytest.mark.parametrize(("other", "count"), [("avx2", 4), ("epyc", 2)])
-def test_no_verdict_of_a_mean_over_tasks_hangs_on_the_processor(other, count):
+@pytest.mark.parametrize("other", ["avx2", "epyc"])
+def test_no_verdict_turns_round_on_another_processor(other):
+    """What may change is whether a difference is resolved, for one in ten at most."""
     other = resolve("results/processors") / other
     judged = verdicts(*shared_runs(other, resolve("results/records")))
     means = judged[judged["task"] == MEAN]
-    assert len(means) == count
-    assert not means["changed"].any()
+    assert len(means) > 30
+    for table in (judged, means):
+        assert table["changed"].mean() < 0.1
+    changed = judged.loc[judged["changed"], ["verdict here", "verdict published"]]
+    assert (changed == "not resolved").any(axis=1).all()
 
 
 def test_no_defence_forgets_and_isolation_does_not(runs):

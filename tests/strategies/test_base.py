@@ -118,6 +118,7 @@ def test_the_saved_model_scores_as_the_strategy_did(lessons, world, tmp_path, mo
     for found, known in zip(loaded.read(images), lessons.model.read(images), strict=True):
         assert (found is None) if known is None else np.array_equal(found, known)
     assert loaded.levels == lessons.model.levels
+    assert loaded.profiles == lessons.model.profiles
 
 
 @pytest.mark.slow

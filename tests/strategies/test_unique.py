@@ -8,7 +8,15 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from tsniqa.strategies.unique import MARGIN, RATE, Opinions, Unique, opinions_of, unique_loss
+from tsniqa.strategies.unique import (
+    MARGIN,
+    RATE,
+    Opinions,
+    Uncertainty,
+    Unique,
+    opinions_of,
+    unique_loss,
+)
 from tsniqa.training.pairs import PairBatch, in_batch_pairs
 
 
@@ -59,6 +67,20 @@ def test_the_hinge_alone_trains_the_uncertainty():
     equal = opinions._replace(std=torch.full_like(opinions.std, 0.5))
     unique_loss(mean, std, equal, batch, 1.0).backward()
     assert not std.grad.any()
+
+
+def test_the_hinge_trains_what_the_uncertainty_reads_the_harder_the_larger_its_weight():
+    mean, _, opinions, batch = drawn()
+    uncertainty = Uncertainty(4, torch.Generator().manual_seed(0))
+    features = torch.randn(6, 4, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    lengths = []
+    for weight in (0.0, 1.0, 10.0):
+        features.grad = None
+        unique_loss(mean, uncertainty(features), opinions, batch, weight).backward()
+        lengths.append(float(features.grad.norm()))
+    assert lengths[0] == 0
+    assert lengths[2] == pytest.approx(10 * lengths[1])
+    assert lengths[1] > 0
 
 
 def test_unanimous_observers_give_a_sure_preference_or_none():

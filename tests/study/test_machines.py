@@ -61,10 +61,15 @@ def test_a_value_that_only_one_side_has_is_an_infinite_difference(finished):
 def test_only_runs_that_both_have_are_compared(finished, publish, tmp_path):
     publish(finished("tsn"), tmp_path / "a")
     publish(finished("sequential"), tmp_path / "b")
-    assert shared_runs(tmp_path / "a", tmp_path / "b") == ([], [])
-    assert shared_runs(tmp_path / "none", tmp_path / "b") == ([], [])
-    here, published = shared_runs(tmp_path / "b", tmp_path / "b")
+    assert shared_runs(tmp_path / "a", tmp_path / "b") == ([], [], [])
+    assert shared_runs(tmp_path / "none", tmp_path / "b") == ([], [], [])
+    here, published, rest = shared_runs(tmp_path / "b", tmp_path / "b")
     assert [one.strategy for one in (*here, *published)] == ["sequential"] * 2
+    assert rest == []
+    publish(finished("tsn"), tmp_path / "b")
+    here, published, rest = shared_runs(tmp_path / "a", tmp_path / "b")
+    assert [one.strategy for one in (*here, *published)] == ["tsn"] * 2
+    assert [one.strategy for one in rest] == ["sequential"]
 
 
 def test_records_of_one_run_with_other_shapes_are_refused(finished, publish, tmp_path):
@@ -109,6 +114,16 @@ def test_a_claim_smaller_than_the_noise_is_told_though_no_verdict_changed(machin
     assert not found["changed"].any()
     assert found["below noise"].all(), "0.2 against a noise of 0.3"
     assert not verdicts(machine(0.2), machine(0.5))["below noise"].any()
+
+
+def test_a_run_that_was_not_made_again_stands_on_both_sides(finished, machine):
+    (tsn, better), (other, _) = machine(0.2), machine(0.0)
+    moved = replace(other, scores=other.scores + other.scores**2, cache={})
+    found = verdicts([moved], [tsn], [better])
+    assert set(found["first"]) == {"head-only oracle", "head-only calibrated"}
+    assert (found["difference here"] != found["difference published"]).any()
+    untouched = with_strategy(tsn, "separate")
+    assert verdicts([untouched], [untouched], [tsn, better])["first"].str.contains("separate").all()
 
 
 def test_a_strategy_with_one_head_is_judged_by_it_and_none_without_the_reference(finished):

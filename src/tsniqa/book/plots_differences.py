@@ -12,13 +12,17 @@ from tsniqa.study.bootstrap import MEAN
 def intervals(found: Mapping[str, pd.DataFrame], rows: str = "task") -> Figure:
     """Draw differences with their 95% intervals; those that are not resolved are hollow and grey.
 
+    Where some differences are of one run and others of several, the labels of the former say so.
+
     Args:
         found: Title of every panel and its differences, from
             :func:`tsniqa.study.bootstrap.differences` or ``simultaneous``; the same rows in each.
         rows: The column that names the rows, ``task`` or ``first``.
     """
     use_style()
-    names = next(iter(found.values()))[rows].tolist()
+    first = next(iter(found.values()))
+    alone = (first["runs"] == "one run") & (first["runs"].nunique() > 1)
+    names = (first[rows] + alone.map({True: " (one run)", False: ""})).tolist()
     columns = min(2, len(found))
     size = ((WIDTH + 1) / columns, 0.3 * len(names) + 1.1)
     figure, used = panels(len(found), columns, size, sharex=True, sharey=True)

@@ -41,14 +41,14 @@ def compare_records(
     """
     from tsniqa.study.machines import numerical_noise, shared_runs, verdicts
 
-    both = shared_runs(results_dir, published)
+    *both, rest = shared_runs(results_dir, published)
     if not both[0]:
         typer.echo("no run here has a published record to compare with")
         return
     for side, records in zip(("here", "published"), both, strict=True):
         typer.echo(f"{side}: {', '.join(sorted({one.description.device for one in records}))}")
     typer.echo(f"\nnumerical noise\n{numerical_noise(*both).reset_index().to_string(index=False)}")
-    found = verdicts(*both)
+    found = verdicts(*both, rest)
     shown = found.columns.drop(["changed", "below noise"])
     changed, small = (found.loc[found[name], shown] for name in ("changed", "below noise"))
     if changed.empty:

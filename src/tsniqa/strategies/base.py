@@ -29,7 +29,7 @@ from tsniqa.training.trainer import Batch, Epoch, Learning, Source, fit, pair_lo
 
 
 class Learned(NamedTuple):
-    """The epochs of both steps, and the new level of every head whose scores have changed."""
+    """The epochs of both steps, and levels of heads, each measured when its task is learned."""
 
     history: list[Epoch]
     levels: dict[str, Level]

@@ -80,7 +80,7 @@ class TSNSharedPrefix(TSN):
         own = self.model
         given = {"shorter_side": own.shorter_side, "analytic": own.analytic, "readout": own.readout}
         plain = TSNIQA(self.backbone.whole, own.gate, **given)
-        plain.heads, plain.levels = own.heads, own.levels
+        plain.heads, plain.levels, plain.profiles = own.heads, own.levels, own.profiles
         for task, state in own.bank.states.items():
             plain.bank.put(task, plain.bank.initial | state)
         plain.save(folder)

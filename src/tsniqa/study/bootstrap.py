@@ -3,9 +3,10 @@
 Images of one reference content are not independent, so whole references are resampled. A run is
 one seed of one split. Of several runs, runs are resampled first and references within each of them,
 so that an interval also says how far learning again matters; of one run, it holds for the networks
-as they were trained, and tables say so. As few runs tell little of their spread, a difference is
-only called higher or lower if, beside its interval, all runs agree on its sign; and neither a task
-whose test images show fewer than ten references nor a mean that counts it resolves anything.
+as they were trained, and tables say so. As resamples of few runs spread less than new runs would,
+an interval never is narrower than Student's t interval of the runs (:func:`interval`). A difference
+is called higher or lower if its interval excludes 0; but neither a task whose test images show
+fewer than ten references nor a mean that counts it resolves anything.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from tsniqa import metrics
 from tsniqa.errors import RecordError
@@ -31,19 +33,40 @@ MEAN = "mean over tasks"  # what the mean of all tasks' SRCC is called
 COLUMNS = ["first", "second", "task", "difference", "low", "high", "runs", "by run", "verdict"]
 
 
-def verdict(difference: float, low: float, high: float, by_run: Sequence[float]) -> str:
+def verdict(difference: float, low: float, high: float) -> str:
     """Judge a difference with its interval: ``higher``, ``lower``, ``equal``, ``not resolved``.
 
     Equal means that value and interval are exactly 0, as with predictions that are the same. Not
-    resolved means that the interval contains 0 or is missing, or that runs disagree.
+    resolved means that the interval contains 0 or is missing.
     """
     if difference == low == high == 0:
         return "equal"
-    if low > 0 and all(one > 0 for one in by_run):
-        return "higher"
-    if high < 0 and all(one < 0 for one in by_run):
-        return "lower"
-    return "not resolved"
+    return "higher" if low > 0 else "lower" if high < 0 else "not resolved"
+
+
+def interval(drawn: np.ndarray, by_run: Sequence[float]) -> tuple[float, float]:
+    """Return a 95% interval of a mean over runs: of resamples and of the runs, both covered.
+
+    Args:
+        drawn: Its resamples, as of :func:`over_runs`.
+        by_run: The value of every run. Of two or more, the interval is widened to where Student's t
+            interval of their mean ends: with three runs, each resample that excludes two of them is
+            as frequent as 1 in 27, so resampling alone would call much of the noise of learning a
+            difference.
+    """
+    low, high = metrics.interval(drawn)
+    if len(by_run) > 1:
+        mean, half = float(np.mean(by_run)), half_width(by_run)
+        low, high = min(low, mean - half), max(high, mean + half)
+    return low, high
+
+
+def half_width(by_run: Sequence[float]) -> float:
+    """Return the half-width of Student's 95% interval of the mean of runs; of one run it is 0."""
+    if len(by_run) < 2:
+        return 0.0
+    error = np.std(by_run, ddof=1) / np.sqrt(len(by_run))
+    return float(student.ppf(0.975, len(by_run) - 1) * error)
 
 
 def how_many(runs: int) -> str:
@@ -114,8 +137,7 @@ def over_runs(records: Sequence[RunRecord], readout: str, task: str) -> np.ndarr
         readout: One of theirs.
         task: One of theirs.
 
-    Runs are the unit even where the splits of human-rated images share some of them. Of two or
-    three runs, resamples spread less than new runs would: hence :func:`verdict` asks each, too.
+    Runs are the unit even where the splits of human-rated images share some of them.
     """
     table = np.array([draws(record, readout, task) for record in records])
     if len(records) == 1:
@@ -144,7 +166,7 @@ class _Compared(NamedTuple):
 
     def row(self, low: float, high: float) -> tuple:
         value, runs = float(np.mean(self.by_run)), how_many(len(self.by_run))
-        judged = verdict(value, low, high, self.by_run)
+        judged = verdict(value, low, high)
         if self.references < FEWEST_REFERENCES and judged != "equal":
             judged = "not resolved"
         return (*self.labels, self.task, value, low, high, runs, self.by_run, judged)
@@ -168,7 +190,7 @@ def differences(
         RecordError: Two records of one run have other test images.
     """
     found = _compared(runs, first, second, tasks)
-    rows = [one.row(*metrics.interval(one.drawn)) for one in found]
+    rows = [one.row(*interval(one.drawn, one.by_run)) for one in found]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -181,7 +203,8 @@ def simultaneous(
     studentised by its standard deviation over the resamples; the quantile, over resamples, of the
     largest of them all is the half-width of every interval in these units (the bootstrap "max t" of
     Westfall and Young, Resampling-Based Multiple Testing, 1993). It takes into account that all
-    share test images, which makes their differences alike.
+    share test images, which makes their differences alike. None is narrower than the runs allow
+    (:func:`half_width`).
 
     Args:
         runs: Records by strategy.
@@ -207,6 +230,7 @@ def simultaneous(
             centred = drawn[moving] - drawn[moving].mean(axis=1, keepdims=True)
             largest = np.abs(centred / deviation[moving, None]).max(axis=0)
             width = np.quantile(largest, 0.95) * deviation
+    width = np.maximum(width, [half_width(one.by_run) for one in found])
     rows = [
         one.row(np.mean(one.by_run) - half, np.mean(one.by_run) + half)
         for one, half in zip(found, width, strict=True)

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from tsniqa.strategies import FAMILIES, STRATEGIES
+from tsniqa.strategies import FAMILIES, STRATEGIES, GDumb
 from tsniqa.study.evaluation import SUMMARY, meant_readout, srcc_matrix, summary
 from tsniqa.study.record import RunRecord
 
@@ -60,8 +59,9 @@ def family(strategy: str) -> str:
 def role(strategy: str, readout: str, runs: Runs) -> str:
     """Tell what a strategy with a readout may use; one of :data:`ROLES`.
 
-    Replay remembers all where its memory holds every training image of the tasks before the last:
-    it then sees all tasks at once, as joint learning does.
+    Replay remembers all where its memory holds every training image that it is shared by, of the
+    tasks before the last, or of all where nothing else is learned from: it then sees all tasks at
+    once, as joint learning does.
     """
     known = STRATEGIES.get(strategy)
     if (known and known.all_at_once) or (strategy, readout) == ("separate", "oracle"):
@@ -70,7 +70,8 @@ def role(strategy: str, readout: str, runs: Runs) -> str:
         return TOLD
     if family(strategy) == "replay":
         description = runs[strategy][0].description
-        images = sum(task.images["train"] for task in description.tasks[:-1])
+        sharing = description.tasks if known is GDumb else description.tasks[:-1]
+        images = sum(task.images["train"] for task in sharing)
         return REMEMBERS if images <= description.preset.memory else COMPARED
     return LOWER if family(strategy) == "no defence" else COMPARED
 
@@ -132,10 +133,9 @@ def comparison_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.Data
         shown: Only these strategies and readouts, in this order; None is all.
 
     Returns:
-        Indexed by label: ``role``, the summary measures with ``±`` after the mean SRCC (half-width
-        of the 95% t interval over runs; NaN for one run), final SRCC of every task, ``runs``
-        (how many), ``weight`` (the strategy's main weight; NaN if it has none), ``learnable`` and
-        ``stored`` (parameters a task).
+        Indexed by label: ``role``, the summary measures, final SRCC of every task, ``runs`` (how
+        many), ``weight`` (the strategy's main weight; NaN if it has none), ``learnable`` and
+        ``stored`` (parameters a task), ``minutes`` (of learning all tasks).
     """
     shown = pairs(runs) if shown is None else shown
     table = measures_by_run(runs, shown)
@@ -143,7 +143,6 @@ def comparison_table(runs: Runs, shown: Sequence[Pair] | None = None) -> pd.Data
     groups = table.groupby("label", sort=False)
     means = groups[[*SUMMARY, *tasks]].agg(lambda values: values.mean(skipna=False))
     means.insert(0, "role", groups["role"].first())
-    means.insert(2, "±", groups["mean SRCC"].agg(half_width))
     means["runs"] = groups.size()
     costs = {label(*pair): _costs(runs[pair[0]]) for pair in shown}
     return means.join(pd.DataFrame.from_dict(costs, orient="index")).rename_axis(None)
@@ -155,6 +154,7 @@ def _costs(records: Sequence[RunRecord]) -> dict[str, float]:
         "weight": main_weight(records[0]),
         "learnable": counts.learnable_per_task,
         "stored": counts.stored_per_task,
+        "minutes": float(np.mean([minutes(record, "learning") for record in records])),
     }
 
 
@@ -176,14 +176,6 @@ def image_milliseconds(record: RunRecord) -> float:
     """Return the time to score one image with all heads, without the gate's own pass; or NaN."""
     seconds = record.description.timings.get("all heads", float("nan"))
     return 1000 * seconds / len(record.test_images[record.order[-1]])
-
-
-def half_width(values: pd.Series) -> float:
-    """Return the half-width of the 95% t interval for a mean; NaN for fewer than two values."""
-    if len(values) < 2 or values.isna().any():
-        return float("nan")
-    quantile = stats.t.ppf(0.975, len(values) - 1)
-    return float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def differ(here: Runs, published: Runs) -> bool:

@@ -18,17 +18,29 @@ from tsniqa.study.bootstrap import MEAN, differences
 from tsniqa.study.comparison import label
 from tsniqa.study.evaluation import predictions, srcc_matrix
 from tsniqa.study.record import RunRecord
-from tsniqa.study.results import SUMMARY_READOUTS
+from tsniqa.study.results import SUMMARY_READOUTS, find_experiment
 
 REFERENCE = "tsn"  # what every strategy is judged against
 JUDGED = ("oracle", "calibrated")  # readouts whose differences are claims
+CLAIM = ["record set", "first", "second", "task"]  # what names a difference
+SIDES = ("here", "published")
+SEEDS = range(
+    100
+)  # of runs that results are read from; larger ones are draws to choose settings on
 
 Records = Sequence[RunRecord]
 """Records of some runs; where functions take two, of the same runs in the same sequence."""
 
 
-def shared_runs(here: Path, published: Path) -> tuple[list[RunRecord], list[RunRecord]]:
+def shared_runs(
+    here: Path, published: Path
+) -> tuple[list[RunRecord], list[RunRecord], list[RunRecord]]:
     """Load the records of the runs that two folders, which need not exist, both have.
+
+    Returns:
+        Those of the one and of the other folder, and the rest of the other that belongs to the same
+        experiments (:func:`~tsniqa.study.results.find_experiment`): strategies and seeds that were
+        not made again.
 
     Raises:
         RecordError: A record is unreadable, or two records of a run differ in shape.
@@ -43,7 +55,12 @@ def shared_runs(here: Path, published: Path) -> tuple[list[RunRecord], list[RunR
                 f"the records {one.folder} and {other.folder} are of one run but hold different "
                 f"values; delete {one.folder} and run it again"
             )
-    return found[0], found[1]
+    rest = {}
+    for like in found[1]:
+        of = like.config
+        runs = find_experiment(published, of.preset, SEEDS, [of.split], like)
+        rest |= {one.description.run_id: one for own in runs.values() for one in own}
+    return found[0], found[1], [one for name, one in rest.items() if name not in names]
 
 
 def numerical_noise(here: Records, published: Records) -> pd.DataFrame:
@@ -92,28 +109,36 @@ def record_set(record: RunRecord) -> str:
     return " ".join(parts)
 
 
-def verdicts(here: Records, published: Records) -> pd.DataFrame:
+def verdicts(here: Records, published: Records, rest: Records = ()) -> pd.DataFrame:
     """Judge every strategy against :data:`REFERENCE` from the records of either machine.
+
+    Args:
+        here: Records of runs on one machine.
+        published: Those of the same runs on the other.
+        rest: Records of further runs of the same record sets; they stand on both sides, as on a
+            page that shows own runs beside published ones.
 
     Returns:
         A row for every record set, strategy, readout of :data:`JUDGED` (a strategy with one head
-        has but that) and task, or mean over tasks: ``record set``, ``first``, ``second``, ``task``,
-        the differences and verdicts ``here`` and ``published``, ``changed`` (other verdicts) and
-        ``below noise`` (a published verdict of higher or lower whose difference is no larger than
-        the numerical noise of the two strategies).
+        has but that) and task, or mean over tasks, of which one side was made again: ``record
+        set``, ``first``, ``second``, ``task``, the differences and verdicts ``here`` and
+        ``published``, ``changed`` (other verdicts) and ``below noise`` (a published verdict of
+        higher or lower whose interval is no further from 0 than the numerical noise of the two).
     """
     noise = numerical_noise(here, published)
-    names = ["record set", "first", "second", "task"]
-    found = _claims(here).merge(_claims(published), on=names, suffixes=(" here", " published"))
-    found["changed"] = found["verdict here"] != found["verdict published"]
+    sides = (_claims([*records, *rest]) for records in (here, published))
+    found = pd.merge(*sides, on=CLAIM, suffixes=(" here", " published"))
     measure = np.where(found["task"] == MEAN, "mean SRCC", "SRCC")
-    limits = [
-        max(noise.loc[(row[0], name), column] for name in row[1:3])
-        for row, column in zip(found[names].to_numpy(), measure, strict=True)
-    ]
+    limits = []
+    for (of, *names, _), column in zip(found[CLAIM].to_numpy(), measure, strict=True):
+        known = [(of, name) for name in names if (of, name) in noise.index]
+        limits.append(noise.loc[known, column].max())  # NaN: neither was made again
+    found["changed"] = found["verdict here"] != found["verdict published"]
     resolved = found["verdict published"].isin(["higher", "lower"])
-    found["below noise"] = resolved & (found["difference published"].abs() <= np.array(limits))
-    return found
+    nearest = found[["low published", "high published"]].abs().min(axis=1)
+    found["below noise"] = resolved & (nearest <= limits)
+    found = found[pd.notna(limits)].reset_index(drop=True)
+    return found.drop(columns=[f"{end} {side}" for end in ("low", "high") for side in SIDES])
 
 
 def _claims(records: Records) -> pd.DataFrame:
@@ -121,13 +146,13 @@ def _claims(records: Records) -> pd.DataFrame:
     sets: dict[str, dict[str, list[RunRecord]]] = {}
     for record in records:
         sets.setdefault(record_set(record), {}).setdefault(record.strategy, []).append(record)
-    names = ["record set", "first", "second", "task", "difference", "verdict"]
-    found = [pd.DataFrame(columns=names)]
+    columns = [*CLAIM, "difference", "low", "high", "verdict"]
+    found = [pd.DataFrame(columns=columns)]
     for (of, runs), readout in product(sets.items(), JUDGED):
         known = {name: own[0].readouts for name, own in runs.items()}
         for name in sorted(known) if readout in known.get(REFERENCE, ()) else ():
             use = readout if readout in known[name] else "single"
             if name != REFERENCE and use in known[name]:
                 table = differences(runs, (name, use), (REFERENCE, readout))
-                found.append(table.assign(**{"record set": of})[names])
+                found.append(table.assign(**{"record set": of})[columns])
     return pd.concat(found[1:] or found)
