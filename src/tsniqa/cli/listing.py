@@ -36,9 +36,11 @@ def compare_records(
 ) -> None:
     """Print how the records made here differ from the published ones of the same runs.
 
-    Then whether every strategy's difference to tsn is judged alike from both, and which published
-    verdicts are about less than the numerical noise that another machine makes.
+    Then whether every strategy's difference to tsn is judged alike, with the runs as they were made
+    here and as published, and how many published verdicts are below the numerical noise that
+    another machine makes (the book's status page lists them).
     """
+    from tsniqa.study.bootstrap import MEAN
     from tsniqa.study.machines import numerical_noise, shared_runs, verdicts
 
     *both, rest = shared_runs(results_dir, published)
@@ -56,7 +58,9 @@ def compare_records(
     else:
         typer.echo(f"\nchanged verdicts\n{changed.to_string(index=False)}")
     if len(small):
-        typer.echo(f"\npublished verdicts below the noise\n{small.to_string(index=False)}")
+        typer.echo(f"\npublished verdicts below the noise: {len(small)}; of means over tasks")
+        means = small[small["task"] == MEAN]
+        typer.echo(means.to_string(index=False) if len(means) else "none")
 
 
 def summary(
