@@ -1,7 +1,5 @@
 """The README's table of findings is what the published records say."""
 
-import re
-
 import pytest
 
 from tsniqa.paths import project_root, resolve
