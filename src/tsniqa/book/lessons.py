@@ -79,10 +79,6 @@ def starter(lesson: NotebookNode, repository: str = "") -> NotebookNode:
     With the address of a ``repository`` its first code cell installs the study on Colab.
     """
     left = copy.deepcopy(lesson)
-    if repository:
-        install = _INSTALL.format(repository=repository)
-        slides = {"slideshow": {"slide_type": "skip"}}
-        left.cells.insert(1, new_code_cell(install, id="install", metadata=slides))
     for cell in left.cells:
         if ANSWER in cell.metadata.get("tags", []):
             del cell.metadata["tags"]
@@ -91,6 +87,12 @@ def starter(lesson: NotebookNode, repository: str = "") -> NotebookNode:
             asked = _WHERE_TO_WORK.sub("They need", _FOLDED_ANSWER.sub("", cell.source))
             cell.source = plain(asked).strip()
     left.cells = [cell for cell in left.cells if cell.source]
+    for number, cell in enumerate(left.cells):
+        cell.id = str(number)  # as nbstripout counts
+    if repository:
+        install = _INSTALL.format(repository=repository)
+        slides = {"slideshow": {"slide_type": "skip"}}
+        left.cells.insert(1, new_code_cell(install, id="install", metadata=slides))
     return left
 
 
