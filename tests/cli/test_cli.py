@@ -293,6 +293,11 @@ def test_an_output_file_is_gone_on_with(tsniqa, world, saved, tmp_path):
     out.write_bytes(whole[:-4])
     assert tsniqa("score", *images, *options, "--resume")[0] == 0
     assert out.read_bytes() == whole
+    begun = whole[: whole.rstrip().rfind(b"\n") + 1]
+    out.write_bytes(begun)
+    code, _, error = tsniqa("score", *images, *options, "--resume", "--readout", "uniform")
+    assert (code, error.count("\n"), out.read_bytes()) == (2, 2, begun)
+    assert "give the model and options that it was written with" in error
     code, _, error = tsniqa("score", *images, "--model", saved, "--resume")
     assert code == 2
     assert "give --out, and --format csv or jsonl" in error
@@ -329,9 +334,12 @@ def test_a_run_is_told_where_its_record_is_and_not_repeated(tsniqa, world, tmp_p
     assert code == 0
     assert out.startswith("here: CPU (")
     assert "same verdicts" in out
-    code, out, _ = tsniqa("compare-records", *results, "--published", tmp_path / "none")
-    assert (code, out.count("\n")) == (0, 1)
     table = tmp_path / "summary.csv"
+    for command in (["compare-records", *results], ["summary", "--out", table]):
+        code, _, error = tsniqa(*command, "--published", tmp_path / "none")
+        assert (code, error.count("\n")) == (2, 1)
+        assert f"{tmp_path / 'none'}; name " in error
+    assert not table.exists()
     code, out, _ = tsniqa("summary", "--published", tmp_path / "records", "--out", table)
     assert (code, out) == (0, f"summary: {table} (0 rows)\n"), "its preset is changed"
     assert (

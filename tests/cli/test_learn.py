@@ -75,6 +75,10 @@ def test_what_cannot_be_is_refused_before_anything_is_learned(
     tsniqa, world, record, model, tmp_path
 ):
     alpha = world.data_root / "alpha"
+    partly = shutil.copytree(alpha, tmp_path / "partly")
+    table = pd.read_csv(partly / "labels.csv")
+    table.loc[3, "split"] = None
+    table.to_csv(partly / "labels.csv", index=False)
     for arguments, message in (
         ((alpha, "--model", record / "model", "--name", "x"), "is part of a run's record"),
         ((alpha, "--model", model), "knows a task 'alpha' already"),
@@ -82,6 +86,9 @@ def test_what_cannot_be_is_refused_before_anything_is_learned(
         ((alpha, "--name", "a/b"), "a task cannot be called 'a/b'"),
         ((tmp_path,), "holds 0 datasets; name a folder with images and a labels.csv"),
         ((alpha, "--preset", "smok"), "did you mean 'smoke'?"),
+        ((alpha, "--name", "x" * 200), "a task's name has 100 bytes at most"),
+        ((alpha, "--folds", "1"), "one fold leaves nothing to learn from"),
+        ((partly, "--name", "y"), "1 of 32 images have no split, image '"),
     ):
         code, out, error = tsniqa("learn", *arguments)
         assert (code, out, error.count("\n")) == (2, "", 1)

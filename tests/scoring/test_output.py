@@ -55,6 +55,18 @@ def test_a_file_is_never_overwritten_and_not_mixed(tmp_path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_file_that_another_model_began_is_not_gone_on_with(tmp_path, form):
+    path = tmp_path / "out"
+    written(path, form, ROWS)
+    with Output(form, ["image", "score"], path, True) as output:
+        assert output.last == ("c.png", 3.25)
+        output.check_last("c.png", 3.2500001)
+        output.check_last("a.png", 7.0)  # only the last is looked at
+        with pytest.raises(ConfigError, match=r"has the score 3.25 for c.png, not 3.3; give the"):
+            output.check_last("c.png", 3.3)
+
+
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot write to .*: No such file or directory"):
         Output("csv", ["image"], tmp_path / "none" / "out.csv")

@@ -1,5 +1,6 @@
 """Learning a dataset as the next task: what a run learns, for a model that knows others."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +40,20 @@ def test_folds_hold_out_every_image_once_and_no_content_is_on_both_sides(world):
         assert set(fold.table["split"]) == {"train", "val"}
     with pytest.raises(ConfigError, match="shows 8 contents, too few for 9 folds"):
         list(folded(task, 9))
+
+
+def test_two_copies_of_an_image_are_in_one_fold(world, tmp_path):
+    task = world.task("alpha")
+    for name in ("one.png", "two.png"):
+        shutil.copy(task.paths("train")[0], tmp_path / name)
+    for image in task.table["image"]:
+        (tmp_path / image).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(task.root / image, tmp_path / image)
+    table = task.table.copy()
+    table.loc[[2, 9], "image"] = ["one.png", "two.png"]
+    task = replace(task, root=tmp_path, table=table)
+    for fold in folded(task, 4):
+        assert fold.table.loc[[2, 9], "split"].nunique() == 1
 
 
 def test_every_fold_is_judged_by_images_it_has_not_learned_from(learner, world, monkeypatch):

@@ -117,5 +117,7 @@ def test_a_damaged_record_is_one_line(finished, tmp_path, name, content):
         RunRecord.load(folder)
     message = str(caught.value)
     assert message.startswith(f"no readable run record in {folder} (")
-    assert message.endswith("delete the folder and run again")
+    there = (folder / "record.json").is_file()
+    assert message.endswith("delete the folder and run again") == there
+    assert message.endswith("name the folder of a finished run") != there
     assert "\n" not in message

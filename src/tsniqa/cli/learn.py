@@ -15,7 +15,7 @@ from tsniqa.cli.options import (
     model_option,
     path_option,
 )
-from tsniqa.errors import ConfigError
+from tsniqa.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from tsniqa.data.task import Task
@@ -65,6 +65,7 @@ def learn(
     """
     import time
 
+    from tsniqa.data.splits import contents
     from tsniqa.data.task import check_task
     from tsniqa.model.editing import check_name
     from tsniqa.model.tsniqa import TSNIQA
@@ -73,6 +74,8 @@ def learn(
     from tsniqa.study.config import load_preset
     from tsniqa.study.learning import Learner, all_but_validation, decode, put_task
 
+    if folds == 1:
+        raise ConfigError("one fold leaves nothing to learn from; give --folds 0, or 2 or more")
     chosen, device = load_preset(preset), find_device(device)
     task, divided = read_task(data, name)
     check_name(task.name)
@@ -83,8 +86,8 @@ def learn(
     if known and task.name in known.tasks:
         raise ConfigError(f"the model in {model} knows a task '{task.name}' already; use --name")
     learner = Learner.of(chosen, seed, device, known)
-    contents = task.table["reference"].nunique()
-    typer.echo(f"{task.name}: {len(task.table)} images, {contents} contents")
+    shown = contents(task).nunique()
+    typer.echo(f"{task.name}: {len(task.table)} images, {shown} contents")
     decode(task, learner)
     with reproducible(chosen.threads):
         if folds and not divided:
@@ -120,7 +123,14 @@ def read_task(data: Path, name: str) -> "tuple[Task, bool]":
             )
         task = read(found[0])
     task = replace(task, name=name or task.name)
-    divided = bool((task.table["split"] != "").all())
+    empty = task.table["split"] == ""
+    if empty.any() and not empty.all():
+        first = task.table.loc[empty, "image"].iloc[0]
+        raise DataError(
+            f"task '{task.name}': {empty.sum()} of {len(empty)} images have no split, image "
+            f"'{first}' for one; fill the column (train, val, test), or leave it out"
+        )
+    divided = not empty.any()
     return (task if divided else resplit(task, "0")), divided
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from tsniqa.cli.options import DATA_ROOT, RECORDS, DataRoot, ResultsDir, path_option
+from tsniqa.errors import RecordError
+from tsniqa.paths import written_whole
 
 PUBLISHED = Path("results/records")
 PublishedDir = Annotated[Path, path_option("Folder of published records.")]
@@ -43,6 +45,8 @@ def compare_records(
     from tsniqa.study.bootstrap import MEAN
     from tsniqa.study.machines import numerical_noise, shared_runs, verdicts
 
+    if not published.is_dir():
+        raise RecordError(f"there is no folder {published}; name one of records by --published")
     *both, rest = shared_runs(results_dir, published)
     if not both[0]:
         typer.echo("no run here has a published record to compare with")
@@ -70,6 +74,10 @@ def summary(
     """Write the final results of all published records into one tidy table."""
     from tsniqa.study.results import find_records, summary_table
 
-    table = summary_table(find_records(published))
-    table.to_csv(out, index=False, float_format="%.4f", lineterminator="\n")
+    records = find_records(published)
+    if not records:
+        raise RecordError(f"there is no finished run in {published}; name a folder of records")
+    table = summary_table(records)
+    with written_whole(out) as path:
+        table.to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
     typer.echo(f"summary: {out} ({len(table)} rows)")

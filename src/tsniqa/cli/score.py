@@ -122,6 +122,8 @@ def score(
     with Output(form, columns, out, resume) as output:
         print(f"tsniqa: {origin(loaded)}", file=sys.stderr)
         sets = unfinished(images, together, output.done)
+        if sets and output.last:  # which is scored again, to see that it is the same
+            sets = unfinished(images, together, output.done - {output.last[0]})
         quiet = shown or not sys.stderr.isatty() or "TQDM_DISABLE" in os.environ
         bar = tqdm(total=sum(map(len, sets)), unit="image", disable=quiet)
         # By all images, done or not: --resume then says the same.
@@ -161,7 +163,9 @@ def write_rows(
     strange = 0
     for path, row in rows:
         told()
-        if (name := name_of(path)) not in output.done:
+        if (name := name_of(path)) in output.done:
+            output.check_last(name, row["score"])
+        else:
             if profile:
                 row["scaled"] = float(profile.on_scale(row["score"]))
             strange += row.get("unusual", 0) == 100

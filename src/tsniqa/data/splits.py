@@ -44,7 +44,7 @@ def resplit(task: Task, split: str) -> Task:
         return task
     if small := too_small(task):
         raise DataError(f"task '{task.name}': {small}")
-    content = _content(task)
+    content = contents(task)
     counts = content.value_counts().sort_index()
     if len(counts) < len(PARTS):
         raise DataError(
@@ -74,7 +74,7 @@ def with_training_images(task: Task, images: int, seed: int) -> Task:
     return replace(task, table=task.table.iloc[rows].reset_index(drop=True))
 
 
-def _content(task: Task) -> pd.Series:
+def contents(task: Task) -> pd.Series:
     """Name the content of every row: its reference, joined with those that share an image."""
     references = task.table["reference"].astype(str)
     paths = [Path(task.root) / image for image in task.table["image"]]

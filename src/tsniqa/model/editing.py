@@ -8,6 +8,8 @@ from tsniqa.errors import ConfigError, unknown_name
 from tsniqa.model.tsniqa import SHARED, TSNIQA
 from tsniqa.storage import fingerprint
 
+LONGEST = 100  # bytes of a task's name, of which names of files are made
+
 
 def parts(model: TSNIQA, task: str) -> list[tuple[dict, str]]:
     """List where a model keeps a task: dictionaries, and its key in each.
@@ -68,6 +70,8 @@ def forget_task(model: TSNIQA, task: str) -> None:
 def check_name(task: str) -> None:
     """Raise a ConfigError if a task cannot be called so, as it names files."""
     odd = set(task) & set('/\\:*?"<>|') or not task.isprintable()
+    if len(task.encode("utf-8", "backslashreplace")) > LONGEST:
+        raise ConfigError(f"a task's name has {LONGEST} bytes at most; shorten '{task[:20]}...'")
     if not task.strip() or task in (".", "..", SHARED) or odd:
         name = task.encode("utf-8", "backslashreplace").decode()
         raise ConfigError(f"a task cannot be called '{name}'; take a plain name without / or \\")

@@ -15,6 +15,7 @@ from tsniqa.model.gating import AnalyticGate, KMeansGate
 from tsniqa.model.normalization import NormalizationBank, State
 from tsniqa.model.profiles import TaskProfile
 from tsniqa.paths import shipped
+from tsniqa.runtime import find_device
 from tsniqa.storage import DESCRIPTION, load_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def load_model(
     """Read a model of a class; see :meth:`tsniqa.model.tsniqa.TSNIQA.load`."""
     if not (Path(folder) / DESCRIPTION).exists() and (shipped("models") / folder).is_dir():
         folder = shipped("models") / folder
+    device = find_device(device)
     about, state = load_tensors(folder)
     try:
         card = saved_card(about["backbone"], Path(folder), allow_download)

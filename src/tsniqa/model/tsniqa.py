@@ -292,10 +292,11 @@ class TSNIQA(nn.Module):
 
         Args:
             folder: The model's folder, or the name of a shipped one, ``"photographs"``.
-            device: A torch device name.
+            device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU where there is one.
             allow_download: Let timm fetch the backbone's weights, if they came from its hub.
 
         Raises:
+            ConfigError: There is no such device here.
             WeightsError: The folder is no such model, a file was changed, or the backbone's weights
                 are missing, or not those the model was learned on.
         """

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ class Output:
     ) -> None:
         self.form, self.columns, self.path = form, list(columns), path
         self.done: set[str] = set()  #: names of images that the file has already
+        self.last: tuple[str, float] | None = None  #: name and score of the last of them
         if path is None:
             sys.stdout.reconfigure(errors="surrogateescape", newline="")
             self._file: TextIO = sys.stdout
@@ -62,15 +64,14 @@ class Output:
             if self.form == "csv":
                 rows = list(csv.reader(io.StringIO(text, newline="")))
                 found = rows[0] if rows else self.columns
-                names = [row[0] for row in rows[1:]]
+                rows = [dict(zip(found, row, strict=True)) for row in rows[1:]]
             else:
                 rows = [json.loads(line) for line in text.splitlines()]
                 found = list(rows[0]) if rows else self.columns
-                names = [row["image"] for row in rows]
         except (csv.Error, ValueError, KeyError, IndexError, TypeError) as error:
             reason = one_line(error)
             raise ConfigError(
-                f"{path} is no {self.form} of scores ({reason}); remove it"
+                f"{path} is no {self.form} of scores ({reason}); name another file"
             ) from error
         if found != self.columns:
             raise ConfigError(
@@ -79,7 +80,22 @@ class Output:
             )
         if len(whole) < len(content):
             path.write_bytes(whole)
-        self.done = set(names)
+        self.done = {row["image"] for row in rows}
+        if rows and (score := rows[-1].get("score")) not in (None, ""):
+            self.last = rows[-1]["image"], float(score)
+
+    def check_last(self, image: str, score: float) -> None:
+        """Raise a ConfigError if the file's last image has another score there.
+
+        It was then written by another model or readout, and rows must not be mixed.
+        """
+        if self.last is None or image != self.last[0]:
+            return
+        if not math.isclose(score, self.last[1], rel_tol=1e-3, abs_tol=1e-4):
+            raise ConfigError(
+                f"{self.path} has the score {self.last[1]:.6g} for {image}, not {score:.6g}; give "
+                "the model and options that it was written with, or name another file"
+            )
 
     def write(self, row: dict[str, Any]) -> None:
         """Write one row; it is in the file, or seen, when this returns.

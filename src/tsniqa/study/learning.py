@@ -10,6 +10,7 @@ import numpy as np
 from tsniqa import metrics
 from tsniqa.cards import load_card
 from tsniqa.data.cache import DecodedCache, decode_tasks
+from tsniqa.data.splits import contents
 from tsniqa.data.task import Task
 from tsniqa.errors import ConfigError
 from tsniqa.model.backbone import load_backbone
@@ -127,10 +128,12 @@ class Learner:
 def folded(task: Task, folds: int) -> Iterator[Task]:
     """Yield a task once a fold, which is its part ``val``; all else is to be learned from.
 
+    No content is in two folds, nor are two copies of an image.
+
     Raises:
         ConfigError: There are fewer contents than folds.
     """
-    references = task.table["reference"].astype(str).to_numpy()
+    references = contents(task).to_numpy()
     if len(set(references)) < folds:
         raise ConfigError(
             f"task '{task.name}' shows {len(set(references))} contents, too few for {folds} folds;"

@@ -209,9 +209,10 @@ class RunRecord:
             return cls(description, folder=folder, **_read(stored, description))
         except (*DAMAGE, OSError, ValidationError) as error:
             reason = one_line(str(error).partition("\n")[0])
-            raise RecordError(
-                f"no readable run record in {folder} ({reason}); delete the folder and run again"
-            ) from error
+            remedy = "delete the folder and run again"
+            if not (folder / "record.json").is_file():
+                remedy = "name the folder of a finished run"
+            raise RecordError(f"no readable run record in {folder} ({reason}); {remedy}") from error
 
 
 def _read(stored: dict[str, np.ndarray], description: RecordDescription) -> dict[str, Any]:
