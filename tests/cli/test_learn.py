@@ -85,6 +85,7 @@ def test_what_cannot_be_is_refused_before_anything_is_learned(
         ((alpha, "--out", tmp_path), "exists already; name it as --model, or give --out a new"),
         ((alpha, "--name", "a/b"), "a task cannot be called 'a/b'"),
         ((tmp_path,), "holds 0 datasets; name a folder with images and a labels.csv"),
+        ((tmp_path / "none",), "none; name a folder with images and a labels.csv"),
         ((alpha, "--preset", "smok"), "did you mean 'smoke'?"),
         ((alpha, "--name", "x" * 200), "a task's name has 100 bytes at most"),
         ((alpha, "--folds", "1"), "one fold leaves nothing to learn from"),

@@ -138,6 +138,8 @@ class TestFinding:
     def test_an_unknown_name_lists_what_is_there(self, mine):
         with pytest.raises(ConfigError, match=r"unknown task 'mien'; did you mean 'mine'\?"):
             find("mien", mine.parent)
+        with pytest.raises(ConfigError, match="'mini-live' is drawn by a program"):
+            find("mini-live", mine.parent)
 
     def test_a_catalogued_dataset_that_is_not_there_says_how_to_get_it(self, tmp_path):
         with pytest.raises(DataError) as error:

@@ -113,6 +113,8 @@ def read_task(data: Path, name: str) -> "tuple[Task, bool]":
     from tsniqa.data.readers import labels_csv
     from tsniqa.data.splits import resplit
 
+    if not data.exists():
+        raise DataError(f"there is no {data}; name a folder with images and a labels.csv")
     if data.is_file():
         task = labels_csv.read(name or data.parent.name, data.parent, data.name)
     else:

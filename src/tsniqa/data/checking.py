@@ -14,7 +14,7 @@ from tsniqa.data.loading import not_found
 from tsniqa.data.readers import labels_csv
 from tsniqa.data.splits import resplit
 from tsniqa.data.task import Task, overlaps, problems, same_images
-from tsniqa.errors import DataError
+from tsniqa.errors import ConfigError, DataError
 from tsniqa.paths import is_file
 from tsniqa.pixels import decode, image_endings
 
@@ -56,6 +56,12 @@ def find(name: str | None, root: Path) -> list[Source]:
     for source in found:
         if source and source.name == name:
             return [source]
+    from tsniqa.synthetic.benchmark import MINI_TASKS
+
+    if name in MINI_TASKS:
+        raise ConfigError(
+            f"'{name}' is drawn by a program, so there is nothing to check; leave it out"
+        )
     raise not_found(name, root)
 
 
