@@ -28,6 +28,23 @@ model_app = typer.Typer(
 )
 
 
+def none_or_several(folds: int) -> int:
+    """Refuse one fold, as an option's ``callback``."""
+    if folds == 1:
+        raise ConfigError("one fold leaves nothing to learn from; give --folds 0, or 2 or more")
+    return folds
+
+
+Folds = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        callback=none_or_several,
+        help="Of the cross-validation, each as long as the learning.",
+    ),
+]
+
+
 def learn(
     data: Annotated[
         Path,
@@ -51,9 +68,7 @@ def learn(
     preset: Annotated[str, typer.Option(help="Gives the schedule, and a new model its kind.")] = (
         "open"
     ),
-    folds: Annotated[
-        int, typer.Option(min=0, help="Of the cross-validation, each as long as the learning.")
-    ] = 3,
+    folds: Folds = 3,
     seed: SeedOption = 0,
     device: Device = "auto",
 ) -> None:
@@ -74,8 +89,6 @@ def learn(
     from tsniqa.study.config import load_preset
     from tsniqa.study.learning import Learner, all_but_validation, decode, put_task
 
-    if folds == 1:
-        raise ConfigError("one fold leaves nothing to learn from; give --folds 0, or 2 or more")
     chosen, device = load_preset(preset), find_device(device)
     task, divided = read_task(data, name)
     check_name(task.name)
@@ -86,8 +99,7 @@ def learn(
     if known and task.name in known.tasks:
         raise ConfigError(f"the model in {model} knows a task '{task.name}' already; use --name")
     learner = Learner.of(chosen, seed, device, known)
-    shown = contents(task).nunique()
-    typer.echo(f"{task.name}: {len(task.table)} images, {shown} contents")
+    typer.echo(f"{task.name}: {len(task.table)} images, {contents(task).nunique()} contents")
     decode(task, learner)
     with reproducible(chosen.threads):
         if folds and not divided:
@@ -101,8 +113,12 @@ def learn(
     before = folder_size(model)
     whole = put_task(out, with_others(known, learned), task.name)
     _tell_tasks(whole, known)
-    added = (folder_size(out) - before) / 1000
-    typer.echo(f"model: {out} ({_count(whole.tasks)}, {added:.0f} kB more than before)")
+    _tell_model(out, whole, before)
+
+
+def _tell_model(folder: Path, model: "TSNIQA", before: int) -> None:
+    added = (folder_size(folder) - before) / 1000
+    typer.echo(f"model: {folder} ({_count(model.tasks)}, {added:.0f} kB more than before)")
 
 
 def read_task(data: Path, name: str) -> "tuple[Task, bool]":

@@ -24,9 +24,7 @@ REFERENCE = "tsn"  # what every strategy is judged against
 JUDGED = ("oracle", "calibrated")  # readouts whose differences are claims
 CLAIM = ["record set", "first", "second", "task"]  # what names a difference
 SIDES = ("here", "published")
-SEEDS = range(
-    100
-)  # of runs that results are read from; larger ones are draws to choose settings on
+SEEDS = range(100)  # of results; settings are chosen on draws of larger ones
 
 Records = Sequence[RunRecord]
 """Records of some runs; where functions take two, of the same runs in the same sequence."""
@@ -55,12 +53,12 @@ def shared_runs(
                 f"the records {one.folder} and {other.folder} are of one run but hold different "
                 f"values; delete {one.folder} and run it again"
             )
-    rest = {}
-    for like in found[1]:
-        of = like.config
-        runs = find_experiment(published, of.preset, SEEDS, [of.split], like)
-        rest |= {one.description.run_id: one for own in runs.values() for one in own}
-    return found[0], found[1], [one for name, one in rest.items() if name not in names]
+    experiments = {(record_set(one), one.config.split): one for one in found[1]}
+    rest = []
+    for (_, split), like in experiments.items():
+        runs = find_experiment(published, like.config.preset, SEEDS, [split], like)
+        rest += [one for own in runs.values() for one in own]
+    return found[0], found[1], [one for one in rest if one.description.run_id not in names]
 
 
 def numerical_noise(here: Records, published: Records) -> pd.DataFrame:
