@@ -101,6 +101,7 @@ def test_what_can_be_read_is_read_alike(tmp_path, dataset, world, case):
 def test_what_a_check_calls_wrong_a_run_refuses_for_the_same_reason(tmp_path, dataset, world, case):
     edit, reason = WRONG[case]
     folder = dataset(tmp_path / "mine")
+    (folder / "dataset.yml").unlink()
     change(folder, edit)
     wrong = found_wrong(folder)
     assert reason in wrong[0]

@@ -146,6 +146,17 @@ def test_a_sweep_cut_off_goes_on_where_it_was(alone, world, tmp_path, tried):
     assert len(tried) == 5
 
 
+def test_a_mistake_in_the_last_candidate_is_told_before_the_first_is_tried(
+    alone, candidate, world, tmp_path, tried
+):
+    wrong = alone.model_copy(
+        update={"candidates": (*alone.candidates, candidate("wrong", rates={"tsn": "fast"}))}
+    )
+    with pytest.raises(ConfigError, match=r"rates\.tsn"):
+        run(wrong, world, tmp_path)
+    assert not tried
+
+
 def test_a_trial_of_other_code_is_named(alone, world, tmp_path, monkeypatch, caplog):
     run(alone, world, tmp_path)
     assert "other code" not in caplog.text

@@ -146,7 +146,8 @@ def load_sweep_record(path: Path) -> SweepRecord:
 def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> SweepRecord:
     """Try every candidate; a trial in the record is not repeated, unless it was of other settings.
 
-    A warning names what other code has tried.
+    All candidates are resolved before the first is tried: a mistake in the last costs no hours. A
+    warning names what other code has tried.
 
     Args:
         sweep: What to try.
@@ -160,13 +161,7 @@ def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> 
     known = load_sweep_record(record_path).trials if record_path.is_file() else []
     alike = [trial for trial in known if (BOTH_STEPS in trial.srcc) == sweep.each_task_alone]
     trials, wanted = {trial.run_id: trial for trial in alike}, []
-    streams = [(task,) for task in sweep.order()] if sweep.each_task_alone else [sweep.order()]
-    for candidate, stream in product(sweep.all_candidates(), streams):
-        fields = candidate.model_dump(include={"strategy", "backbone", "overrides"})
-        own = {"preset": sweep.preset, "seed": sweep.seed, "split": sweep.split}
-        resolved = resolve_run(run_config(task_order=stream, **own, **fields), data_root)
-        if sweep.split != "given":
-            resolved = replace(resolved, tasks=tuple(map(judged_by_all, resolved.tasks)))
+    for candidate, resolved in _planned(sweep, data_root):
         if resolved.run_id not in trials:
             trials[resolved.run_id] = _try(sweep, candidate, resolved, cache)
             SweepRecord(sweep=sweep, trials=list(trials.values())).save(record_path)
@@ -177,6 +172,20 @@ def run_sweep(sweep: Sweep, data_root: Path, record_path: Path, cache: Path) -> 
     record = SweepRecord(sweep=sweep, trials=wanted)
     record.save(record_path)
     return record
+
+
+def _planned(sweep: Sweep, data_root: Path) -> list[tuple[Candidate, ResolvedRun]]:
+    """Return what is to be tried, candidate by candidate."""
+    streams = [(task,) for task in sweep.order()] if sweep.each_task_alone else [sweep.order()]
+    planned = []
+    for candidate, stream in product(sweep.all_candidates(), streams):
+        fields = candidate.model_dump(include={"strategy", "backbone", "overrides"})
+        own = {"preset": sweep.preset, "seed": sweep.seed, "split": sweep.split}
+        resolved = resolve_run(run_config(task_order=stream, **own, **fields), data_root)
+        if sweep.split != "given":
+            resolved = replace(resolved, tasks=tuple(map(judged_by_all, resolved.tasks)))
+        planned.append((candidate, resolved))
+    return planned
 
 
 def judged_by_all(task: Task) -> Task:

@@ -55,6 +55,12 @@ class TestTable:
         assert task.mos_range == (2.5, 4.0)
         assert not task.simulated
 
+    def test_a_misspelt_column_is_refused_and_others_are_left_alone(self, tmp_path):
+        rows = TWELVE.replace("mos\n", "mos,refernce\n", 1)
+        assert "is the column 'refernce' meant to be reference?" in refusal(tmp_path, rows)
+        rows = TWELVE.replace("mos\n", "mos,scene,level\n", 1)
+        assert len(read(tmp_path / "other", rows).table) == 12
+
     def test_without_a_split_the_images_are_split_the_same_way_in_any_row_order(self, tmp_path):
         folder(tmp_path / "a", TWELVE)
         task = load_task("mine", tmp_path / "a", 0)
@@ -129,12 +135,11 @@ class TestDefects:
 
 class TestDescription:
     def test_is_taken_from_the_yaml_file(self, tmp_path):
-        described = (
-            "citation: Us (2024)\nlicence: CC0\ndescription: >\n  two\n  lines\nmos_range: [1, 5]\n"
-        )
+        described = "citation: Us (2024)\nlicence: CC0\ndescription: >\n  two\n  lines\n"
+        described += "mos_range: [0, 20]\n"
         task = read(tmp_path, TWELVE, yml=described, readme="Read me\n")
         assert (task.citation, task.licence, task.description) == ("Us (2024)", "CC0", "two lines")
-        assert task.mos_range == (1.0, 5.0)
+        assert task.mos_range == (0.0, 20.0)
 
     def test_falls_back_on_the_readme(self, tmp_path):
         task = read(tmp_path, TWELVE, readme="# Our ratings (2024)\n\nFree for all.\n")
@@ -158,6 +163,14 @@ class TestDescription:
     def test_a_broken_range_is_refused(self, tmp_path, value):
         text = refusal(tmp_path, TWELVE, yml=f"mos_range: {value}\n")
         assert "give its two ends, such as [1, 5]" in text
+
+    def test_ratings_beyond_the_range_are_refused(self, tmp_path):
+        text = refusal(tmp_path, TWELVE, yml="mos_range: [1, 9]\n")
+        assert "mos_range is 1 to 9, but 3 of the ratings are outside, such as 0 of 00.png" in text
+
+    def test_a_misspelt_key_is_refused(self, tmp_path):
+        text = refusal(tmp_path, TWELVE, yml="mos_rnage: [0, 20]\n")
+        assert "unknown key 'mos_rnage'; did you mean 'mos_range'?" in text
 
     @pytest.mark.parametrize("content", ["- a\n- b\n", "just text\n"])
     def test_a_file_without_keys_is_refused(self, tmp_path, content):

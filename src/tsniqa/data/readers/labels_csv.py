@@ -2,13 +2,14 @@
 
 ``labels.csv`` has, in any case and order, the columns ``image`` (path relative to the folder) and
 ``mos`` (a number, higher is better), and optionally ``std``, ``split`` (train, val, test) and
-``reference`` (images of the same content share it). ``dataset.yml`` may give ``description``,
-``citation``, ``licence`` and
-``mos_range``; without it the text of ``README.md`` stands in.
+``reference`` (images of the same content share it); other columns are left alone. ``dataset.yml``
+may give ``description``, ``citation``, ``licence`` and ``mos_range``; without it the text of
+``README.md`` stands in.
 """
 
 import csv
 import posixpath
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ import yaml
 
 from tsniqa.data.readers import files
 from tsniqa.data.task import COLUMNS, Task
-from tsniqa.errors import DataError, one_line
+from tsniqa.errors import DataError, one_line, unknown_name
 from tsniqa.paths import is_file
 
 LABELS = "labels.csv"  # a folder that holds one is a dataset
+# What dataset.yml may hold: what users say, and what the drawn benchmark says of itself.
+ABOUT = ("description", "citation", "licence", "mos_range")
+DRAWN = ("simulated", "recipe_version", "seed", "pixels", "files")
 
 
 def read(name: str, root: Path, labels: str = LABELS) -> Task:
@@ -56,7 +60,9 @@ def inspect(name: str, root: Path, labels: str = LABELS) -> tuple[Task, list[str
     table["reference"] = reference.where(reference != "", table["image"])
     table = table[list(COLUMNS)].sort_values("image", ignore_index=True)
     about = {"mos_range": (float(table["mos"].min()), float(table["mos"].max()))}
-    return Task(name=name, root=root, table=table, **(about | _description(root))), defects
+    task = Task(name=name, root=root, table=table, **(about | _description(root)))
+    defects += _beyond_range(task)
+    return task, defects
 
 
 def _read_rows(path: Path) -> pd.DataFrame:
@@ -85,6 +91,7 @@ def _read_rows(path: Path) -> pd.DataFrame:
         raise DataError(
             f"{path} lacks the column {lacking} (it has {', '.join(header) or 'none'}); {remedy}"
         )
+    _refuse_misspelt(header, path)
     for number, row in enumerate(rows, start=2):
         if any(field.strip() for field in row[len(header) :]):
             raise DataError(
@@ -101,6 +108,29 @@ def _read_rows(path: Path) -> pd.DataFrame:
     if raw.empty:
         raise DataError(f"{path} lists no image; add one row an image")
     return raw
+
+
+def _refuse_misspelt(header: list[str], path: Path) -> None:
+    """Raise a DataError for a column that is nearly one that is read: its scenes would be lost."""
+    for column in header:
+        close = get_close_matches(column, COLUMNS, n=1, cutoff=0.8)
+        if close and close[0] not in header:
+            raise DataError(
+                f"{path}: is the column '{column}' meant to be {close[0]}? Name it so, or otherwise"
+            )
+
+
+def _beyond_range(task: Task) -> list[str]:
+    """Say which ratings are outside of the scale that ``dataset.yml`` states, if any."""
+    low, high = task.mos_range
+    beyond = task.table[(task.table["mos"] < low) | (task.table["mos"] > high)]
+    if beyond.empty:
+        return []
+    return [
+        f"{task.root / 'dataset.yml'}: mos_range is {low:g} to {high:g}, but {len(beyond)} of the"
+        f" ratings are outside, such as {beyond['mos'].iloc[0]:g} of {beyond['image'].iloc[0]};"
+        " correct the one or the other"
+    ]
 
 
 def _images(raw: pd.DataFrame, path: Path, defects: list[str]) -> pd.Series:
@@ -154,23 +184,28 @@ def _description(root: Path) -> dict[str, Any]:
         raise DataError(text) from None
     if not isinstance(stored, dict):
         raise DataError(f"{path} must hold 'key: value' lines, such as citation: ...")
+    for key in sorted(map(str, stored.keys() - {*ABOUT, *DRAWN})):
+        raise DataError(f"{path}: {unknown_name('key', key, ABOUT)}")
     for key in ("description", "citation", "licence"):
         if stored.get(key) is not None:
             described[key] = " ".join(str(stored[key]).split())
     if "mos_range" in stored:
-        try:
-            low, high = (float(end) for end in stored["mos_range"])
-        except (TypeError, ValueError):
-            low = high = np.nan
-        if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            wrong = f"mos_range is {stored['mos_range']}; give its two ends, such as [1, 5]"
-            raise DataError(f"{path}: {wrong}")
-        described["mos_range"] = (low, high)
+        described["mos_range"] = _two_ends(stored["mos_range"], path)
     described["simulated"] = stored.get("simulated") is True
     made = ("recipe_version", "seed", "pixels")
     if described["simulated"] and stored.keys() >= set(made):
         described["recipe"] = ", ".join(f"{key} {stored[key]}" for key in made)
     return described
+
+
+def _two_ends(stored: Any, path: Path) -> tuple[float, float]:
+    try:
+        low, high = (float(end) for end in stored)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise DataError(f"{path}: mos_range is {stored}; give its two ends, such as [1, 5]")
+    return low, high
 
 
 def _from_readme(path: Path) -> dict[str, Any]:
