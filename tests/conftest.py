@@ -58,10 +58,10 @@ def write_dataset(
     for number, part in enumerate(parts):
         name, level = f"images/{number:03d}.png", random.uniform()
         Image.fromarray(make_pixels(kind, level, random)).save(folder / name)
-        mos = round(4.8 - 3.6 * level + random.normal() * 0.05, 4)
+        mos = round(5 - 4 * level + random.normal() * 0.05, 4)
         rows.append({"image": name, "mos": mos, "std": 0.3, "split": part, "reference": name})
     pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
-    about = {"citation": f"made for tests: {kind}", "licence": "none", "mos_range": [1, 5]}
+    about = {"citation": f"made for tests: {kind}", "licence": "none", "mos_range": [0, 6]}
     (folder / "dataset.yml").write_text(yaml.safe_dump(about | {"simulated": simulated}))
     return folder
 

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -47,6 +48,21 @@ def test_a_pil_image_is_turned_upright_as_its_file_is(tmp_path):
     from_path, from_image = as_images([path, Image.open(path)])
     assert from_path.shape == (3, 9, 6)
     assert torch.equal(from_path, from_image)
+
+
+@pytest.mark.parametrize("column", [pd.Series, np.array])
+def test_a_column_of_paths_is_many_images(tmp_path, column):
+    Image.fromarray(PIXELS).save(tmp_path / "one.png")
+    paths = column([str(tmp_path / "one.png")] * 2)
+    assert [image.shape for image in as_images(paths)] == [(3, 6, 9)] * 2
+
+
+def test_a_damaged_pil_image_is_refused_in_one_line(tmp_path):
+    Image.fromarray(np.tile(PIXELS, (30, 30, 1))).save(tmp_path / "whole.png")
+    half = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(half[: len(half) // 2])
+    with pytest.raises(DataError, match="an image given is damaged"):
+        list(as_images(Image.open(tmp_path / "half.png")))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def centroids(
         return distinct
     if start == "ward":
         start, n_init = _ward_means(features, n_clusters, random_state), 1
-    kmeans = KMeans(n_clusters, init=start, n_init=n_init, random_state=random_state)
+    kmeans = KMeans(n_clusters, init=start, n_init=n_init, max_iter=1000, random_state=random_state)
     return kmeans.fit(features).cluster_centers_
 
 

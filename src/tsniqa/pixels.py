@@ -176,12 +176,17 @@ def as_images(images: Image | Iterable[Image]) -> Iterator[torch.Tensor]:
     Raises:
         DataError: A file cannot be decoded, or a shape, type or value is none of an image.
     """
-    one = isinstance(images, str | Path | PILImage.Image) or getattr(images, "ndim", 4) < 4
+    one = isinstance(images, str | Path | PILImage.Image)
+    if isinstance(images, np.ndarray | torch.Tensor):  # not a column of paths
+        one = images.ndim in (2, 3)
     for image in [images] if one else images:
         if isinstance(image, str | Path):
             image = decode(Path(image))
         elif isinstance(image, PILImage.Image):
-            image = np.array(_to_rgb(ImageOps.exif_transpose(image), "given"))
+            try:
+                image = np.array(_to_rgb(ImageOps.exif_transpose(image), "given"))
+            except _BROKEN as error:
+                raise DataError(f"an image given is damaged ({one_line(error)})") from None
         if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3:
             image = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
         if not isinstance(image, torch.Tensor):

@@ -57,7 +57,7 @@ def reproducible(threads: int) -> Iterator[None]:
     filling = memory.fill_uninitialized_memory
     torch.set_num_threads(threads)
     kernels.deterministic, kernels.benchmark = True, False
-    if torch.cuda.is_available():  # a CPU's kernels are deterministic, and faster without
+    if torch.cuda.is_available():  # a CPU's are, within the limits of schedules
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # sums in one order
         torch.set_deterministic_debug_mode("warn")
         memory.fill_uninitialized_memory = False  # nothing reads it, so it need not be cleared

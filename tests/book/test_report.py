@@ -82,7 +82,7 @@ def hostile(world, tmp_path_factory):
         (folder / old).rename(folder / new)
     table.assign(image=names, reference=names).to_csv(folder / "labels.csv", index=False)
     about = {name: WRITTEN_BY_HAND for name in ("description", "citation", "licence")}
-    (folder / "dataset.yml").write_text(yaml.safe_dump(about | {"mos_range": [1, 5]}))
+    (folder / "dataset.yml").write_text(yaml.safe_dump(about | {"mos_range": [0, 6]}))
     return folder
 
 

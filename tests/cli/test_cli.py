@@ -271,7 +271,7 @@ def test_scores_are_mapped_to_the_scale_of_a_task_and_strange_images_named(
     assert all(1 <= row["scaled"] <= 5 for row in rows)
     strange = sum(row["unusual"] == 100 for row in rows)
     assert rows[-1]["unusual"] == 100
-    assert "scaled: as alpha, from 1 to 5\n" in error
+    assert "scaled: as alpha, from 0 to 6\n" in error
     assert f"tsniqa: {strange} images are farther from every task than all of its own" in error
     for options, message in (
         (["--scale", "alpah"], "unknown scale 'alpah'; did you mean 'alpha'?"),

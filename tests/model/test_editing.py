@@ -30,6 +30,15 @@ def test_merging_two_models_is_learning_in_one(load):
         assert np.array_equal(one.predict(IMAGES, readout), whole.predict(IMAGES, readout))
 
 
+def test_what_is_done_to_one_model_leaves_the_task_in_the_other_alone(load):
+    one, two = load(("alpha",)), load(("beta",))
+    before = {name: value.clone() for name, value in two.state().items()}
+    take_task(one, two, "beta")
+    one.double()
+    one.heads["beta"].weight.data.zero_()
+    assert all(torch.equal(value, before[name]) for name, value in two.state().items())
+
+
 def test_forgetting_undoes_learning(load):
     whole = load(("alpha", "beta"))
     forget_task(whole, "beta")

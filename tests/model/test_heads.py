@@ -52,7 +52,7 @@ def test_a_ridge_head_is_affine_in_the_feature_of_heads_and_clipped_to_the_range
     features = Features((unit(40, 3, 1), unit(40, 4, 2)), unit(40, 5, 3))
     weight = torch.linspace(-2, 2, 5)
     slow = features.head.double() @ weight.double() + 0.25
-    got = RidgeHead(weight, torch.tensor(0.25)).read(features)
+    got = RidgeHead(weight, torch.tensor(0.25)).score(features.head)
     np.testing.assert_allclose(got, slow.clamp(-1, 1), atol=1e-7)
     assert (slow.abs() > 1).any()
     assert got.dtype == torch.float32

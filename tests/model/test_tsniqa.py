@@ -1,5 +1,6 @@
 """TSN-IQA as a model: score, explain, save, load."""
 
+import io
 import json
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_scores_equal_the_published_way_of_scoring_one_task_after_another(world,
         model.bank.load(
             SHARED if kind == "one network" else None if kind == "heads alone" else task
         )
-        columns.append(model.heads[task].read(image_features(model.backbone, IMAGES)))
+        columns.append(model.heads[task].score(image_features(model.backbone, IMAGES).head))
     model.bank.load(None)
     reference = image_features(model.backbone, IMAGES)
     heads, distances, features = model.read(IMAGES)
@@ -256,6 +257,24 @@ def test_a_loaded_model_scores_bit_for_bit(world, tmp_path, kind, path):
     assert all(torch.equal(state[name], again[name]) for name in state)
     assert loaded.gate is None or loaded.gate.get_params() == model.gate.get_params()
     assert loaded.analytic is None or loaded.analytic.get_params() == model.analytic.get_params()
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "single"])
+def test_torchs_state_dict_holds_what_was_learned(world, kind):
+    model, empty = make(world, kind), make(world, kind)
+    empty.load_state({})
+    stored = io.BytesIO()
+    torch.save(model.state_dict(), stored)
+    stored.seek(0)
+    empty.load_state_dict(torch.load(stored, weights_only=True))
+    state, again = model.state(), empty.state()
+    assert state.keys() == again.keys()
+    assert all(torch.equal(state[name], again[name]) for name in state)
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    empty.load_state(state)  # draws nothing from anybody's random numbers
+    assert torch.equal(torch.rand(1), expected)
 
 
 @pytest.fixture

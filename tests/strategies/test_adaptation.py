@@ -83,11 +83,18 @@ def test_depthwise_filters_and_normalization_move_and_nothing_else(learned, task
 
 
 @pytest.mark.parametrize("task", ORDER)
-def test_statistics_alone_move_and_only_where_they_are_collected(learned, task):
+def test_statistics_alone_move(learned, task):
     found = {name.rpartition(".")[2] for name in moved(learned("statistics-only"), task)}
     assert found == {"running_mean", "running_var"}
-    kept = learned("statistics-only", **{"schedule.normalization.bn_statistics": "kept"})
-    assert moved(kept, task) == set()
+
+
+def test_where_a_schedule_keeps_statistics_they_are_collected_in_the_first_epoch(learned):
+    kept, first = (
+        learned("statistics-only", **{"schedule.normalization.bn_statistics": mode}).strategy.model
+        for mode in ("kept", "first-epoch")
+    )
+    assert kept.state().keys() == first.state().keys()
+    assert all(torch.equal(value, first.state()[name]) for name, value in kept.state().items())
 
 
 @pytest.mark.parametrize("name", NAMES)

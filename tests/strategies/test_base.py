@@ -12,7 +12,7 @@ from tsniqa.errors import ConfigError
 from tsniqa.model.normalization import SELECTIONS, normalization_layers
 from tsniqa.model.tsniqa import TSNIQA
 from tsniqa.strategies import FAMILIES, STRATEGIES, find_strategy
-from tsniqa.strategies import replay_multihead as multihead_module
+from tsniqa.strategies import multihead as multihead_module
 from tsniqa.strategies import replay_shared as shared_module
 from tsniqa.strategies.from_file import load_strategy
 
@@ -73,7 +73,7 @@ def test_an_unknown_strategy_is_named_with_the_valid_ones():
 
 def test_scores_lie_between_minus_one_and_one_a_column_a_head(lessons):
     strategy = lessons.strategy
-    names, scores, distances = strategy.head_names, lessons.scores(), lessons.distances()
+    names, scores, distances = strategy.model.tasks, lessons.scores(), lessons.distances()
     assert names == (["alpha", "beta", "gamma"] if strategy.gated else ["shared"])
     assert scores.shape == (6, len(names))
     assert scores.dtype == np.float32

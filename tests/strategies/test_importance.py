@@ -14,6 +14,7 @@ from tsniqa.strategies.importance import flat
 from tsniqa.strategies.mas import MAS
 from tsniqa.strategies.si import DAMPING, SI
 from tsniqa.training.pairs import epochs_of_pairs
+from tsniqa.training.schedules import Released
 
 BOTH = pytest.mark.parametrize("importance", ["derived", "released"])
 PAIRS = pytest.mark.parametrize("pairs", [None, 10], ids=["in batch", "drawn"])
@@ -137,7 +138,9 @@ def slow_pairs(strategy, task, quality, value_of):
     train, schedule = strategy.context.images(task, "train"), strategy.finetune_schedule()
     seed = strategy.context.seed_for(task.name, "importance")
     outputs = []
-    for batch in next(epochs_of_pairs([train], schedule, torch.Generator().manual_seed(seed))):
+    for batch in next(
+        epochs_of_pairs([train], schedule, torch.Generator().manual_seed(seed), Released())
+    ):
         for i, j in zip(batch.first, batch.second, strict=True):
 
             def output(first=int(batch.indices[i]), second=int(batch.indices[j])):

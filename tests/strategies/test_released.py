@@ -93,6 +93,16 @@ class TestThePenaltyOfHeads:
         assert schedule.weight_decay == self.CANDIDATES
         assert fits[-1][1].weight_decay == 0
 
+    def test_later_tasks_without_step_one_keep_the_first_choice(self, learn, fits):
+        overrides = {"schedule.head.weight_decay": list(self.CANDIDATES)}
+        lessons = learn(
+            "sequential", ("alpha", "beta"), overrides=released("one_warm_up", **overrides)
+        )
+        held = [one.head_decay for step, _, _, one, _, _ in fits if step == "images"]
+        assert held[0] in self.CANDIDATES
+        assert held == [held[0], held[0]]
+        assert lessons.state["carried/penalty"].item() == held[0]  # for a run that goes on
+
     def test_a_single_penalty_is_the_schedules_and_nothing_is_tried(self, learn, fits):
         learn("tsn", ("alpha",), overrides={"schedule.head.weight_decay": 0.01})
         assert [(step, one.head_decay) for step, _, _, one, _, _ in fits] == [

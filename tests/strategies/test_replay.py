@@ -30,7 +30,7 @@ def memory(world):
 
 @pytest.mark.parametrize("pairs", [None, 40])
 def test_every_pass_shows_a_batch_of_each_memory_with_its_labels(memory, world, pairs):
-    replay, backbone = Replay(memory, schedule(pairs=pairs), 0), world.backbone()
+    replay, backbone = Replay(memory, schedule(pairs=pairs), 0, Released()), world.backbone()
     for _ in range(2):
         shown = list(replay.batches(backbone, 1))
         assert len(shown) == 2
@@ -45,7 +45,9 @@ def test_every_pass_shows_a_batch_of_each_memory_with_its_labels(memory, world, 
 
 def test_a_crop_is_cut_from_its_image(memory, world):
     backbone = world.backbone()
-    batch = next(Replay(memory, schedule(crop=32), 0).batches(backbone, 1))  # 32: the whole image
+    batch = next(
+        Replay(memory, schedule(crop=32), 0, Released()).batches(backbone, 1)
+    )  # 32: the whole image
     for index, inputs in zip(batch.pairs.indices.tolist(), batch.inputs, strict=True):
         image = backbone.preprocess(memory[0].images.images[index][None])[0]
         assert inputs.equal(image) or inputs.equal(image.flip(-1))
@@ -63,7 +65,7 @@ def test_replayed_pairs_follow_the_habits_of_the_released_code(memory, world):
     tied = memory[0]._replace(images=memory[0].images._replace(mos=torch.ones(16)))
     backbone, passes = world.backbone(), []
     backbone.register_forward_pre_hook(lambda module, given: passes.append(len(given[0])))
-    assert next(Replay([tied], schedule(), 0).batches(backbone, 1)) is None
+    assert next(Replay([tied], schedule(), 0, Released()).batches(backbone, 1)) is None
     habits = Released(ties=True, two_forwards=True)
     batch = next(Replay([tied], schedule(), 0, habits).batches(backbone, 1))
     assert len(batch.pairs.target) == 8 * 7 / 2 and not batch.pairs.target.any()

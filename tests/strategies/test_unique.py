@@ -97,7 +97,7 @@ def test_missing_deviations_are_half_a_point_of_five(world):
     task = world.task("alpha")
     table = task.table.copy()
     table.loc[table.index[:4], "std"] = np.nan
-    opinions = opinions_of(dataclasses.replace(task, table=table))
+    opinions = opinions_of(dataclasses.replace(task, table=table, mos_range=(1, 5)))
     assert opinions.std[:4].tolist() == [0.5] * 4
     assert opinions.std[4:].tolist() == [0.3] * 12
     wide = opinions_of(

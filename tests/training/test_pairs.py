@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsniqa.training.context import LabelledImages
-from tsniqa.training.pairs import drawn_epoch, epochs_of_pairs, in_batch_epoch, in_batch_pairs
+from tsniqa.training.pairs import (
+    draw_pairs,
+    drawn_epoch,
+    epochs_of_pairs,
+    in_batch_epoch,
+    in_batch_pairs,
+)
 from tsniqa.training.schedules import HeadSchedule, Released
 
 labels = st.lists(st.integers(0, 4).map(float), min_size=2, max_size=12)
@@ -20,6 +26,11 @@ habit = st.booleans()
 def epoch(function, mos, *arguments, ties=False, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return list(function([torch.tensor(one) for one in mos], *arguments, generator, ties))
+
+
+def draw_and_go(mos, batch, counts, generator, ties=False):
+    drawn = [draw_pairs(*own, generator) for own in zip(mos, counts, strict=True)]
+    return drawn_epoch(mos, drawn, batch, generator, ties)
 
 
 def rows(batch):
@@ -52,7 +63,7 @@ def test_in_batch_epochs_visit_every_image_once_and_compare_all_within_a_batch(
     seed=st.integers(0, 99),
 )  # fmt: skip
 def test_drawn_epochs_draw_so_many_pairs_a_source(mos, batch, pairs, ties, seed):
-    batches = epoch(drawn_epoch, mos, batch, [pairs] * len(mos), ties=ties, seed=seed)
+    batches = epoch(draw_and_go, mos, batch, [pairs] * len(mos), ties=ties, seed=seed)
     for source, values in enumerate(mos):
         own = [one for one in batches if one.source == source]
         assert sum(len(one.indices) for one in own) == 2 * pairs
@@ -77,7 +88,7 @@ def test_equal_opinions_are_left_out_or_count_as_if_the_second_were_better():
 
 
 @pytest.mark.parametrize(
-    ("function", "arguments"), [(in_batch_epoch, (4,)), (drawn_epoch, (4, [9, 9]))]
+    ("function", "arguments"), [(in_batch_epoch, (4,)), (draw_and_go, (4, [9, 9]))]
 )
 def test_the_generator_alone_decides(function, arguments):
     mos = [[float(i) for i in range(10)], [float(i) for i in range(7)]]
@@ -118,8 +129,22 @@ class TestEpochs:
 
     def test_fixed_pairs_come_again_in_another_order(self, epochs):
         first, second, third = epochs(fixed_pairs=True)
-        assert Counter(first) == Counter(second) == Counter(third)
-        assert first != second != third
+        pairs = [
+            [(one[0], row) for one in shown for row in one[1:]] for shown in (first, second, third)
+        ]
+        assert Counter(pairs[0]) == Counter(pairs[1]) == Counter(pairs[2])
+        assert pairs[0] != pairs[1] != pairs[2]
+
+    def test_both_steps_compare_one_list_of_drawn_pairs(self):
+        """Whatever the batch and the step's own seed, which decide the order."""
+        train = [LabelledImages(None, torch.arange(29.0))]
+        shown = []
+        for batch, seed, listed in ((4, 0, 7), (9, 1, 7), (9, 1, 8)):
+            schedule = HeadSchedule(epochs=1, batch=batch, learning_rate=1, decay_every=1, pairs=40)
+            order = torch.Generator().manual_seed(seed)
+            made = epochs_of_pairs(train, schedule, order, Released(fixed_pairs=True), listed)
+            shown.append(Counter(row for one in next(made) for row in rows(one)))
+        assert shown[0] == shown[1] != shown[2]
 
     def test_ties_count_where_they_shall(self, epochs):
         def tied(shown):
@@ -139,5 +164,7 @@ class TestEpochs:
     def test_a_batch_without_a_pair_is_left_out(self):
         train = [LabelledImages(None, torch.ones(8)), LabelledImages(None, torch.arange(4.0))]
         schedule = HeadSchedule(epochs=1, batch=4, learning_rate=1, decay_every=1)
-        batches = next(epochs_of_pairs(train, schedule, torch.Generator().manual_seed(0)))
+        batches = next(
+            epochs_of_pairs(train, schedule, torch.Generator().manual_seed(0), Released())
+        )
         assert [one.source for one in batches] == [1]

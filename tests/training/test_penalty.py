@@ -39,7 +39,7 @@ def source(count, head=None, seed=0):
 
 
 def judged(quality):
-    return [Epoch(step="head", epoch=1, loss=None, validation_srcc=quality, seconds=0)]
+    return [Epoch(step="head", epoch=1, loss=None, validation_srcc=quality)]
 
 
 class TestTheChoice:
@@ -61,6 +61,21 @@ class TestTheChoice:
     def test_where_nothing_can_be_measured_it_is_the_first(self, count):
         """Folds of a single image have no correlation; a single image has no folds."""
         assert choose_penalty((3.0, 1.0), [source(count)], lambda *_: judged(np.nan)) == 3.0
+
+    def test_folds_whose_held_out_opinions_are_equal_judge_nothing(self):
+        """One fold holds two images of one opinion out, which no head can rank."""
+        tied = source(10)
+        _, equal = content_folds(tied.images.references)[0]
+        tied.images.mos[equal] = 8.0
+        held_out = []
+
+        def learn(train, held, penalty):
+            held_out.append(held[0].images.mos.tolist())
+            return judged({3.0: 0.1, 1.0: 0.6}[penalty])
+
+        assert choose_penalty((3.0, 1.0), [tied], learn) == 1.0
+        assert len(held_out) == 2 * (FOLDS - 1)
+        assert [8.0, 8.0] not in held_out
 
     def test_a_penalty_with_which_learning_diverges_is_not_taken(self):
         qualities = {3.0: np.nan, 1.0: 0.1}

@@ -200,7 +200,7 @@ def test_the_loss_and_what_follows_a_step_are_the_callers(world):
 
 
 def test_an_epoch_without_a_value_survives_its_file():
-    epoch = Epoch(step="head", epoch=1, loss=None, validation_srcc=float("nan"), seconds=0.1)
+    epoch = Epoch(step="head", epoch=1, loss=None, validation_srcc=float("nan"))
     again = Epoch.model_validate_json(epoch.model_dump_json())
     assert math.isnan(again.validation_srcc)
 

@@ -12,6 +12,9 @@ from torch.nn.utils import parametrize
 ORIGINAL = ".parametrizations.weight.original"
 """How the name of a frozen filter ends that has an adapter."""
 
+LEARNED = (".0.up", ".0.down")
+"""How the names of an adapter's parameters end."""
+
 
 class LowRank(nn.Module):
     """What is added to one filter bank.

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from tsniqa import pixels
 from tsniqa.cards import BackboneCard, build_network, drop_unused, load_card
 from tsniqa.errors import ConfigError, one_line
-from tsniqa.model.adapters import ORIGINAL
+from tsniqa.model.adapters import LEARNED, ORIGINAL
 from tsniqa.model.normalization import normalization_layers
 from tsniqa.storage import fingerprint
 
@@ -95,7 +95,7 @@ class Backbone(nn.Module):
         layers = tuple(f"{name}." for name in normalization_layers(self.network))
         found = {}
         for name, value in self.network.named_parameters():
-            if not name.startswith(layers) and not name.endswith((".0.up", ".0.down")):
+            if not name.startswith(layers) and not name.endswith(LEARNED):
                 found[name.replace(ORIGINAL, ".weight")] = value
         return found
 

@@ -4,6 +4,8 @@ A task is a state of the bank, a head with its level, centroids, sums, and a pro
 depends on another task. So all of this is exact: what is kept says the same bits as before.
 """
 
+import copy
+
 from tsniqa.errors import ConfigError, unknown_name
 from tsniqa.model.tsniqa import SHARED, TSNIQA
 from tsniqa.storage import fingerprint
@@ -44,7 +46,8 @@ def take_task(model: TSNIQA, other: TSNIQA, task: str) -> None:
         forget_task(model, task)
     mine = {id(theirs): own for own, theirs in zip(_places(model), _places(other), strict=True)}
     for place, key in found:
-        mine[id(place)][key] = place[key]
+        mine[id(place)][key] = copy.deepcopy(place[key])
+    model.to(model.backbone.device)
 
 
 def rename_task(model: TSNIQA, old: str, new: str) -> None:

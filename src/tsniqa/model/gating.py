@@ -84,8 +84,9 @@ class KMeansGate(BaseEstimator):
         """
         if not self.centroids_:
             raise ConfigError("the gate knows no task yet; fit it on at least one task first")
+        stages = [_checked(stage) for stage in features]
         distances = [
-            [cdist(x, centroids).min(axis=1) for x, centroids in zip(features, own, strict=True)]
+            [cdist(x, centroids).min(axis=1) for x, centroids in zip(stages, own, strict=True)]
             for own in (self.centroids_[task] for task in self.tasks_)
         ]
         return np.asarray(distances, dtype=np.float32).transpose(2, 0, 1)
@@ -158,7 +159,7 @@ class AnalyticGate(BaseEstimator):
         variance = max(np.trace(covariance) / len(centre), 1e-12)
         covariance[np.diag_indices_from(covariance)] += self.penalty * variance
         weights = solve(covariance, (means - centre).T / len(names), assume_a="pos")
-        return 1 / len(names) + (np.asarray(features, dtype=np.float64) - centre) @ weights
+        return 1 / len(names) + (_checked(features) - centre) @ weights
 
     def predict_proba(
         self, features: np.ndarray, tasks: Collection[str] | None = None
@@ -167,8 +168,9 @@ class AnalyticGate(BaseEstimator):
         return softmax(self.sharpness * self.transform(features, tasks), axis=1)
 
 
-def _checked(features: np.ndarray, task: str) -> np.ndarray:
+def _checked(features: np.ndarray, task: str = "") -> np.ndarray:
     """Return one stage's features in double precision, or refuse them."""
     if not (len(features) and np.isfinite(features).all()):
-        raise DataError(f"task '{task}': the gate needs finite features of at least one image")
+        where = f"task '{task}': " if task else ""
+        raise DataError(f"{where}the gate needs finite features of at least one image")
     return np.asarray(features, dtype=np.float64)

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from tsniqa.model.backbone import Features
-
 
 class LinearHead(nn.Module):
     """Predict quality as the inner product of a feature and a weight vector.
@@ -29,12 +27,11 @@ class LinearHead(nn.Module):
         return features @ self.weight
 
     def score(self, features: Tensor) -> Tensor:
-        """Return the quality [N] in [-1, 1] of L2-normalised features [N, C]; w is a constant."""
-        return features @ normalize(self.weight.detach(), dim=0).to(features.device)
+        """Return the quality [N] in [-1, 1] of L2-normalised features [N, C].
 
-    def read(self, features: Features) -> Tensor:
-        """Return :meth:`score` of the head's feature."""
-        return self.score(features.head)
+        Gradients reach the features alone, not the weight.
+        """
+        return features @ normalize(self.weight.detach(), dim=0).to(features.device)
 
 
 class RidgeHead(nn.Module):
@@ -54,16 +51,15 @@ class RidgeHead(nn.Module):
         weight, bias = self.weight.to(features.device), self.bias.to(features.device)
         return (features.double() @ weight + bias).clamp(-1, 1).float()
 
-    def read(self, features: Features) -> Tensor:
-        """Return :meth:`score` of the head's feature."""
-        return self.score(features.head)
-
 
 Head = LinearHead | RidgeHead
 
 
 def make_head(state: Mapping[str, Tensor]) -> Head:
     """Make the head whose ``state_dict`` is given."""
-    head = RidgeHead(**state) if "bias" in state else LinearHead(len(state["weight"]))
+    if "bias" in state:
+        head = RidgeHead(**state)
+    else:  # drawn from a stream of its own: loading a model moves nobody's random numbers
+        head = LinearHead(len(state["weight"]), torch.Generator())
     head.load_state_dict(state)
     return head

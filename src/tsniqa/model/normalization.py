@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from tsniqa.errors import WeightsError, unknown_name
-from tsniqa.model.adapters import add_adapters
+from tsniqa.model.adapters import LEARNED, add_adapters
 from tsniqa.storage import packed, unpacked
 
 LAYERS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
@@ -62,8 +62,8 @@ def _with_depthwise(network: nn.Module) -> State:
 
 def _with_adapters(network: nn.Module) -> State:
     """Return normalization, and the numbers of low-rank adapters."""
-    own, adapters = _normalization(network), (".0.up", ".0.down")
-    return {k: v for k, v in everything(network).items() if k in own or k.endswith(adapters)}
+    own = _normalization(network)
+    return {k: v for k, v in everything(network).items() if k in own or k.endswith(LEARNED)}
 
 
 def _learnable(state: State, wanted: bool = True) -> State:
@@ -121,7 +121,7 @@ class NormalizationBank:
         return SELECTIONS[self.select](self.network)
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return what of the selection learning by gradients changes, in network order."""
+        """Return the trainable parameters of the selection, in network order."""
         return list(_learnable(self.live()).values())
 
     def store(self, task: str) -> None:

@@ -47,9 +47,9 @@ class TaskProfile(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
 
 def percentiles(distances: np.ndarray) -> Quantiles:
-    """Return the percentiles 0 to 100 of distances [n], to six digits."""
-    found = np.percentile(np.asarray(distances, dtype=np.float64), np.arange(101))
-    return tuple(float(f"{value:.6g}") for value in found)
+    """Return the percentiles 0 to 100 of distances [n], to six digits, the largest in full."""
+    *found, largest = np.percentile(np.asarray(distances, dtype=np.float64), np.arange(101))
+    return *(float(f"{value:.6g}") for value in found), float(largest)
 
 
 def fit_scale(

@@ -13,6 +13,11 @@ MIXTURES = ("gated", "calibrated", "set", "hard", "uniform", "centred")
 READOUTS = ("gated", "calibrated", "set", "latest", "oracle", "hard", "uniform", "centred")
 """All readouts of several heads; ``oracle`` and ``latest`` pick one of them."""
 
+ANALYTIC = ("calibrated", "set")
+"""Those that standardise heads by their levels, and weigh them by the analytic gate."""
+
+_NO_SPREAD = 1e-7  # float32 scores of the same image differ by 1e-8 from batch to batch
+
 
 class Reading(NamedTuple):
     """What heads and gates say of N images; the last two are None where they were not asked.
@@ -49,7 +54,7 @@ class Level(NamedTuple):
         values = np.asarray(scores, dtype=np.float64)
         values = np.where(np.isfinite(values), values, 0.0)
         spread = float(values.std())
-        return cls(float(values.mean()), spread if spread > 1e-9 else 1.0)
+        return cls(float(values.mean()), spread if spread > _NO_SPREAD else 1.0)
 
 
 def readout_weights(
@@ -73,7 +78,7 @@ def readout_weights(
         return np.full(published.shape, 1 / published.shape[1])
     if readout == "hard":
         return np.eye(published.shape[1])[published.argmax(axis=1)]
-    if readout not in ("calibrated", "set"):
+    if readout not in ANALYTIC:
         return published
     if analytic is None:
         raise ConfigError(
@@ -91,7 +96,7 @@ def readout_levels(readout: str, levels: Sequence[Level]) -> np.ndarray:
     mean; the others (0 and 1) take scores as they are.
     """
     kept = np.array(levels, dtype=np.float64).reshape(-1, 2)
-    if readout not in ("calibrated", "set"):
+    if readout not in ANALYTIC:
         kept[:, 1] = 1
         kept[:, 0] *= readout == "centred"
     return kept

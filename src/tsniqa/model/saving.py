@@ -58,18 +58,17 @@ def load_model(
             for name, gate_kind in (("gate", KMeansGate), ("analytic", AnalyticGate))
         )
         model = kind(backbone, gate, bank, about["shorter_side"], analytic, about["readout"])
-        for task, own in about.get("profiles", {}).items():
-            model.profiles[task] = TaskProfile.model_validate(own)
+        for task, profile in about["profiles"].items():
+            model.profiles[task] = TaskProfile.model_validate(profile)
         if model.fingerprint() != about["network"]:
             raise WeightsError(
                 f"{folder}: the weights of backbone '{card.name}' are not those the model "
                 "was learned on; restore the original weight file"
             )
-        own = Counter(name.partition("/")[0] for name in state if name.startswith("bank-"))
-        banks = about.get("own", own)  # earlier folders hold all that a state has
-        if own != Counter(banks):
+        held = Counter(name.partition("/")[0] for name in state if name.startswith("bank-"))
+        if held != Counter(about["own"]):
             raise ValueError("it lists other tasks than its files hold")
-        model.load_state(expanded(state, model.bank.initial, banks))
+        model.load_state(expanded(state, model.bank.initial, about["own"]))
         owners = {task: model.owner(task) for task in model.tasks}
         known = [one.tasks_ for one in (gate, analytic) if one]
         if owners != about["tasks"] or any(tasks != model.tasks for tasks in known):
@@ -114,12 +113,16 @@ def expanded(state: State, initial: State, banks: Iterable[str]) -> State:
 def _try(model: "TSNIQA", folder: str | Path) -> None:
     """Raise a WeightsError if a head or a gate of a model does not say numbers of a grey image."""
     try:
-        said = model.explain(torch.full((3, 64, 64), 0.5)) if model.heads else None
+        said = []
+        if model.heads:
+            reading = model.read([torch.full((3, 64, 64), 0.5)])
+            readouts = [model.readout, *(["calibrated"] if model.analytic else [])]
+            said = [model.table(reading, readout) for readout in readouts]
     except (RuntimeError, ValueError, IndexError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{folder}: its parts do not fit together ({one_line(error)}); restore the folder"
         ) from error
-    if said is not None and not np.isfinite(said).all(axis=None):
+    if not all(np.isfinite(table).all(axis=None) for table in said):
         raise WeightsError(
             f"{folder}: its heads or gates say no numbers; restore the folder, or learn anew"
         )

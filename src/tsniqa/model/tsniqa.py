@@ -9,19 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from tsniqa.errors import ConfigError, DataError
-from tsniqa.model.backbone import Backbone, Features, fingerprint
+from tsniqa.model.backbone import Backbone, Features
 from tsniqa.model.gating import AnalyticGate, KMeansGate, softmin_weights
 from tsniqa.model.heads import Head, make_head
 from tsniqa.model.normalization import NormalizationBank, everything
 from tsniqa.model.profiles import TaskProfile
-from tsniqa.model.readouts import Level, Reading, mix, readout_levels, readout_weights
+from tsniqa.model.readouts import ANALYTIC, Level, Reading, mix, readout_levels, readout_weights
 from tsniqa.model.saving import load_model, save_model
 from tsniqa.pixels import SHORTER_SIDE, Image, as_images, batches, checked, shrink
-from tsniqa.storage import grouped, symmetric, upper_triangle
+from tsniqa.storage import fingerprint, grouped, symmetric, upper_triangle
 
 Compute = Callable[[Tensor, Sequence[str | None]], dict[str | None, Features]]
 """Passes a batch, shrunk already, through the network in each of some states."""
@@ -40,7 +41,7 @@ class TSNIQA(nn.Module):
         analytic: The second gate, which readouts ``calibrated`` and ``set`` need, or None.
         bank: What each task owns of the network. The head of a task that owns no state is read
             under the state ``"shared"`` if there is one, else under the untouched network.
-        shorter_side: Larger images are shrunk to this shorter side before scoring; 768 if not told.
+        shorter_side: Larger images are shrunk to this shorter side before scoring.
         readout: One of :data:`.MIXTURES`: how it scores if it is not told; with ``set``, all images
             of a call are taken to belong together.
         heads: One head a task, or the one head ``"shared"``.
@@ -52,14 +53,14 @@ class TSNIQA(nn.Module):
 
     def __init__(
         self, backbone: Backbone, gate: KMeansGate | None = None,
-        bank: NormalizationBank | None = None, shorter_side: int | None = None,
+        bank: NormalizationBank | None = None, shorter_side: int = SHORTER_SIDE,
         analytic: AnalyticGate | None = None, readout: str = "gated",
     ) -> None:  # fmt: skip
         super().__init__()
         self.backbone = backbone
         self.gate, self.analytic, self.readout = gate, analytic, readout
         self.bank = NormalizationBank(backbone.network) if bank is None else bank
-        self.shorter_side = shorter_side or SHORTER_SIDE
+        self.shorter_side = shorter_side
         self.heads: dict[str, Head] = {}
         self.levels: dict[str, Level] = {}
         self.profiles: dict[str, TaskProfile] = {}
@@ -95,7 +96,7 @@ class TSNIQA(nn.Module):
     def keep_head(self, name: str, head: Head, features: Features) -> None:
         """Keep a head, and the level of its scores over the images of some features, on the CPU."""
         self.heads[name] = head
-        self.levels[name] = Level.of(head.read(features).numpy())
+        self.levels[name] = Level.of(head.score(features.head).numpy())
 
     def fit_gates(self, name: str, features: Sequence[Tensor], random_state: int = 0) -> None:
         """Let the gates learn a task, as :meth:`add_task` does."""
@@ -116,7 +117,15 @@ class TSNIQA(nn.Module):
         return list(dict.fromkeys([*map(self.owner, tasks), *gates]))
 
     def features(self, images: Tensor, owners: Iterable[str | None]) -> dict[str | None, Features]:
-        """Pass a batch, shrunk already, through the network in each of some states."""
+        """Pass a batch, shrunk already, through the network in each of some states.
+
+        Args:
+            images: [N, 3, H, W], uint8 or floating point in [0, 1].
+            owners: Names of states as :meth:`owner` gives them.
+
+        Returns:
+            Features by state, on the network's device.
+        """
         inputs, forward = self.backbone.preprocess(images), self.backbone.forward_with
         return {owner: forward(self.bank.state(owner), inputs) for owner in owners}
 
@@ -132,15 +141,18 @@ class TSNIQA(nn.Module):
             ConfigError: The readout is unknown, or needs a gate that the model does not have.
         """
         published = softmin_weights(reading.distances, self.gate.temperature)
-        own = self.analytic and self.analytic.predict_proba(reading.gate_features)
+        calibrated = None
+        if self.analytic and readout in ANALYTIC:
+            calibrated = self.analytic.predict_proba(reading.gate_features)
         levels = readout_levels(readout, [self.levels[task] for task in self.tasks])
-        return readout_weights(readout, published, own), levels
+        return readout_weights(readout, published, calibrated), levels
 
     def forward(self, images: Tensor) -> Tensor:
         """Score a batch by the model's readout, or by the shared head.
 
-        Gradients reach the images; the gate's weights are constants. Where images are shrunk, those
-        in uint8 are rounded once more.
+        Gradients reach the images; the gate's weights are constants. With the readout ``set`` the
+        images of a batch share one weight vector. Where images are shrunk, those in uint8 are
+        rounded once more.
 
         Args:
             images: [N, 3, H, W], uint8 or floating point in [0, 1].
@@ -150,12 +162,12 @@ class TSNIQA(nn.Module):
             and ``set`` in standard deviations from the mean of the heads' training images.
 
         Raises:
-            ConfigError: No task has been learned.
+            ConfigError: No task has been learned, or the readout needs a gate that is not there.
             DataError: Shape, type or values are not those of a batch of images.
         """
         images = shrink(checked(images, 4), self.shorter_side)
         features = self.features(images, self.states_for(self.tasks))
-        scores = [self.heads[task].read(features[self.owner(task)]) for task in self.tasks]
+        scores = [self.heads[task].score(features[self.owner(task)].head) for task in self.tasks]
         heads = torch.stack(scores, dim=1)
         if self.gate is None:
             return heads[:, 0]
@@ -196,7 +208,7 @@ class TSNIQA(nn.Module):
             whole |= {owner: Features.joined(found) for owner, found in parts.items()}
             heads = np.empty((len(whole[wanted[0]].head), len(tasks)), dtype=np.float32)
             for column, task in enumerate(tasks):
-                heads[:, column] = self.heads[task].read(whole[self.owner(task)])
+                heads[:, column] = self.heads[task].score(whole[self.owner(task)].head)
         return self._reading(heads, whole[None]) if gate else Reading(heads)
 
     def explain(self, images: Image | Iterable[Image], readout: str | None = None) -> pd.DataFrame:
@@ -275,6 +287,15 @@ class TSNIQA(nn.Module):
             self.analytic.sums_ = {task: symmetric(own.numpy()) for task, own in sums}
         for name, own in files.items():
             self.bank.put(name.removeprefix("bank-"), own)
+
+    def get_extra_state(self) -> Tensor:
+        """Return :meth:`state` as bytes of safetensors, for torch's own ``state_dict``."""
+        whole = {name: value.cpu().contiguous() for name, value in self.state().items()}
+        return torch.frombuffer(bytearray(safetensors.torch.save(whole)), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Replace everything learned by what :meth:`get_extra_state` returned."""
+        self.load_state(safetensors.torch.load(state.cpu().numpy().tobytes()))
 
     def fingerprint(self) -> str:
         """Hash the bits of the untouched network, normalization included."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from tsniqa.data.task import Task
-from tsniqa.model.backbone import Backbone, Features
+from tsniqa.model.backbone import Backbone
 from tsniqa.model.heads import LinearHead
 from tsniqa.model.normalization import NormalizationBank
 from tsniqa.model.readouts import Level
@@ -147,12 +147,6 @@ class Strategy:
         generator = torch.Generator().manual_seed(self.context.seed_for(name, "head"))
         return LinearHead(self.context.backbone.head_width, generator)
 
-    def features(self, task: Task, part: str) -> Features:
-        """Compute features of a part of a task on the network as it is; at first, the reference."""
-        if SHARED in self.model.bank.states:
-            return image_features(self.backbone, self.context.images(task, part).images)
-        return self.context.reference_features(task, part)
-
     def two_steps(
         self,
         task: Task,
@@ -168,11 +162,17 @@ class Strategy:
             loss=self.task_loss,
             adam={} if released.carried_adam else None,
             released=released,
+            pairs_seed=self.seed_of("pairs", validation),
         )
         history: list[Epoch] = []
-        if not (released.one_warm_up and SHARED in self.model.heads):
+        if released.one_warm_up and SHARED in self.model.heads:
+            chosen = self.carried.get("penalty")
+            penalty = None if chosen is None else float(chosen)
+        else:
             history, penalty = self.warm_up(train, validation, learning)
-            learning = learning._replace(head_decay=penalty)
+            if released.one_warm_up and penalty is not None:
+                self.carried["penalty"] = torch.tensor(penalty, dtype=torch.float64)
+        learning = learning._replace(head_decay=penalty)
         schedule = self.finetune_schedule()
         if schedule is None or not schedule.epochs:
             return history
@@ -192,7 +192,6 @@ class Strategy:
             seed=self.seed_of("step two", validation),
             learning=learning._replace(
                 parameters=self.trained(),
-                companions=self.companions(),
                 loss=whole_loss,
                 after_step=self.after_step,
             ),
@@ -223,7 +222,7 @@ class Strategy:
         return fit("head", schedule, self.backbone, sources, judges, seed, learning), penalty
 
     def seed_of(self, step: str, validation: Sequence[Lesson]) -> int:
-        """Derive the seed of a step from what it is judged by."""
+        """Derive the seed of a step from the names of the validation tasks."""
         return self.context.seed_for(" ".join(lesson.task.name for lesson in validation), step)
 
     def as_sources(
@@ -233,16 +232,15 @@ class Strategy:
         sources = []
         for task, head, counted_as in lessons:
             images = self.context.images(task, part)._replace(task=counted_as or task.name)
-            features = self.features(task, part).head if stored else None
+            features = None
+            if stored and SHARED in self.model.bank.states:  # the network as tasks have left it
+                features = image_features(self.backbone, images.images).head
+            elif stored:
+                features = self.context.reference_features(task, part).head
             sources.append(Source(images, head, features))
         return sources
 
     # What the study asks of every strategy.
-
-    @property
-    def head_names(self) -> list[str]:
-        """Names of the present heads, sorted."""
-        return self.model.tasks
 
     def parameters(self) -> ParameterCount:
         """Count what a task costs; at least one has been learned."""

@@ -14,11 +14,9 @@ from torch import Tensor
 
 from tsniqa.data.task import Task
 from tsniqa.model.fidelity import fidelity_loss
-from tsniqa.strategies.base import Lesson
 from tsniqa.strategies.lwf import LwF, pair_probabilities
-from tsniqa.strategies.memory import remembered
 from tsniqa.strategies.replay import Replay
-from tsniqa.training.trainer import Batch
+from tsniqa.training.trainer import Batch, crop_features
 
 
 class ICaRLv1(LwF):
@@ -32,12 +30,11 @@ class ICaRLv1(LwF):
         super().before_task(task, seen)
         if not seen:
             return
-        lessons = [
-            Lesson(old, self.model.heads[old.name], counted_as=task.name)
-            for old in remembered(self.context, seen)
-        ]
         seed = self.context.seed_for(task.name, "replay")
-        memory, released = self.as_sources(lessons, "train"), self.context.schedule.released
+        memory, released = (
+            self.as_sources(self.memories(task, seen), "train"),
+            self.context.schedule.released,
+        )
         self.replay = Replay(memory, self.finetune_schedule(), seed, released)
 
     def distilled(self, epoch: int) -> Iterator[tuple[Batch, Tensor]]:
@@ -48,7 +45,7 @@ class ICaRLv1(LwF):
             if batch is None:
                 continue
             with torch.no_grad():
-                said = self.said_before(batch.inputs)
+                said = crop_features(self.before, batch.inputs)
                 target = pair_probabilities([former], said, batch.pairs)
             now = pair_probabilities([batch.head], batch.features, batch.pairs)
             yield batch, fidelity_loss(now, target).mean()

@@ -92,15 +92,17 @@ class Regularized(MultiHead):
     def pair_gradients(
         self, task: Task, head: LinearHead, function: Callable[[Tensor, Tensor], Tensor]
     ) -> Iterator[PairGradients]:
-        """Yield the gradients of a function f for all pairs of one epoch of step two, in batches.
+        """Yield the gradients of a function of each pair of one epoch of step two, in batches.
 
-        f takes differences of quality d = q_i - q_j [n] and targets [n]; its gradient is
-        f'(d) (grad q_i - grad q_j), so each image of a batch is differentiated only once.
+        The function f takes differences of quality d = q_i - q_j [n] and targets [n]; its gradient
+        is f'(d) (grad q_i - grad q_j), so each image of a batch is differentiated only once.
         """
         seed = self.context.seed_for(task.name, "importance")
         order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
         train, released = [self.context.images(task, "train")], self.context.schedule.released
-        for pairs in next(epochs_of_pairs(train, self.finetune_schedule(), order, released)):
+        listed = self.context.seed_for(task.name, "pairs")
+        schedule = self.finetune_schedule()
+        for pairs in next(epochs_of_pairs(train, schedule, order, released, listed)):
             visited = self.image_gradients(task, head, pairs.indices.tolist(), crops)
             qualities, gradients = zip(*visited, strict=True)
             quality = torch.stack(qualities)

@@ -23,7 +23,7 @@ from tsniqa.model.fidelity import fidelity_loss, thurstone
 from tsniqa.model.heads import LinearHead
 from tsniqa.strategies.multihead import MultiHead
 from tsniqa.training.pairs import PairBatch
-from tsniqa.training.trainer import Batch
+from tsniqa.training.trainer import Batch, crop_features
 
 
 class LwF(MultiHead):
@@ -55,15 +55,10 @@ class LwF(MultiHead):
         if not self.copies:
             return None
         with torch.no_grad():
-            target = pair_probabilities(self.copies, self.said_before(batch.inputs), batch.pairs)
+            before = crop_features(self.before, batch.inputs)
+            target = pair_probabilities(self.copies, before, batch.pairs)
         now = pair_probabilities(self.old_heads(), batch.features, batch.pairs)
         return self.weight * fidelity_loss(now, target).mean(1).sum()
-
-    def said_before(self, inputs: Tensor) -> Tensor:
-        """Return the copied network's features, in the precision of the living one."""
-        device = inputs.device.type
-        with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            return self.before(inputs).head.float()
 
 
 def pair_probabilities(heads: Sequence[LinearHead], features: Tensor, pairs: PairBatch) -> Tensor:

@@ -12,6 +12,7 @@ from tsniqa.data.task import Task
 from tsniqa.model.tsniqa import SHARED
 from tsniqa.scoring.features import image_features
 from tsniqa.strategies.base import Learned, Lesson, Strategy
+from tsniqa.strategies.memory import remembered
 
 
 class MultiHead(Strategy):
@@ -22,6 +23,13 @@ class MultiHead(Strategy):
     def replayed(self, task: Task, seen: Sequence[Task]) -> list[Lesson]:
         """Return what step two learns from beside the task, each with the head that scores it."""
         return []
+
+    def memories(self, task: Task, seen: Sequence[Task]) -> list[Lesson]:
+        """Return the memory of every seen task with its own head; pairs count as the new task's."""
+        return [
+            Lesson(old, self.model.heads[old.name], counted_as=task.name)
+            for old in remembered(self.context, seen)
+        ]
 
     def learn(self, task: Task, seen: Sequence[Task]) -> Learned:
         """Learn a head on the present network, then both together; its level is that of now."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tsniqa.model.backbone import Backbone
-from tsniqa.training.pairs import PairBatch, drawn_epoch, in_batch_epoch
+from tsniqa.training.pairs import PairBatch, draw_pairs, drawn_epoch, in_batch_epoch
 from tsniqa.training.schedules import FinetuneSchedule, Released
 from tsniqa.training.trainer import Batch, Source, read_crops
 
@@ -16,7 +16,7 @@ class Replay:
 
     def __init__(
         self, memory: Sequence[Source], schedule: FinetuneSchedule, seed: int,
-        released: Released = Released(),  # noqa: B008 (frozen)
+        released: Released,
     ) -> None:  # fmt: skip
         self.memory, self.schedule, self.released = list(memory), schedule, released
         self.crops = torch.Generator().manual_seed(seed + 1)
@@ -45,6 +45,7 @@ def endless(
     """Go through the labels [n] of a memory, n > 1, again and again."""
     while True:
         if drawn:
-            yield from drawn_epoch([mos], size, [size], generator, ties)
+            pairs = draw_pairs(mos, size, generator)
+            yield from drawn_epoch([mos], [pairs], size, generator, ties)
         else:
             yield from in_batch_epoch([mos], size, generator, ties)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from tsniqa.data.task import Task
 from tsniqa.strategies.base import Lesson
-from tsniqa.strategies.memory import remembered
 from tsniqa.strategies.multihead import MultiHead
 
 
@@ -21,7 +20,4 @@ class ReplayMultiHead(MultiHead):
 
     def replayed(self, task: Task, seen: Sequence[Task]) -> list[Lesson]:
         """Return the memory of every seen task with the task's own head."""
-        return [
-            Lesson(old, self.model.heads[old.name], counted_as=task.name)
-            for old in remembered(self.context, seen)
-        ]
+        return self.memories(task, seen)

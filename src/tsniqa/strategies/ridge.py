@@ -40,7 +40,7 @@ class Ridge(Strategy):
         head = fit_ridge(train.head, task, context.weight)
         seed = context.seed_for(task.name, "gate")
         self.model.add_task(task.name, head, train, train.gate, seed)
-        quality = srcc(head.read(validation).numpy(), task.mos("val"))
+        quality = srcc(head.score(validation.head).numpy(), task.mos("val"))
         epoch = Epoch(step="head", epoch=0, loss=None, validation_srcc=quality)
         return Learned([epoch], {task.name: self.model.levels[task.name]})
 

@@ -50,7 +50,10 @@ class Uncertainty(LinearHead):
 
 
 class Unique(Joint):
-    """Fit one network, one head and one uncertainty, of which scores make no use, to all tasks."""
+    """Fit one network, one head and an uncertainty head, which scoring ignores, to all tasks.
+
+    The head's L2 penalty is chosen by the plain pair loss, as for every other strategy.
+    """
 
     name = "unique"
     default_weight = 1.0  # factor of the hinge loss, as released

@@ -87,7 +87,7 @@ def campaign(
     some = {(config.seed, config.split): config for config in configs}.values()
     resolved = [resolve_run(config, data_root, device) for config in some]
     for one in resolved:
-        decode_tasks(one.tasks, DecodedCache(cache_folder("decoded"), one.preset.shorter_side))
+        decode_tasks(one.tasks, DecodedCache(cache_folder("decoded"), one.preset.image_side))
     threads = resolved[0].preset.threads
     if jobs is None:
         jobs = max(1, available_cores() // threads) if resolved[0].device == "cpu" else 1

@@ -31,6 +31,7 @@ from tsniqa.data.splits import with_training_images
 from tsniqa.data.task import Task, check_task
 from tsniqa.errors import ConfigError, invalid_content, unknown_name
 from tsniqa.paths import file_digest, remembered_digest, resolve, shipped
+from tsniqa.pixels import SHORTER_SIDE
 from tsniqa.runtime import find_device
 from tsniqa.strategies import find_strategy
 from tsniqa.training.context import GateOptions, Schedule
@@ -51,7 +52,7 @@ class Preset(BaseModel):
     backbone: str  #: name or path of the backbone card
     #: Of the CPU; fixed, because the last bits of results depend on it.
     threads: int = Field(ge=1, le=256)
-    shorter_side: PositiveInt | None  #: of larger images in pixels; None: all stay as they are
+    shorter_side: PositiveInt | None  #: of larger images in pixels; None: as models, 768
     gate: GateOptions
     #: How heads are mixed where a strategy's source leaves it to the gate, and by saved models.
     readout: Literal["gated", "calibrated"] = "calibrated"
@@ -63,6 +64,11 @@ class Preset(BaseModel):
     #: predecessor's released code do.
     importance: Literal["derived", "released"] = "derived"
     memory: PositiveInt = 1000  #: images that strategies with replay may remember in all
+
+    @property
+    def image_side(self) -> int:
+        """The shorter side that larger images are shrunk to, in learning and in saved models."""
+        return self.shorter_side or SHORTER_SIDE
 
 
 class RunConfig(BaseModel):

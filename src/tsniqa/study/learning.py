@@ -74,7 +74,7 @@ class Learner:
         """
         if known is None:
             backbone = load_backbone(load_card(preset.backbone), device)
-            gate, side = preset.gate, preset.shorter_side
+            gate, side = preset.gate, preset.image_side
         else:
             if known.bank.select != TSN.select or known.gate is None or known.analytic is None:
                 raise ConfigError(f"the model was not learned by '{TSN.name}'; name one that was")

@@ -20,13 +20,13 @@ from safetensors.torch import save
 from tsniqa.data.cache import DecodedCache, decode_tasks
 from tsniqa.data.task import Task, shared_images
 from tsniqa.errors import RecordError, one_line
-from tsniqa.model.backbone import fingerprint, load_backbone
+from tsniqa.model.backbone import load_backbone
 from tsniqa.model.normalization import everything
 from tsniqa.model.tsniqa import Reading
 from tsniqa.paths import cache_folder, code_digest, project_root, written_whole
 from tsniqa.runtime import instruction_sets, reproducible
 from tsniqa.scoring.profiling import profile_task
-from tsniqa.storage import grouped, upper_triangle
+from tsniqa.storage import fingerprint, grouped, upper_triangle
 from tsniqa.strategies import find_strategy
 from tsniqa.study.bootstrap import draw_table
 from tsniqa.study.config import RESULTS_VERSION, Preset, ResolvedRun, RunConfig, resolve_run
@@ -109,12 +109,12 @@ def training_context(resolved: ResolvedRun, feature_cache: Path | None = None) -
         preset.schedule.at_rate(preset.rates.get(config.strategy)),
         preset.gate,
         config.seed,
-        preset.shorter_side,
+        preset.image_side,
         weight=preset.weights.get(config.strategy),
         importance=preset.importance,
         memory=preset.memory,
         feature_cache=feature_cache,
-        decoded=DecodedCache(cache_folder("decoded"), preset.shorter_side),
+        decoded=DecodedCache(cache_folder("decoded"), preset.image_side),
     )
 
 

@@ -238,7 +238,7 @@ def validation_srcc(
     for task in resolved.tasks:
         images, mos, *_ = context.images(task, "val")
         reading = model.read(images)
-        of = dict(zip(strategy.head_names, reading.heads.T.astype(np.float64), strict=True))
+        of = dict(zip(model.tasks, reading.heads.T.astype(np.float64), strict=True))
         latest = of.get(resolved.tasks[-1].name)
         picked = {"oracle": of.get(task.name), "latest": latest, "single": of.get(SHARED)}
         for readout in found:

@@ -227,8 +227,8 @@ def make_task(name: str, seed: int, cache_dir: Path) -> Path:
             ) from error
     if not all((target / part).exists() for part in ("dataset.yml", "labels.csv", "images")):
         raise DataError(f"{name}: {target} is incomplete; delete that folder and try again")
-    written = yaml.safe_load((target / "dataset.yml").read_text(encoding="utf-8")).get("files")
-    if written not in (None, _file_bytes(target)):
+    written = yaml.safe_load((target / "dataset.yml").read_text(encoding="utf-8"))
+    if written["files"] != _file_bytes(target):
         raise DataError(
             f"{name}: the files in {target} are not those that were drawn; delete that folder, and"
             " they are drawn again"

@@ -18,13 +18,15 @@ from tsniqa.cards import COMPUTED_FIELDS
 from tsniqa.data.cache import DecodedCache
 from tsniqa.data.images import ImageSet
 from tsniqa.data.task import Task
-from tsniqa.model.backbone import Backbone, Features, fingerprint
+from tsniqa.model.backbone import Backbone, Features
 from tsniqa.model.gating import AnalyticGate, KMeansGate
 from tsniqa.model.normalization import everything
 from tsniqa.paths import code_digest, written_whole
+from tsniqa.pixels import SHORTER_SIDE
 from tsniqa.runtime import instruction_sets
 from tsniqa.scoring.features import image_features
 from tsniqa.seeds import derive_seed
+from tsniqa.storage import fingerprint
 from tsniqa.training.schedules import Schedule
 
 
@@ -59,7 +61,7 @@ class TrainingContext:
 
     Attributes:
         backbone: The reference network, which nobody changes.
-        shorter_side: Larger images are resized to this shorter side, or None.
+        shorter_side: Larger images are resized to this shorter side, as models do.
         weight: The strategy's one main weight, or None for its published default.
         importance: What EWC, SI and MAS accumulate, as in their papers or as in released code.
         memory: Images that strategies with replay may remember in all.
@@ -71,7 +73,7 @@ class TrainingContext:
     schedule: Schedule
     gate: GateOptions
     seed: int
-    shorter_side: int | None = None
+    shorter_side: int = SHORTER_SIDE
     weight: float | None = None
     importance: Literal["derived", "released"] = "derived"
     memory: int = 1000

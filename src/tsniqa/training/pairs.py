@@ -24,32 +24,40 @@ def epochs_of_pairs(
     train: Sequence[LabelledImages],
     schedule: HeadSchedule,
     generator: torch.Generator,
-    released: Released = Released(),  # noqa: B008 (frozen)
+    released: Released,
+    pairs_seed: int = 0,
 ) -> Iterator[Iterator[PairBatch]]:
     """Go through some sources again and again, as a schedule says; every item is one epoch.
 
     Args:
         train: The sources.
         schedule: Gives batches and pairs.
-        generator: A CPU generator, the only source of randomness.
+        generator: A CPU generator, the source of all other randomness.
         released: Whether ties count and pairs are fixed.
+        pairs_seed: Of drawn pairs that are fixed.
     """
     mos = [source.mos for source in train]
 
-    def epoch() -> Iterator[PairBatch]:
-        if schedule.pairs is None:
-            batches = in_batch_epoch(mos, schedule.batch, generator, released.ties)
-        else:
-            pairs = [schedule.pairs_of(source.task) or 0 for source in train]
-            batches = drawn_epoch(mos, schedule.batch, pairs, generator, released.ties)
+    def draw(chosen: torch.Generator) -> list[Tensor]:
+        counts = [schedule.pairs_of(source.task) for source in train]
+        return [draw_pairs(*own, chosen) for own in zip(mos, counts, strict=True)]
+
+    def epoch(drawn: Sequence[Tensor]) -> Iterator[PairBatch]:
+        how = schedule.batch, generator, released.ties
+        batches = drawn_epoch(mos, drawn, *how) if drawn else in_batch_epoch(mos, *how)
         return (batch for batch in batches if len(batch.target))
 
-    fixed = list(epoch()) if released.fixed_pairs else None
+    drawn: Sequence[Tensor] = ()
+    if released.fixed_pairs and schedule.pairs is None:
+        formed = list(epoch(drawn))
+        while True:
+            yield map(formed.__getitem__, _shuffled(len(formed), generator))
+    if released.fixed_pairs:
+        drawn = draw(torch.Generator().manual_seed(pairs_seed))
     while True:
-        if fixed is None:
-            yield epoch()
-        else:
-            yield map(fixed.__getitem__, torch.randperm(len(fixed), generator=generator).tolist())
+        if schedule.pairs is not None and not released.fixed_pairs:
+            drawn = draw(generator)
+        yield epoch(drawn)
 
 
 def judged_pairs(
@@ -94,37 +102,45 @@ def in_batch_epoch(
     for source, labels in enumerate(mos):
         parts = torch.randperm(len(labels), generator=generator).split(batch)
         plans += [(source, part) for part in parts if len(part) > 1]
-    for position in torch.randperm(len(plans), generator=generator).tolist():
+    for position in _shuffled(len(plans), generator):
         source, indices = plans[position]
         yield PairBatch(source, indices, *in_batch_pairs(mos[source][indices], ties))
 
 
+def draw_pairs(mos: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Draw pairs of different images among those with labels [n], n > 1: int64 [2, count]."""
+    left = torch.randint(len(mos), (count,), generator=generator)
+    # A shift by 1..n-1 never pairs an image with itself.
+    shift = torch.randint(1, len(mos), (count,), generator=generator)
+    return torch.stack([left, (left + shift) % len(mos)])
+
+
 def drawn_epoch(
     mos: Sequence[Tensor],
+    drawn: Sequence[Tensor],
     batch: int,
-    pairs: Sequence[int],
     generator: torch.Generator,
     ties: bool = False,
 ) -> Iterator[PairBatch]:
-    """Draw pairs of images one by one, as the paper's protocol does.
+    """Go once through pairs of images that were drawn, as the paper's protocol does.
 
     Args:
         mos: One float tensor [n] a source.
+        drawn: The pairs of each source, see :func:`draw_pairs`.
         batch: Pairs a batch, so 2 x batch images.
-        pairs: Pairs an epoch, one number a source.
         generator: A CPU generator, the only source of randomness.
         ties: Whether ties count, see :func:`in_batch_pairs`; else batches may have fewer pairs.
     """
     plans = []
-    for source, count in enumerate(pairs):
-        plans += [(source, min(batch, count - start)) for start in range(0, count, batch)]
-    for position in torch.randperm(len(plans), generator=generator).tolist():
-        source, size = plans[position]
-        labels = mos[source]
-        left = torch.randint(len(labels), (size,), generator=generator)
-        # A shift by 1..n-1 never pairs an image with itself.
-        shift = torch.randint(1, len(labels), (size,), generator=generator)
-        indices = torch.cat([left, (left + shift) % len(labels)])
-        positions = torch.arange(size)
-        judged = judged_pairs(labels[indices], positions, positions + size, ties)
+    for source, pairs in enumerate(drawn):
+        parts = torch.randperm(pairs.shape[1], generator=generator).split(batch)
+        plans += [(source, part) for part in parts]
+    for position in _shuffled(len(plans), generator):
+        source, part = plans[position]
+        indices, positions = drawn[source][:, part].flatten(), torch.arange(len(part))
+        judged = judged_pairs(mos[source][indices], positions, positions + len(part), ties)
         yield PairBatch(source, indices, *judged)
+
+
+def _shuffled(count: int, generator: torch.Generator) -> list[int]:
+    return torch.randperm(count, generator=generator).tolist()

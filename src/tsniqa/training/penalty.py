@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold
 
+from tsniqa.training.context import LabelledImages
 from tsniqa.training.trainer import Epoch, Source
 
 FOLDS = 5
@@ -42,7 +43,7 @@ def choose_penalty(
     Returns:
         One of the candidates; the first where nothing can be measured, as on a handful of images.
     """
-    cuts = [content_folds(source.images.references) for source in sources]
+    cuts = [_judging_folds(source.images) for source in sources]
     means = []
     for penalty in candidates:
         found = []
@@ -54,6 +55,12 @@ def choose_penalty(
             found.append(learn(*parts, penalty)[-1].validation_srcc)
         means.append(np.mean(found) if found and np.isfinite(found).all() else -np.inf)
     return candidates[int(np.argmax(means))]
+
+
+def _judging_folds(images: LabelledImages) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the folds whose held-out images differ in opinion: others rank nothing."""
+    folds = content_folds(images.references)
+    return [(own, held) for own, held in folds if len(images.mos[held].unique()) > 1]
 
 
 def _part(source: Source, rows: np.ndarray) -> Source:

@@ -24,7 +24,8 @@ class HeadSchedule(BaseModel):
 
     Attributes:
         epochs: Passes over the training images (or drawn pairs).
-        batch: Images (or drawn pairs) a batch, at least 2.
+        batch: Images (or drawn pairs) a batch, 2 to 256: gradients of more pairs than 256 images
+            have are added up in no fixed order, even on a CPU.
         learning_rate: Adam's initial rate.
         weight_decay: Adam's L2 penalty. Of several, cross-validation within the training images,
             in folds disjoint in reference content, chooses one for every task; step two keeps it
@@ -36,7 +37,7 @@ class HeadSchedule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: NonNegativeInt
-    batch: int = Field(ge=2)
+    batch: int = Field(ge=2, le=256)
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 5e-4
     decay_every: PositiveInt
@@ -86,7 +87,8 @@ class Released(BaseModel):
     Attributes:
         shared_initial_head: All tasks' heads start from one draw, which keeps their levels near
             each other where rates are small.
-        fixed_pairs: The batches of pairs are formed once a task, and every epoch shuffles them.
+        fixed_pairs: Drawn pairs are one list a task, for both steps, and every epoch shuffles it.
+            Where all images of a batch are compared, the batches are formed once a step instead.
         carried_adam: Step two goes on with the head's moments of Adam of step one.
         ties: Pairs with equal opinions count, as if the second image were better.
         two_forwards: The two halves of a batch (of drawn pairs: the first and the second images)

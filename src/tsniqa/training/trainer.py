@@ -32,7 +32,7 @@ class Epoch(BaseModel):
     Validation images choose nothing here, so they are scored before and after a step alone.
     """
 
-    model_config = ConfigDict(ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
     step: Step
     epoch: int
@@ -81,6 +81,7 @@ class Learning(NamedTuple):
         adam: Adam's state of some heads, by their weight, to go on from; what is reached is put
             there. None starts and leaves nothing.
         released: Habits of the released code.
+        pairs_seed: Of pairs that stay the same, see :class:`.Released`.
     """
 
     parameters: Sequence[nn.Parameter] = ()
@@ -90,6 +91,7 @@ class Learning(NamedTuple):
     head_decay: float | None = None
     adam: dict[nn.Parameter, dict] | None = None
     released: Released = Released()
+    pairs_seed: int = 0
 
 
 def fit(
@@ -126,7 +128,8 @@ def fit(
     optimizer = _adam(schedule, heads, learning)
     decay = torch.optim.lr_scheduler.StepLR(optimizer, schedule.decay_every, gamma=0.1)
     order, crops = (torch.Generator().manual_seed(seed + shift) for shift in (0, 1))
-    epochs = epochs_of_pairs([one.images for one in train], schedule, order, learning.released)
+    images, habits = [one.images for one in train], learning.released
+    epochs = epochs_of_pairs(images, schedule, order, habits, learning.pairs_seed)
     try:
         history = [_epoch(step, 0, None, backbone, validation)]
         for number in range(1, schedule.epochs + 1):
@@ -219,14 +222,19 @@ def read_crops(
         generator: Of the crops.
         two_forwards: See :class:`.Released`.
     """
-    device = backbone.device.type
     crops = random_crops(source.images.images, pairs.indices.tolist(), schedule.crop, generator)
     inputs = backbone.preprocess(crops)
     use_batch_statistics(backbone.network, schedule.uses_batch_statistics(epoch))
     halves = inputs.tensor_split(2) if two_forwards else [inputs]
-    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-        features = torch.cat([backbone(part).head.float() for part in halves])
+    features = torch.cat([crop_features(backbone, part) for part in halves])
     return Batch(pairs, source.head, inputs, features, epoch)
+
+
+def crop_features(backbone: Backbone, inputs: Tensor) -> Tensor:
+    """Return the head's feature [B, C], float32, of preprocessed crops; on a GPU in bfloat16."""
+    device = inputs.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        return backbone(inputs).head.float()
 
 
 def validation_srcc(backbone: Backbone, sources: Sequence[Source]) -> float:
