@@ -197,14 +197,14 @@ def differences(
 def simultaneous(
     runs: Runs, others: Sequence[Pair], reference: Pair, tasks: Sequence[str]
 ) -> pd.DataFrame:
-    """Compare many with one, so that all intervals hold together with a probability of 95%.
+    """Compare many with one, so that all intervals hold together over references, with 95%.
 
     Of plain intervals of many comparisons, some miss 0 by chance. Here, every difference is
     studentised by its standard deviation over the resamples; the quantile, over resamples, of the
     largest of them all is the half-width of every interval in these units (the bootstrap "max t" of
     Westfall and Young, Resampling-Based Multiple Testing, 1993). It takes into account that all
     share test images, which makes their differences alike. None is narrower than the runs allow
-    (:func:`half_width`).
+    (:func:`half_width`); where these decide the width, an interval holds by itself alone.
 
     Args:
         runs: Records by strategy.
