@@ -225,6 +225,10 @@ def test_an_unknown_card_is_named_with_the_valid_ones():
             "model: resnet10t\nweights: none\nmean: [0, 0, 0]\nstd: [1, 1, 1]\ncolour: red\n",
             "colour: Extra inputs are not permitted",
         ),
+        (
+            "model: resnet10t\nweights: none\nmean: [123.7, 116.3, 103.5]\nstd: [1, 1, 1]\n",
+            "mean.0: Input should be less than or equal to 1",
+        ),
     ],
 )
 def test_a_malformed_card_is_said_to_be_one(tmp_path, content, message):

@@ -3,11 +3,11 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import yaml
-from pydantic import BaseModel, PositiveFloat, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -26,6 +26,9 @@ COMPUTED_FIELDS = {"model", "arguments", "mean", "std", "stages", "head_feature"
 
 
 HeadFeature = Literal["final", "stage", "multi"]
+
+Share = Annotated[float, Field(ge=0, le=1)]  # of the range of pixels
+Deviation = Annotated[float, Field(gt=0, le=1)]
 
 
 class BackboneCard(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
@@ -55,8 +58,8 @@ class BackboneCard(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     weights: str
     sha256: str | None = None
     by_position: bool = False
-    mean: tuple[float, float, float]
-    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+    mean: tuple[Share, Share, Share]
+    std: tuple[Deviation, Deviation, Deviation]
     stages: tuple[int, int] = (-2, -1)
     head_feature: HeadFeature = "final"
     source: str = ""

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+from filelock import FileLock
+
 CACHE_VARIABLE = "TSNIQA_CACHE"  # environment variable for the folder of cache_folder
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
@@ -61,6 +63,17 @@ def written_whole(path: Path) -> Iterator[Path]:
         _to_disk(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def locked(path: Path) -> FileLock:
+    """Return the lock of a file that can be made; for another one, FileLock would wait for ever.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return FileLock(path)
 
 
 def remove_partials(folder: Path) -> None:

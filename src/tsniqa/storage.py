@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tsniqa.errors import WeightsError, one_line
-from tsniqa.paths import file_digest, remove_partials, written_whole
+from tsniqa.paths import file_digest, locked, remove_partials, written_whole
 
 DESCRIPTION, SUFFIX = "model.json", ".safetensors"
 FORMAT = 3  # version of the folder's layout
@@ -52,8 +52,7 @@ def save_tensors(
 
 def lock(folder: Path) -> FileLock:
     """Return the lock under which the model in a folder is changed; it lies beside the folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder.parent / f".{folder.name}.lock")
+    return locked(folder.parent / f".{folder.name}.lock")
 
 
 def take_up(folder: Path) -> None:

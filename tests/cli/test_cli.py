@@ -45,6 +45,13 @@ from tsniqa.model.tsniqa import TSNIQA
         (["data", "check", "--root", "/nowhere"], "there is no dataset under /nowhere"),
         (["run", "--set", "name=../../x"], "unknown override 'name'; valid overrides: backbone,"),
         (["run", "--set", "threads=100000"], "threads: Input should be less than or equal to 256"),
+        (["run", "--set", "schedule.head=3"], "schedule.head: Input should be a valid"),
+        (["run", "--set", "schedule.head.weight_decay=[]"], "schedule.head.weight_decay"),
+        (["page", "start", "--preset", "minni"], "unknown preset 'minni'; did you mean 'mini'?"),
+        (
+            ["run", "--order", "mini-bid", "--results-dir", "/proc/x"],
+            "records cannot be written",
+        ),
         (["run", "--set", "threads=null"], "threads: Input should be a valid integer"),
         (["run", "--set", "gate.temperature=.inf"], "Input should be a finite number"),
         (["run", "--set", "schedule.head.learning_rate=.nan"], "learning_rate: Input should be"),
@@ -220,6 +227,9 @@ def test_sparse_scores_have_a_bound_and_skipped_heads_no_score(tsniqa, world, sa
     assert [row["head alpha"], row["head beta"]].count(None) == 1
     code, out, error = tsniqa("score", image, *options, "--together")
     assert (code, out) == (2, "")
+    assert "--together is the readout 'set'; leave out --readout gated" in error
+    code, out, error = tsniqa("score", image, "--model", saved, "--sparse", "1", "--together")
+    assert (code, out) == (2, "")
     assert "leave it out, or weigh every image by itself: --readout calibrated" in error
 
 
@@ -272,7 +282,7 @@ def test_scores_are_mapped_to_the_scale_of_a_task_and_strange_images_named(
     strange = sum(row["unusual"] == 100 for row in rows)
     assert rows[-1]["unusual"] == 100
     assert "scaled: as alpha, from 0 to 6\n" in error
-    assert f"tsniqa: {strange} images are farther from every task than all of its own" in error
+    assert f"tsniqa: {strange} of 7 are farther from every task than its held-out images" in error
     for options, message in (
         (["--scale", "alpah"], "unknown scale 'alpah'; did you mean 'alpha'?"),
         (["--scale", "alpha", "--readout", "gated"], "are on no scale that could be mapped"),

@@ -50,6 +50,12 @@ class TestLocating:
         source = catalogue.locate("csiq", tmp_path)
         assert (source.folder, source.layout) == (tmp_path / folder, "official")
 
+    def test_a_users_folder_is_found_by_its_own_spelling_alone(self, tmp_path, dataset):
+        """Splits and seeds come from a task's name: two spellings would be two tasks."""
+        dataset(tmp_path / "phones")
+        assert catalogue.locate("phones", tmp_path).layout == "generic"
+        assert catalogue.locate("Phones", tmp_path) is None
+
     def test_in_the_datasets_own_folder(self, tmp_path):
         live.write(tmp_path / "wherever")
         assert catalogue.locate("live", tmp_path / "wherever").folder == tmp_path / "wherever"

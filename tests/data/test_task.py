@@ -138,7 +138,7 @@ class TestCheck:
             check(make_task("/data/rated", ["train", "test"]))
         assert str(error.value) == (
             "task 'rated': 2 images are too few; train, val and test need at least 3 each,"
-            " so add rated images to /data/rated/labels.csv"
+            " so add rated images to /data/rated"
         )
 
     def test_names_an_image_listed_twice(self, task):

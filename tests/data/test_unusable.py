@@ -120,7 +120,8 @@ def test_an_image_in_two_parts_is_refused_unless_allowed(tmp_path, dataset, worl
     with pytest.raises(DataError) as refusal:
         resolve_run(config, tmp_path, "cpu")
     assert str(refusal.value) == (
-        f"task 'mine': {reason}; draw another split (--split 0 to 9), or allow it (--allow-overlap)"
+        f"task 'mine': {reason}; correct the columns split and reference, or let tsniqa run draw a"
+        " split (--split 0 to 9) or allow it (--allow-overlap)"
     )
     resolve_run(world.config(order=("mine",), split="0"), tmp_path, "cpu")
     allowed = resolve_run(world.config(order=("mine",), allow_overlap=True), tmp_path, "cpu")

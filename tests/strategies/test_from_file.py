@@ -59,10 +59,11 @@ def test_a_registered_file_can_be_loaded_again_after_a_change(written, monkeypat
         (GOOD + GOOD.replace("Mine", "Other"), "defines Mine, Other"),
         ('class Bare:\n    name = "bare"\n', r"'bare' is no strategy; derive it from"),
         (GOOD.replace('"mine"', '"tsn"'), r"'tsn' already, in tsniqa\.strategies\.tsn"),
+        (GOOD.replace('"mine"', '"a/b"'), "cannot be called 'a/b'"),
         ("import no_such_module\n", "failed: ModuleNotFoundError: No module named"),
         ("class Mine(\n", "failed: SyntaxError"),
     ],
-    ids=["none", "two", "no strategy", "taken", "import", "syntax"],
+    ids=["none", "two", "no strategy", "taken", "path", "import", "syntax"],
 )
 def test_a_file_without_one_whole_strategy_is_refused(written, text, message):
     with pytest.raises(ConfigError, match=message) as caught:

@@ -9,7 +9,6 @@ from tsniqa.metrics import srcc
 from tsniqa.model.gating import softmin_weights
 from tsniqa.model.readouts import mix
 from tsniqa.paths import project_root
-from tsniqa.strategies import STRATEGIES
 from tsniqa.study import sweep as module
 from tsniqa.study.sweep import (
     BOTH_STEPS,
@@ -219,20 +218,13 @@ def test_the_validation_scores_are_those_of_the_final_model(world):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_sweeps_give_every_strategy_as_many_candidates(path):
     sweep = load_sweep(path)
-    tried = [(one.strategy, setting(one)) for one in sweep.all_candidates() if setting(one)[0]]
+    tried = [(one.strategy, setting(one)) for one in sweep.candidates if setting(one)[0]]
     assert len(set(tried)) == len(tried), "no value is tried twice"
     counts = {(strategy, kind): 0 for strategy, (kind, _) in tried}
     for strategy, (kind, _) in tried:
         counts[strategy, kind] += 1
     assert len(set(counts.values())) == 1, "care is equal"
     assert min(counts.values()) >= 4
-
-
-def test_factors_multiply_the_published_weight():
-    sweep = Sweep(preset="mini", strategies=("lwf",), factors=(0.01, 1))
-    first, published = sweep.all_candidates()
-    assert (first.name, first.overrides) == ("lwf, weight 0.1", {"weights": {"lwf": 0.1}})
-    assert setting(published) == ("weight", STRATEGIES["lwf"].default_weight)
 
 
 def test_a_candidate_that_changes_more_than_one_rate_or_weight_has_no_setting():
@@ -244,7 +236,9 @@ def test_a_candidate_that_changes_more_than_one_rate_or_weight_has_no_setting():
     ):
         kind, value = setting(Candidate(name="a", overrides=overrides))
         assert (kind, np.isnan(value)) == ("", True)
-    assert setting(Candidate(name="a", overrides={"rates": {"tsn": 0.1}})) == ("rate", 0.1)
+    for published in ({}, {"weights": {}}):
+        tried = Candidate(name="a", overrides={"rates": {"tsn": 0.1}} | published)
+        assert setting(tried) == ("rate", 0.1)
 
 
 @pytest.mark.parametrize(
@@ -258,11 +252,8 @@ def test_a_candidate_that_changes_more_than_one_rate_or_weight_has_no_setting():
         ("preset: mini", "name at least one candidate"),
         ("preset: mini\ncandidates: [{name: a}, {name: a}]", "each by a name of its own"),
         ("preset: mini\ncandidates: [{name: a, strategy: tsm}]", "did you mean 'tsn'"),
-        ("preset: mini\nstrategies: [tsn]\nfactors: [1]", "'tsn' has no main weight"),
-        ("preset: mini\nstrategies: [lfw]\nfactors: [1]", "did you mean 'lwf'"),
-        ("preset: mini\nstrategies: [lwf]\nfactors: [0]", "is not a valid sweep file: factors"),
-        ("preset: mini\nstrategies: [lwf, lwf]\nfactors: [1]", "each by a name of its own"),
-        ("preset: minni\nstrategies: [lwf]\nfactors: [1]", "did you mean 'mini'"),
+        ("preset: minni\ncandidates: [{name: a}]", "did you mean 'mini'"),
+        ("preset: mini\nfactors: [1]", "is not a valid sweep file: factors"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line(text, message, tmp_path):
@@ -274,10 +265,10 @@ def test_a_mistake_in_the_file_is_one_line(text, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [None, "{ half"])
+@pytest.mark.parametrize("content", [None, b"{ half", b"\xff\xfe"])
 def test_what_is_no_sweep_record_is_one_line(tmp_path, content):
     if content is not None:
-        (tmp_path / "own.json").write_text(content)
+        (tmp_path / "own.json").write_bytes(content)
     with pytest.raises(RecordError, match="no readable sweep record at"):
         load_sweep_record(tmp_path / "own.json")
 

@@ -180,6 +180,7 @@ def execute(page: Page) -> Path:
     sys.modules.setdefault("rfc3987_syntax", None)
     import nbformat
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     partial = project_root() / ".runs" / "pages" / page.path.name
@@ -200,7 +201,12 @@ def execute(page: Page) -> Path:
             )
     except PapermillExecutionError as error:
         raise TsniqaError(
-            f"page '{page.name}' failed in a cell: {error.ename}: {error.evalue}; "
+            f"page '{page.name}' failed in a cell: {error.ename}: {one_line(error.evalue)}; "
+            f"the notebook up to there is {partial}"
+        ) from error
+    except DeadKernelError as error:
+        raise TsniqaError(
+            f"page '{page.name}': its process was ended, perhaps for want of memory; "
             f"the notebook up to there is {partial}"
         ) from error
     notebook = nbformat.read(partial, as_version=4)

@@ -15,14 +15,13 @@ from tsniqa.book.report_images import rated_galleries
 from tsniqa.book.run_sheet import run_readout, settings, what_is_left
 from tsniqa.book.style import task_colours
 from tsniqa.data.task import Task
-from tsniqa.errors import DataError
 from tsniqa.metrics import interval, plcc_logistic
 from tsniqa.study.bootstrap import draws
-from tsniqa.study.config import resolve_run
 from tsniqa.study.evaluation import predictions, srcc, srcc_matrix, summary
 from tsniqa.study.inspection import gate_accuracy, heaviest_heads, mean_gate_weights
 from tsniqa.study.record import RunRecord
 from tsniqa.study.results import SUMMARY_READOUTS
+from tsniqa.study.verifying import run_again
 
 
 def report_record(record: RunRecord, data_root: Path | None = None) -> Report:
@@ -39,7 +38,9 @@ def report_record(record: RunRecord, data_root: Path | None = None) -> Report:
     """
     facts, order = record.description, record.order
     readout = run_readout(record)
-    tasks = run_tasks(record, data_root) if data_root else {}
+    tasks = {}
+    if data_root:
+        tasks = {task.name: task for task in run_again(record, data_root).tasks}
     table = final_srcc(record)
     own = table[table["readout"] == readout]
     drawn = np.mean([draws(record, readout, task) for task in order], axis=0)
@@ -63,18 +64,6 @@ def report_record(record: RunRecord, data_root: Path | None = None) -> Report:
     ]
     left = what_is_left(record) if len(order) > 1 else ""
     return Report(title, f"{made}{left}", numbers, sections)
-
-
-def run_tasks(record: RunRecord, data_root: Path) -> dict[str, Task]:
-    """Read the tasks of a run, by name, and check that they are those it learned from."""
-    tasks = {task.name: task for task in resolve_run(record.config, data_root, "cpu").tasks}
-    for name, task in tasks.items():
-        if task.fingerprint() != record.tasks[name].fingerprint:
-            raise DataError(
-                f"task '{name}' under {data_root} is not the one of run "
-                f"{record.description.run_id}; give the data that it learned from"
-            )
-    return tasks
 
 
 def final_srcc(record: RunRecord) -> pd.DataFrame:

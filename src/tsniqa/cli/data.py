@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tsniqa.cli.options import DATA_ROOT, DataRoot, SeedOption, path_option
+from tsniqa.cli.options import DATA_ROOT, DataRoot, path_option
 from tsniqa.paths import cache_folder
 
 ROOT = ("--data-root", "--root")  # the second as in earlier versions
@@ -64,7 +64,7 @@ def data_fetch(
 @data_app.command("make")
 def data_make(
     names: Annotated[list[str], typer.Argument(help="Names of mini tasks.")],
-    seed: SeedOption = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the drawing.")] = 0,
 ) -> None:
     """Make the images and simulated labels of mini tasks; those that exist are kept."""
     from tsniqa.synthetic.benchmark import make_task

@@ -80,6 +80,7 @@ def learn(
     """
     import time
 
+    from tsniqa.data.cache import decode_tasks
     from tsniqa.data.splits import contents
     from tsniqa.data.task import check_task
     from tsniqa.model.editing import check_name
@@ -87,7 +88,7 @@ def learn(
     from tsniqa.runtime import find_device, reproducible
     from tsniqa.storage import take_up
     from tsniqa.study.config import load_preset
-    from tsniqa.study.learning import Learner, all_but_validation, decode, put_task
+    from tsniqa.study.learning import Learner, all_but_validation, put_task
 
     chosen, device = load_preset(preset), find_device(device)
     task, divided = read_task(data, name)
@@ -100,7 +101,7 @@ def learn(
         raise ConfigError(f"the model in {model} knows a task '{task.name}' already; use --name")
     learner = Learner.of(chosen, seed, device, known)
     typer.echo(f"{task.name}: {len(task.table)} images, {contents(task).nunique()} contents")
-    decode(task, learner)
+    decode_tasks([task], learner.context.decoded)  # a broken image costs no learning
     with reproducible(chosen.threads):
         if folds and not divided:
             _tell("cross-validated", learner.cross_validate(task, folds, _tell_fold))
@@ -189,8 +190,10 @@ def _tell_fold(number: int, found: "Judged", seconds: float) -> None:
 
 def _tell(kind: str, found: "Judged") -> None:
     value, low, high = found.srcc()
-    count = len(found.mos)
-    typer.echo(f"{kind} SRCC {value:.3f} (95% from {low:.3f} to {high:.3f}, {count} images)")
+    ends = f"95% from {low:.3f} to {high:.3f}"
+    if low != low:
+        ends = f"{len(set(found.references))} contents are too few for an interval"
+    typer.echo(f"{kind} SRCC {value:.3f} ({ends}, {len(found.mos)} images)")
 
 
 def _tell_learned(images: int, history: "list[Epoch]", seconds: float) -> None:
@@ -219,7 +222,7 @@ def show(model: ModelFolder) -> None:
     card = loaded.backbone.card
     typer.echo(f"{model}: {card.model}, {_count(loaded.tasks)}, {folder_size(model) / 1000:.0f} kB")
     typer.echo(
-        f"reads {loaded.readout}, images of at most {loaded.shorter_side} pixels, shorter side"
+        f"reads {loaded.readout}, images shrunk to {loaded.shorter_side} pixels on the shorter side"
     )
     for task in loaded.tasks:
         typer.echo(f"\n{task}")

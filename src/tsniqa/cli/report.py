@@ -92,6 +92,8 @@ def rated_images(data: Path, known: Sequence[str]) -> "tuple[Task, str]":
     That is all of them, but for a task that the model knows and whose table has a split: then only
     the images to be tested on. A DataError says that there are too few.
     """
+    import numpy as np
+
     from tsniqa.data.task import SMALLEST_PART
 
     task, divided = read_task(data, "")
@@ -99,6 +101,8 @@ def rated_images(data: Path, known: Sequence[str]) -> "tuple[Task, str]":
         part = "test"
     else:
         task, part = replace(task, table=task.table.assign(split="train")), "train"
+    if not np.isfinite(task.mos(part)).all():
+        raise DataError(f"{data} has ratings that are no numbers; see: tsniqa data check")
     if len(task.part(part)) < SMALLEST_PART:
         raise DataError(f"{data} rates too few images to compare; give {SMALLEST_PART} or more")
     return task, part

@@ -8,6 +8,7 @@ import typer
 
 from tsniqa.cli import options
 from tsniqa.cli.options import DATA_ROOT, RECORDS, DataRoot, Device, from_here, path_option
+from tsniqa.errors import ConfigError
 from tsniqa.paths import resolve
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def run(
     from tsniqa.study import runner
     from tsniqa.study.config import parse_overrides, run_config
 
+    if page and not resolve("notebooks/03_continual_run.ipynb").is_file():
+        raise ConfigError("pages are made in a checkout of the study; leave --page out")
     if backbone and backbone.endswith((".yml", ".yaml")):
         backbone = str(Path.cwd() / backbone)
     names = None if order is None else [name.strip() for name in order.split(",")]
@@ -181,7 +184,10 @@ def page(
     """Execute one page of the book."""
     from tsniqa.book.pages import execute, load_pages
     from tsniqa.errors import unknown_name
+    from tsniqa.study.config import preset_names
 
+    if preset not in preset_names():
+        raise unknown_name("preset", preset, preset_names())
     pages = load_pages(resolve("book/runs.yml"), preset, check=False)
     if name not in pages:
         raise unknown_name("page", name, pages)
@@ -194,11 +200,11 @@ def sweep(
         typer.Argument(callback=from_here, help="A file such as data/searches/mini-rates.yml."),
     ],
     data_root: DataRoot = DATA_ROOT,
-    record: Annotated[Path | None, path_option("Default: results/searches/<name>.json.")] = None,
+    record: Annotated[Path | None, path_option("Default: .runs/searches/<name>.json.")] = None,
 ) -> None:
     """Try the candidates of a sweep file on validation images; finished trials are kept."""
     from tsniqa.study.sweep import load_sweep, run_sweep
 
-    path = record or resolve("results/searches") / f"{file.stem}.json"
+    path = record or resolve(".runs/searches") / f"{file.stem}.json"
     run_sweep(load_sweep(file), data_root, path, resolve(RECORDS) / "features")
     typer.echo(f"sweep record: {path}")

@@ -105,9 +105,16 @@ def score(
     # By its place: a folder here may have the same name.
     folder = model or shipped("models") / "photographs"
     loaded = TSNIQA.load(folder, find_device(device), allow_download)
-    together = together or (readout or loaded.readout) == "set"
-    readout = "set" if together else readout or loaded.readout
     loaded.check_readout(readout)
+    if loaded.gate is None and (together or explain):
+        raise ConfigError(
+            "the model has one head for all tasks; leave --together and --explain out"
+        )
+    if together and readout not in (None, "set"):
+        raise ConfigError(f"--together is the readout 'set'; leave out --readout {readout}")
+    if loaded.gate is not None:
+        together = together or (readout or loaded.readout) == "set"
+        readout = "set" if together else readout or loaded.readout
     if sparse is not None:
         check_sparse(loaded, sparse, readout)
     profile = check_scale(loaded, scale, readout) if scale else None
@@ -139,8 +146,8 @@ def tell_end(strange: int, failures: Sequence[DataError], count: int) -> None:
     """Say of how many images nothing is known, and which of all cannot be scored: exit code 1."""
     if strange:
         print(
-            f"tsniqa: {strange} images are farther from every task than all of its own images;"
-            " nothing is known of how good their scores are",
+            f"tsniqa: {strange} of {count} are farther from every task than its held-out images;"
+            " nothing is known of how good these scores are",
             file=sys.stderr,
         )
     if failures:

@@ -18,12 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from tqdm import tqdm
 
 from tsniqa.data.task import Task
 from tsniqa.errors import ConfigError, DataError, missing_image
-from tsniqa.paths import remembered_digest, written_whole
+from tsniqa.paths import locked, remembered_digest, written_whole
 from tsniqa.pixels import decode, refuse_outside, shrink
 from tsniqa.runtime import available_cores
 
@@ -89,7 +88,7 @@ class DecodedCache:
         path = self.path(image)
         try:
             return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             pass
         except (ValueError, EOFError, OSError):  # a damaged disk or a foreign file
             path.unlink(missing_ok=True)
@@ -103,10 +102,9 @@ class DecodedCache:
 
     def _store(self, path: Path, pixels: np.ndarray) -> None:
         """Write one image unless the limit or the disk is reached."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         # Locked, so that two processes together keep within the limit. Threads take turns before
         # it: waiting for a file's lock means asking for it again and again.
-        with self._turn, FileLock(self.folder / ".lock"):
+        with self._turn, locked(self.folder / ".lock"):
             used = self._used()
             size = pixels.nbytes + 128  # the header of an .npy file
             free = shutil.disk_usage(self.folder).free - DISK_RESERVE

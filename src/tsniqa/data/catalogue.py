@@ -27,16 +27,20 @@ class Source:
 
 
 def locate(name: str, data_root: Path) -> Source | None:
-    """Find a dataset by its task's name under a data root, or in the data root itself."""
+    """Find a dataset by its task's name under a data root, or in the data root itself.
+
+    A folder of the user's is found by its own spelling alone: splits and seeds come from the name.
+    """
     data_root = Path(data_root)
     own = files.find(data_root, name)
-    if own is not None and (own / labels_csv.LABELS).is_file():
+    spelled_so = own is not None and own.name == name
+    if spelled_so and (own / labels_csv.LABELS).is_file():
         return Source(name, own, "generic")
     if card := load_cards().get(name):
         for folder in [own, *(files.find(data_root, other) for other in card.folders), data_root]:
             if folder and files.find(folder, *card.markers):
                 return Source(name, folder, "official")
-    if own is not None and meta_info.tables(own):
+    if spelled_so and meta_info.tables(own):
         return Source(name, own, "meta-information")
     return None
 

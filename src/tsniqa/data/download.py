@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pooch
 import requests
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from requests.exceptions import ChunkedEncodingError
 from tqdm import tqdm
 
@@ -23,6 +23,7 @@ from tsniqa.data.cache import progress_interval
 from tsniqa.data.cards import DatasetCard, Download
 from tsniqa.data.unpacking import ARCHIVES, FOREIGN, unpack
 from tsniqa.errors import DataError, one_line
+from tsniqa.paths import locked
 
 log = logging.getLogger("tsniqa")
 
@@ -58,8 +59,7 @@ def fetch(
         paths = []
         for download in card.downloads:
             place = folder / download.into
-            place.mkdir(parents=True, exist_ok=True)
-            with FileLock(place / f".{download.file}.lock", timeout=0):
+            with locked(place / f".{download.file}.lock").acquire(timeout=0):
                 paths += _fetch_one(card, download, place, wait)
     except Timeout:
         text = f"{folder}: another process is fetching {download.file} there; wait for it"

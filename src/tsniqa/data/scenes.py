@@ -7,6 +7,7 @@ differ between them; where it is light and where dark does not.
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def same_scene(images: Sequence[Path]) -> list[int]:
     """
     known = hashlib.sha256(" ".join([f"{SIDE} {FARTHEST}", *map(_digest, images)]).encode())
     answer = cache_folder("scenes") / f"{known.hexdigest()}.json"
-    if answer.is_file():
+    with suppress(OSError, ValueError):  # it is not there, or damaged
         return json.loads(answer.read_text(encoding="utf-8"))
     thumbnails = [_thumbnail(path) for path in images]
     readable = [place for place, thumbnail in enumerate(thumbnails) if thumbnail is not None]
@@ -52,7 +53,7 @@ def same_scene(images: Sequence[Path]) -> list[int]:
         _, first, group = np.unique(groups, return_index=True, return_inverse=True)
         for place, position in zip(readable, first[group], strict=True):
             scenes[place] = readable[position]
-    with written_whole(answer) as partial:
+    with suppress(OSError), written_whole(answer) as partial:
         partial.write_text(json.dumps(scenes), encoding="utf-8")
     return scenes
 

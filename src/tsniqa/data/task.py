@@ -97,8 +97,8 @@ def check_task(task: Task, allow_overlap: bool = False) -> None:
         raise DataError(f"task '{task.name}': {problem}")
     for overlap in () if allow_overlap else overlaps(task):
         raise DataError(
-            f"task '{task.name}': {overlap}; draw another split (--split 0 to 9), or allow it"
-            " (--allow-overlap)"
+            f"task '{task.name}': {overlap}; correct the columns split and reference, or let"
+            " tsniqa run draw a split (--split 0 to 9) or allow it (--allow-overlap)"
         )
 
 
@@ -172,12 +172,12 @@ def _unusable_parts(task: Task) -> Iterator[str]:
         if len(mos) < SMALLEST_PART:
             yield (
                 f"part '{part}' has {len(mos)} image(s), at least {SMALLEST_PART} are needed; add"
-                " rated images or use another split (given, 0 to 9)"
+                " rated images, or correct the split"
             )
         elif np.ptp(mos) == 0:
             yield (
                 f"every mos in part '{part}' is {mos[0]:g}, so no image ranks above another; check"
-                " the mos column or use another split (given, 0 to 9)"
+                " the mos column and the split"
             )
 
 
@@ -187,5 +187,5 @@ def too_small(task: Task) -> str:
         return ""
     return (
         f"{len(task.table)} images are too few; train, val and test need at least"
-        f" {SMALLEST_PART} each, so add rated images to {Path(task.root) / 'labels.csv'}"
+        f" {SMALLEST_PART} each, so add rated images to {task.root}"
     )

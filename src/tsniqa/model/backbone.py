@@ -14,6 +14,7 @@ from tsniqa.cards import BackboneCard, build_network, drop_unused, load_card
 from tsniqa.errors import ConfigError, one_line
 from tsniqa.model.adapters import LEARNED, ORIGINAL
 from tsniqa.model.normalization import normalization_layers
+from tsniqa.runtime import find_device
 from tsniqa.storage import fingerprint
 
 
@@ -108,11 +109,12 @@ def load_backbone(card: BackboneCard | str, device: str = "cpu") -> Backbone:
     """Build the network of a card, or of the card of that name, with its weights.
 
     Raises:
-        ConfigError: There is no such card, timm does not know the architecture or its arguments, or
-            the network has no such stages.
+        ConfigError: There is no such card or device, timm does not know the architecture or its
+            arguments, or the network has no such stages.
         WeightsError: The weights are missing, fail their checksum, or do not fit.
     """
     card = load_card(card) if isinstance(card, str) else card
+    device = find_device(device)
     network = build_network(card)
     try:
         drop_unused(network)

@@ -88,10 +88,11 @@ class TSNIQA(nn.Module):
             gate_features: [n, C3] and [n, C4] of the same images on the untouched network.
             random_state: Seed of the gate's K-means.
         """
-        self.bank.store(name)
-        self.keep_head(name, head, features)
-        if self.gate is not None:
+        level = Level.of(head.score(features.head).numpy())
+        if self.gate is not None:  # what can fail comes before anything is kept
             self.fit_gates(name, gate_features, random_state)
+        self.bank.store(name)
+        self.heads[name], self.levels[name] = head, level
 
     def keep_head(self, name: str, head: Head, features: Features) -> None:
         """Keep a head, and the level of its scores over the images of some features, on the CPU."""
@@ -234,8 +235,10 @@ class TSNIQA(nn.Module):
     def check_readout(self, readout: str | None) -> None:
         """Raise a ConfigError if a readout is unknown, or not possible with this model."""
         one = np.ones((1, 1))
-        able = self.gate is None or self.analytic  # a shared head needs no gate
+        able = self.gate is None or self.analytic
         readout_weights(readout or self.readout, one, one if able else None)
+        if readout and self.gate is None:
+            raise ConfigError("the model has one head for all tasks, so no readout to choose")
 
     def table(self, reading: Reading, readout: str | None = None) -> pd.DataFrame:
         """Mix what was read of N images; the columns are those of :meth:`explain`."""

@@ -68,7 +68,10 @@ class Output:
             else:
                 rows = [json.loads(line) for line in text.splitlines()]
                 found = list(rows[0]) if rows else self.columns
-        except (csv.Error, ValueError, KeyError, IndexError, TypeError) as error:
+            done = {row["image"] for row in rows}
+            if rows and (score := rows[-1].get("score")) not in (None, ""):
+                self.last = rows[-1]["image"], float(score)
+        except (csv.Error, ValueError, LookupError, TypeError, AttributeError) as error:
             reason = one_line(error)
             raise ConfigError(
                 f"{path} is no {self.form} of scores ({reason}); name another file"
@@ -80,9 +83,7 @@ class Output:
             )
         if len(whole) < len(content):
             path.write_bytes(whole)
-        self.done = {row["image"] for row in rows}
-        if rows and (score := rows[-1].get("score")) not in (None, ""):
-            self.last = rows[-1]["image"], float(score)
+        self.done = done
 
     def check_last(self, image: str, score: float) -> None:
         """Raise a ConfigError if the file's last image has another score there.

@@ -1,5 +1,6 @@
 """A strategy from a Python file anywhere, to try it before it becomes part of the package."""
 
+import re
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -25,6 +26,7 @@ def load_strategy(path: Path) -> type[Strategy]:
     module = _execute(path)
     own = [value for value in vars(module).values() if isinstance(value, type)]
     own = [one for one in own if one.__module__ == module.__name__ and "name" in vars(one)]
+    own = [one for one in own if issubclass(one, Strategy)] or own  # not its helpers
     if len(own) != 1:
         names = ", ".join(one.__name__ for one in own) or "none"
         raise ConfigError(
@@ -35,6 +37,10 @@ def load_strategy(path: Path) -> type[Strategy]:
         raise ConfigError(
             f"{path}: '{strategy.name}' is no strategy; derive it from "
             "tsniqa.strategies.Strategy, or from a strategy such as MultiHead"
+        )
+    if not (isinstance(strategy.name, str) and re.fullmatch(r"[\w-]+", strategy.name)):
+        raise ConfigError(
+            f"{path}: a strategy cannot be called {strategy.name!r}; take letters, digits and -"
         )
     known = STRATEGIES.get(strategy.name, strategy).__module__
     if known != strategy.__module__:

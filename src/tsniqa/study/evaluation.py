@@ -58,6 +58,11 @@ def predictions(record: RunRecord, readout: str, seen: Sequence[str]) -> dict[st
         ConfigError: The record has no such readout, or never saw exactly these tasks.
     """
     check_readout(record, readout)
+    for task in seen:
+        if task not in record.names:
+            raise unknown_name("task", task, record.names)
+    if not seen:
+        raise ConfigError("no task was seen; name at least one")
     # A head that later tasks do not change says the same at every step from its own on.
     step = None if _any_order(record) else _step(record, seen)
     if readout == "oracle":

@@ -21,13 +21,13 @@ from torch.utils.weak import WeakIdKeyDictionary
 from tsniqa.data.cache import decode_tasks
 from tsniqa.data.images import ImageSet
 from tsniqa.data.task import PARTS
-from tsniqa.errors import ConfigError, DataError
+from tsniqa.errors import ConfigError
 from tsniqa.model.backbone import Backbone
 from tsniqa.pixels import batches
 from tsniqa.runtime import reproducible
-from tsniqa.study.config import resolve_run
 from tsniqa.study.record import RunRecord
 from tsniqa.study.runner import training_context
+from tsniqa.study.verifying import run_again
 
 TAPS = ("before", "after")
 Stages = tuple[np.ndarray, np.ndarray]  # float32 [n, C3] and [n, C4], L2-normalised
@@ -81,13 +81,7 @@ def gate_inputs(record: RunRecord, data_root: Path, feature_cache: Path | None) 
             f"run {facts.run_id}: strategy '{record.strategy}' has no heads that stay as they are; "
             "study gates on runs of tsn, head-only or ridge"
         )
-    resolved = resolve_run(record.config, data_root, "cpu", preset=facts.preset)
-    for task in resolved.tasks:
-        if task.fingerprint() != record.tasks[task.name].fingerprint:
-            raise DataError(
-                f"task '{task.name}' under {data_root} is not the one of run {facts.run_id}; "
-                "give the data that it learned from"
-            )
+    resolved = run_again(record, data_root)
     context = training_context(resolved, feature_cache)
     decode_tasks(resolved.tasks, context.decoded)
     in_name_order = sorted(resolved.tasks, key=lambda task: task.name)

@@ -10,6 +10,7 @@ import pandas as pd
 from tsniqa.errors import ConfigError, RecordError
 from tsniqa.metrics import srcc
 from tsniqa.model.readouts import mix
+from tsniqa.paths import written_whole
 from tsniqa.seeds import generator
 from tsniqa.study.evaluation import gate_weights
 from tsniqa.study.gate_inputs import GateInputs
@@ -27,6 +28,7 @@ from tsniqa.study.gates import (
     variants,
     weights,
 )
+from tsniqa.study.record import RunRecord
 
 TOGETHER = (1, 2, 5, 10, 20, 50, 100)
 """Numbers of images that are seen together."""
@@ -53,10 +55,10 @@ class GateStudy(NamedTuple):
 
     def save(self, folder: Path, preset: str) -> list[Path]:
         """Write the tables, rounded to 4 decimals, and return their paths."""
-        folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{preset}-{name}.csv" for name in self._fields]
         for path, table in zip(paths, self, strict=True):
-            table.round(4).to_csv(path, index=False, lineterminator="\n")
+            with written_whole(path) as partial:
+                table.round(4).to_csv(partial, index=False, lineterminator="\n")
         return paths
 
     @classmethod
@@ -82,7 +84,7 @@ def study_gates(choose_on: Sequence[GateInputs], read_on: Sequence[GateInputs]) 
     Raises:
         ConfigError: There are no runs, a draw or split is in both, or presets or backbones differ.
     """
-    _check(choose_on, read_on)
+    check_runs(*([one.record for one in inputs] for inputs in (choose_on, read_on)))
     tables = [table(x) for x in choose_on for table in (references, variants)]
     selection = averaged(tables)
     best = {"both": chosen(selection)}
@@ -107,24 +109,19 @@ def study_gates(choose_on: Sequence[GateInputs], read_on: Sequence[GateInputs]) 
     return GateStudy(selection, pd.concat(compared), pd.concat(sets))
 
 
-def _check(choose_on: Sequence[GateInputs], read_on: Sequence[GateInputs]) -> None:
-    """Refuse runs that do not go together."""
+def check_runs(choose_on: Sequence[RunRecord], read_on: Sequence[RunRecord]) -> None:
+    """Raise a ConfigError for runs that do not go together."""
     if not (choose_on and read_on):
         raise ConfigError("name at least one run to choose settings on, and one to read them on")
-    used = [
-        {(x.record.config.seed, x.record.config.split) for x in it} for it in (choose_on, read_on)
-    ]
+    used = [{(one.config.seed, one.config.split) for one in runs} for runs in (choose_on, read_on)]
     if both := sorted(used[0] & used[1]):
         seed, split = both[0]
         raise ConfigError(
             f"seed {seed}, split '{split}' is among the runs to choose on and among those to read; "
             "choose settings on draws or splits that no result uses"
         )
-    kinds = {
-        (x.record.config.preset, x.record.description.fingerprints["backbone"])
-        for x in (*choose_on, *read_on)
-    }
-    if len(kinds) > 1:
+    every = (*choose_on, *read_on)
+    if len({(one.config.preset, one.description.fingerprints["backbone"]) for one in every}) > 1:
         raise ConfigError("the runs are of several presets or backbones; study one at a time")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tsniqa import metrics
 from tsniqa.cards import load_card
-from tsniqa.data.cache import DecodedCache, decode_tasks
+from tsniqa.data.cache import DecodedCache
 from tsniqa.data.splits import contents
 from tsniqa.data.task import Task
 from tsniqa.errors import ConfigError
@@ -20,7 +20,7 @@ from tsniqa.paths import cache_folder
 from tsniqa.scoring.profiling import profile_task
 from tsniqa.storage import lock
 from tsniqa.strategies.tsn import TSN
-from tsniqa.study.bootstrap import reference_resamples
+from tsniqa.study.bootstrap import FEWEST_REFERENCES, reference_resamples
 from tsniqa.study.config import Preset
 from tsniqa.training.context import GateOptions, TrainingContext
 from tsniqa.training.penalty import content_folds
@@ -41,7 +41,12 @@ class Judged:
     references: np.ndarray
 
     def srcc(self) -> tuple[float, float, float]:
-        """Return the SRCC and its 95% interval, by a bootstrap that draws contents."""
+        """Return the SRCC and its 95% interval, by a bootstrap that draws contents.
+
+        The interval is NaN of fewer contents than :data:`.FEWEST_REFERENCES`, which tell nothing.
+        """
+        if len(set(self.references)) < FEWEST_REFERENCES:
+            return metrics.srcc(self.scores, self.mos), np.nan, np.nan
         times = reference_resamples(self.references, "held out")
         found = metrics.bootstrap_srcc(self.scores, self.mos, times)
         return metrics.srcc(self.scores, self.mos), *metrics.interval(found)
@@ -149,11 +154,6 @@ def all_but_validation(task: Task) -> Task:
     """Let a task be learned from its test part, too."""
     split = task.table["split"].replace("test", "train")
     return replace(task, table=task.table.assign(split=split))
-
-
-def decode(task: Task, learner: Learner) -> None:
-    """Decode all images of a task, so that a broken one costs no learning."""
-    decode_tasks([task], learner.context.decoded)
 
 
 def put_task(folder: Path, learned: TSNIQA, task: str) -> TSNIQA:

@@ -155,7 +155,7 @@ class _Run:
             tensors = {f"state/{name}": value for name, value in self.strategy.state().items()}
             tensors |= {f"scores/{i}": part["scores"] for i, part in enumerate(done)}
             facts = [{k: v for k, v in part.items() if k != "scores"} for part in done]
-            metadata = {"done": json.dumps(facts), "code": code_digest()}
+            metadata = {"done": json.dumps(facts), "code": code_digest(), "by": self._made_by()}
             with written_whole(progress) as unfinished:
                 unfinished.write_bytes(save(tensors, metadata))
         return self._write_record(done)
@@ -169,6 +169,12 @@ class _Run:
                         "%s: its steps were made by other code; beginning anew", self.folder.name
                     )
                     return []
+                if file.metadata().get("by") != self._made_by():
+                    log.warning(
+                        "%s: its steps were made on another device, processor or by other"
+                        " libraries; beginning anew", self.folder.name,
+                    )  # fmt: skip
+                    return []
                 done = json.loads(file.metadata()["done"])
                 stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             parts = grouped(stored)
@@ -179,6 +185,11 @@ class _Run:
                 f"the steps in {progress} are damaged ({one_line(error)}); delete {self.partial}"
                 " and run again"
             ) from error
+
+    def _made_by(self) -> str:
+        """Say what the last bits of steps depend on: steps of two kinds make no run."""
+        device = _device_name(self.context.backbone.device)
+        return json.dumps([device, instruction_sets(), _versions()])
 
     def _learn(self, step: int) -> dict[str, Any]:
         """Learn one task, then score all test images with the heads whose scores changed."""
@@ -279,11 +290,15 @@ class _Run:
             parameters=strategy.parameters(),
             timings=timings,
             device=_device_name(self.context.backbone.device),
-            versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},
+            versions=_versions(),
             commit=_commit(),
             code=code_digest(),
             fingerprints=self.fingerprints | {"filters after": strategy.filters_fingerprint()},
         )
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
 def _device_name(device: torch.device) -> str:

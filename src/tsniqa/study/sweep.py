@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tsniqa.data.cache import decode_tasks
 from tsniqa.data.task import Task
@@ -61,25 +61,11 @@ class Sweep(BaseModel):
     seed: int = 0
     split: str = "given"  #: or the number of a re-split, all of whose held-out images judge
     candidates: tuple[Candidate, ...] = ()
-    strategies: tuple[str, ...] = ()  #: their main weights are tried besides
-    factors: tuple[PositiveFloat, ...] = ()  #: multiply the published weights of ``strategies``
     remark: str = ""  #: what a reader must know of how the sweep came about
 
     def order(self) -> tuple[str, ...]:
         """Return the tasks in the order they are learned."""
         return load_preset(self.preset).tasks if self.tasks is None else self.tasks
-
-    def all_candidates(self) -> list[Candidate]:
-        """Return the candidates, those of strategies and factors written out."""
-        found = list(self.candidates)
-        for name, factor in product(self.strategies, self.factors):
-            published = find_strategy(name).default_weight
-            if published is None:
-                raise ConfigError(f"strategy '{name}' has no main weight; leave it out")
-            weight = float(f"{published * factor:.12g}")
-            values, label = {"weights": {name: weight}}, f"{name}, weight {weight:g}"
-            found.append(Candidate(name=label, strategy=name, overrides=values))
-        return found
 
 
 class Trial(BaseModel):
@@ -127,7 +113,7 @@ def load_sweep(path: Path) -> Sweep:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not a valid sweep file: {one_line(error)}") from error
     sweep.order()
-    candidates = sweep.all_candidates()
+    candidates = sweep.candidates
     for candidate in candidates:
         find_strategy(candidate.strategy)
     if not candidates or len({one.name for one in candidates}) < len(candidates):
@@ -139,7 +125,7 @@ def load_sweep_record(path: Path) -> SweepRecord:
     """Read a sweep record; a RecordError says that it is missing or unreadable."""
     try:
         return SweepRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
         raise RecordError(f"no readable sweep record at {path}; run the sweep first") from error
 
 
@@ -178,7 +164,7 @@ def _planned(sweep: Sweep, data_root: Path) -> list[tuple[Candidate, ResolvedRun
     """Return what is to be tried, candidate by candidate."""
     streams = [(task,) for task in sweep.order()] if sweep.each_task_alone else [sweep.order()]
     planned = []
-    for candidate, stream in product(sweep.all_candidates(), streams):
+    for candidate, stream in product(sweep.candidates, streams):
         fields = candidate.model_dump(include={"strategy", "backbone", "overrides"})
         own = {"preset": sweep.preset, "seed": sweep.seed, "split": sweep.split}
         resolved = resolve_run(run_config(task_order=stream, **own, **fields), data_root)

@@ -12,11 +12,13 @@ from tsniqa.study.sweep import BOTH_STEPS, Candidate, SweepRecord
 def setting(candidate: Candidate) -> tuple[str, float]:
     """Return what alone a candidate changes of the preset: its ``rate`` or its ``weight``.
 
-    With the value; a candidate that changes anything else has the setting ``""`` and NaN.
+    With the value; a candidate that changes anything else has the setting ``""`` and NaN. Rates may
+    be tried at the published weights: then ``weights`` is empty.
     """
+    changed = {path: values for path, values in candidate.overrides.items() if values != {}}
     for name in ("rate", "weight"):
-        values = candidate.overrides.get(f"{name}s")
-        if len(candidate.overrides) == 1 and values and list(values) == [candidate.strategy]:
+        values = changed.get(f"{name}s")
+        if len(changed) == 1 and values and list(values) == [candidate.strategy]:
             return name, float(values[candidate.strategy])
     return "", np.nan
 
@@ -30,7 +32,7 @@ def trial_results(record: SweepRecord) -> pd.DataFrame:
         candidate is judged by this readout), ``seconds`` (of the whole trial).
     """
     rows, preset = [], load_preset(record.sweep.preset)
-    for candidate in record.sweep.all_candidates():
+    for candidate in record.sweep.candidates:
         name = candidate.strategy
         known = (candidate.name, name, *setting(candidate))
         judge = meant_readout(find_strategy(name).main_readout, preset)
@@ -56,7 +58,7 @@ def choice_table(record: SweepRecord) -> pd.DataFrame:
         edge``: the lowest or the highest that was tried.
     """
     results = trial_results(record).query("judged and setting != ''")
-    candidates = [one for one in record.sweep.all_candidates() if setting(one)[0]]
+    candidates = [one for one in record.sweep.candidates if setting(one)[0]]
     wanted = pd.Series([(one.strategy, setting(one)[0]) for one in candidates]).value_counts()
     rows = []
     for group, own in results.groupby(["strategy", "setting"], sort=False):

@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from tsniqa.errors import ConfigError
+from tsniqa.paths import locked
 
 log = logging.getLogger("tsniqa")
 
@@ -23,12 +24,13 @@ def turn(folder: Path) -> AcquireReturnProxy:
     Raises:
         ConfigError: The records' folder cannot be written to.
     """
-    lock = _lock(folder)
     try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        log.info("%s: another process is computing this run; waiting for it", folder.name)
-        return lock.acquire()
+        lock = _lock(folder)
+        try:
+            return lock.acquire(timeout=0)
+        except Timeout:
+            log.info("%s: another process is computing this run; waiting for it", folder.name)
+            return lock.acquire()
     except OSError as error:
         reason = f"{error.strerror}: {folder.parent}"
         raise ConfigError(f"records cannot be written ({reason}); name another folder") from error
@@ -42,4 +44,4 @@ def clear(folder: Path) -> None:
 
 
 def _lock(folder: Path) -> FileLock:
-    return FileLock(folder.parent / "locks" / f"{folder.name}.lock")
+    return locked(folder.parent / "locks" / f"{folder.name}.lock")

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsniqa.errors import DataError
 from tsniqa.storage import load_tensors
+from tsniqa.study.config import ResolvedRun, resolve_run
 from tsniqa.study.evaluation import srcc_matrix
 from tsniqa.study.machines import largest_difference
 from tsniqa.study.record import HISTORY, SHARED_ARRAYS, RunRecord
@@ -36,10 +38,28 @@ def verify(folder: Path, data_root: Path) -> Verified:
     old = RunRecord.load(folder)
     facts = old.description
     device = "cpu" if facts.device.startswith("CPU") else "cuda"
+    run_again(old, data_root, device)  # other data are told before anything is learned
     with TemporaryDirectory(prefix="tsniqa-verify-") as place:
         made = run(old.config, data_root, Path(place), device, preset=facts.preset)
         new = RunRecord.load(made.folder)  # as stored: draws are rounded
         return Verified(list(_origins(old, new)), list(_numbers(old, new)))
+
+
+def run_again(record: RunRecord, data_root: Path, device: str = "cpu") -> ResolvedRun:
+    """Resolve the run of a record with its own settings, on the data that it learned from.
+
+    Raises:
+        DataError: The data here are others.
+    """
+    facts = record.description
+    resolved = resolve_run(record.config, data_root, device, preset=facts.preset)
+    for task in resolved.tasks:
+        if task.fingerprint() != record.tasks[task.name].fingerprint:
+            raise DataError(
+                f"task '{task.name}' under {data_root} is not the one of run {facts.run_id}; "
+                "give the data that it learned from"
+            )
+    return resolved
 
 
 def _origins(old: RunRecord, new: RunRecord) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tsniqa.errors import TsniqaError, one_line
+from tsniqa.study.comparison import main_readout
 from tsniqa.study.config import RunConfig
 from tsniqa.study.evaluation import srcc_matrix
 from tsniqa.study.runner import run
@@ -120,7 +121,7 @@ def do(config: RunConfig, order: Work, clock: "Clock") -> Outcome:
     clock.end()
     timings = record.description.timings
     seconds = sum(value for name, value in timings.items() if name != "all heads")
-    readout = record.readouts[0]
+    readout = main_readout(record.strategy, {record.strategy: [record]})
     srcc = float(srcc_matrix(record, readout)[-1].mean())
     return Outcome(config, "", readout, srcc, seconds, clock.slowest)
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -131,8 +132,8 @@ class TrainingContext:
         path = self.feature_cache / f"{task.name}-{part}-{name}.safetensors"
         try:
             return load_file(path)
-        except (FileNotFoundError, SafetensorError):
+        except (FileNotFoundError, NotADirectoryError, SafetensorError):
             tensors = compute(images)
-        with written_whole(path) as partial:
+        with suppress(OSError), written_whole(path) as partial:  # a full disk costs time alone
             partial.write_bytes(save(tensors))
         return tensors

@@ -38,8 +38,10 @@ class HeadSchedule(BaseModel):
 
     epochs: NonNegativeInt
     batch: int = Field(ge=2, le=256)
-    learning_rate: PositiveFloat
-    weight_decay: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 5e-4
+    learning_rate: float = Field(gt=0, le=1e38)
+    weight_decay: (
+        NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)]
+    ) = 5e-4
     decay_every: PositiveInt
     pairs: PositiveInt | dict[str, PositiveInt] | None = None
 
@@ -106,6 +108,12 @@ class Released(BaseModel):
     one_warm_up: bool = False
 
 
+def _step_kind(step: object) -> str:
+    """Tell step one on crops, which gives their size, from step one on features."""
+    fields = dict(step) if isinstance(step, dict | BaseModel) else {}
+    return "on crops" if "crop" in fields else "on features"
+
+
 class Schedule(BaseModel):
     """How a task is learned: step one, and step two of normalization or of the full network.
 
@@ -116,7 +124,7 @@ class Schedule(BaseModel):
 
     head: Annotated[
         Annotated[FinetuneSchedule, Tag("on crops")] | Annotated[HeadSchedule, Tag("on features")],
-        Discriminator(lambda step: "on crops" if "crop" in dict(step) else "on features"),
+        Discriminator(_step_kind),
     ]
     normalization: FinetuneSchedule
     full: FinetuneSchedule
