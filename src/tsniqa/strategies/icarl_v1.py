@@ -31,10 +31,8 @@ class ICaRLv1(LwF):
         if not seen:
             return
         seed = self.context.seed_for(task.name, "replay")
-        memory, released = (
-            self.as_sources(self.memories(task, seen), "train"),
-            self.context.schedule.released,
-        )
+        memory = self.as_sources(self.memories(task, seen), "train")
+        released = self.context.schedule.released
         self.replay = Replay(memory, self.finetune_schedule(), seed, released)
 
     def distilled(self, epoch: int) -> Iterator[tuple[Batch, Tensor]]:
