@@ -21,7 +21,7 @@ from tsniqa.study.evaluation import predictions, srcc, srcc_matrix, summary
 from tsniqa.study.inspection import gate_accuracy, heaviest_heads, mean_gate_weights
 from tsniqa.study.record import RunRecord
 from tsniqa.study.results import SUMMARY_READOUTS
-from tsniqa.study.verifying import run_again
+from tsniqa.study.verifying import resolve_again
 
 
 def report_record(record: RunRecord, data_root: Path | None = None) -> Report:
@@ -40,7 +40,7 @@ def report_record(record: RunRecord, data_root: Path | None = None) -> Report:
     readout = run_readout(record)
     tasks = {}
     if data_root:
-        tasks = {task.name: task for task in run_again(record, data_root).tasks}
+        tasks = {task.name: task for task in resolve_again(record, data_root).tasks}
     table = final_srcc(record)
     own = table[table["readout"] == readout]
     drawn = np.mean([draws(record, readout, task) for task in order], axis=0)

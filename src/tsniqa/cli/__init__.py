@@ -10,7 +10,7 @@ import typer
 
 from tsniqa.cli import export, gates, learn, listing, report, run, score
 from tsniqa.cli.data import data_app
-from tsniqa.cli.learn import model_app
+from tsniqa.cli.models import model_app
 from tsniqa.errors import TsniqaError
 
 app = typer.Typer(

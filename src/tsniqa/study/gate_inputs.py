@@ -27,7 +27,7 @@ from tsniqa.pixels import batches
 from tsniqa.runtime import reproducible
 from tsniqa.study.record import RunRecord
 from tsniqa.study.runner import training_context
-from tsniqa.study.verifying import run_again
+from tsniqa.study.verifying import resolve_again
 
 TAPS = ("before", "after")
 Stages = tuple[np.ndarray, np.ndarray]  # float32 [n, C3] and [n, C4], L2-normalised
@@ -81,7 +81,7 @@ def gate_inputs(record: RunRecord, data_root: Path, feature_cache: Path | None) 
             f"run {facts.run_id}: strategy '{record.strategy}' has no heads that stay as they are; "
             "study gates on runs of tsn, head-only or ridge"
         )
-    resolved = run_again(record, data_root)
+    resolved = resolve_again(record, data_root)
     context = training_context(resolved, feature_cache)
     decode_tasks(resolved.tasks, context.decoded)
     in_name_order = sorted(resolved.tasks, key=lambda task: task.name)

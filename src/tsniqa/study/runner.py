@@ -155,7 +155,7 @@ class _Run:
             tensors = {f"state/{name}": value for name, value in self.strategy.state().items()}
             tensors |= {f"scores/{i}": part["scores"] for i, part in enumerate(done)}
             facts = [{k: v for k, v in part.items() if k != "scores"} for part in done]
-            metadata = {"done": json.dumps(facts), "code": code_digest(), "by": self._made_by()}
+            metadata = {"done": json.dumps(facts), "made by": self._made_by()}
             with written_whole(progress) as unfinished:
                 unfinished.write_bytes(save(tensors, metadata))
         return self._write_record(done)
@@ -164,15 +164,10 @@ class _Run:
         """Bring the strategy to where an interrupted run had come, and return what it had done."""
         try:
             with safe_open(progress, "pt") as file:
-                if file.metadata().get("code") != code_digest():
+                if file.metadata().get("made by") != self._made_by():
                     log.warning(
-                        "%s: its steps were made by other code; beginning anew", self.folder.name
-                    )
-                    return []
-                if file.metadata().get("by") != self._made_by():
-                    log.warning(
-                        "%s: its steps were made on another device, processor or by other"
-                        " libraries; beginning anew", self.folder.name,
+                        "%s: its steps were made by other code, libraries or on another device;"
+                        " beginning anew", self.folder.name,
                     )  # fmt: skip
                     return []
                 done = json.loads(file.metadata()["done"])
@@ -188,8 +183,7 @@ class _Run:
 
     def _made_by(self) -> str:
         """Say what the last bits of steps depend on: steps of two kinds make no run."""
-        device = _device_name(self.context.backbone.device)
-        return json.dumps([device, instruction_sets(), _versions()])
+        return json.dumps([code_digest(), _device_name(self.context.backbone.device), _versions()])
 
     def _learn(self, step: int) -> dict[str, Any]:
         """Learn one task, then score all test images with the heads whose scores changed."""

@@ -38,14 +38,14 @@ def verify(folder: Path, data_root: Path) -> Verified:
     old = RunRecord.load(folder)
     facts = old.description
     device = "cpu" if facts.device.startswith("CPU") else "cuda"
-    run_again(old, data_root, device)  # other data are told before anything is learned
+    resolve_again(old, data_root, device)  # other data are told before anything is learned
     with TemporaryDirectory(prefix="tsniqa-verify-") as place:
         made = run(old.config, data_root, Path(place), device, preset=facts.preset)
         new = RunRecord.load(made.folder)  # as stored: draws are rounded
         return Verified(list(_origins(old, new)), list(_numbers(old, new)))
 
 
-def run_again(record: RunRecord, data_root: Path, device: str = "cpu") -> ResolvedRun:
+def resolve_again(record: RunRecord, data_root: Path, device: str = "cpu") -> ResolvedRun:
     """Resolve the run of a record with its own settings, on the data that it learned from.
 
     Raises:
